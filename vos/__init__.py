@@ -1,0 +1,42 @@
+"""Video object segmentation by label propagation.
+
+The names below are loaded on first use, so that ``import vos`` (and with it ``vos --help``)
+loads neither torch nor any other heavy library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "load": "vos.backbones",
+    "Backbone": "vos.backbones",
+    "Propagator": "vos.propagation",
+    "PropagationConfig": "vos.propagation",
+    "preset": "vos.propagation",
+    "propagate": "vos.pipeline",
+    "open_video": "vos.media",
+    "open_dataset": "vos.datasets",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from vos.backbones import Backbone, load
+    from vos.datasets import open_dataset
+    from vos.media import open_video
+    from vos.pipeline import propagate
+    from vos.propagation import PropagationConfig, Propagator, preset
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vos' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

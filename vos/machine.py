@@ -1,0 +1,93 @@
+"""What this machine is: the device to compute on, versions, hardware, memory used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from vos.errors import MissingError, UsageError, near_names
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` into a device that exists here.
+
+    Raises:
+        UsageError: the name is none of these.
+        MissingError: the device is not on this machine.
+    """
+    import torch
+
+    kind = name.split(":")[0]
+    if kind not in DEVICES:
+        raise UsageError(f"unknown device {name!r}: {near_names(name, DEVICES)}")
+    if kind == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[kind]:
+        raise MissingError(f"no {kind} device on this machine: use --device auto or --device cpu")
+    return torch.device(name)
+
+
+def processors() -> int:
+    """Number of processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def versions() -> dict[str, str]:
+    """Versions of vos and of the libraries that decide its figures."""
+    names = ("vos-propagation", "torch", "torchvision", "numpy", "opencv-python", "av", "timm")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def describe() -> dict[str, Any]:
+    """Operating system, processor, cores, memory (GiB) and accelerators of this machine."""
+    import psutil
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor_name(),
+        "cores": processors(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "accelerators": [
+            torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
+        ],
+    }
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

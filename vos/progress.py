@@ -1,0 +1,43 @@
+"""The one progress bar: on standard error, with rate and time left, after two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Silence (or restore) every progress bar of this process."""
+    global _quiet
+    _quiet = quiet
+
+
+def progress(
+    items: Iterable[Item] | None = None,
+    *,
+    total: int | None = None,
+    description: str = "",
+    unit: str = "frame",
+    scale: bool = False,
+) -> tqdm:
+    """Wrap ``items`` (or count by hand with ``.update``) in a bar shown after two seconds.
+
+    ``scale`` writes large counts with a metric prefix, as for bytes.
+    """
+    return tqdm(
+        items,
+        total=total,
+        desc=description,
+        unit=unit,
+        unit_scale=scale,
+        delay=2.0,
+        dynamic_ncols=True,
+        disable=_quiet,
+        leave=False,
+    )
