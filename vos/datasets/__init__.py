@@ -1,1 +1,9 @@
+"""Data sets: DAVIS-2016 and DAVIS-2017 folders, the rendered sample, downloads and checks."""
 
+from __future__ import annotations
+
+from vos.datasets.davis import open_davis
+from vos.datasets.registry import open_dataset
+from vos.datasets.sequence import Dataset, Sequence
+
+__all__ = ["Dataset", "Sequence", "open_dataset", "open_davis"]

@@ -1,0 +1,47 @@
+"""From the name of a data set to its sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vos.datasets.davis import open_davis
+from vos.datasets.sequence import Dataset
+from vos.errors import MissingError, UsageError, near_names
+
+NAMES = ("sample", "davis")
+
+
+def open_dataset(
+    name: str,
+    *,
+    root: Path | str | None = None,
+    year: int = 2017,
+    split: str | None = None,
+    sequences: Iterable[str] | None = None,
+) -> Dataset:
+    """Open a data set by name.
+
+    Args:
+        name: ``sample`` (rendered on first use into the cache) or ``davis``.
+        root: the DAVIS folder; for ``sample``, a folder written by ``vos data sample``.
+        year: 2016 or 2017, for ``davis``.
+        split: ``val`` when None.
+        sequences: names to keep, in this order; None keeps all.
+
+    Raises:
+        UsageError: an unknown data set, year, split or sequence; near names are offered.
+        MissingError: the data is not there; the message holds the command that gets it.
+    """
+    if name == "sample":
+        from vos.datasets.sample import open_sample
+
+        return open_sample(root=root, split=split, sequences=sequences)
+    if name == "davis":
+        if root is None:
+            raise MissingError(
+                f"--root is needed: the DAVIS-{year} folder that holds JPEGImages and "
+                f"Annotations; `vos data download davis-{year}` gets one"
+            )
+        return open_davis(Path(root), year=year, split=split or "val", sequences=sequences)
+    raise UsageError(f"unknown data set {name!r}: {near_names(name, NAMES)}")

@@ -1,0 +1,103 @@
+"""What a data set is: named sequences of frames with their masks, read one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vos.errors import MissingError, VosError
+from vos.media.images import read_image
+from vos.media.masks import object_ids, read_mask
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A video with masks: the frames, and for each frame the file its mask is (or would be) in.
+
+    Attributes:
+        name: unique in its data set; the name of the results folder.
+        frame_paths: one image a frame, in order.
+        mask_paths: one path a frame, in step with ``frame_paths``. Some data sets publish the
+            masks of some frames only; ``annotated`` says which are there.
+        binary: the masks say object or not (DAVIS-2016): every non-zero value is object 1.
+    """
+
+    name: str
+    frame_paths: tuple[Path, ...]
+    mask_paths: tuple[Path, ...]
+    binary: bool = False
+
+    def __len__(self) -> int:
+        return len(self.frame_paths)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of frame 0, which every other frame and mask must have."""
+        height, width = read_image(self.frame_paths[0]).shape[:2]
+        return height, width
+
+    @cached_property
+    def annotated(self) -> tuple[int, ...]:
+        """Indices of the frames whose mask file exists."""
+        return tuple(i for i, path in enumerate(self.mask_paths) if path.is_file())
+
+    @cached_property
+    def object_ids(self) -> list[int]:
+        """Ids in the mask of frame 0, sorted, without background and void."""
+        return object_ids(self.mask(0))
+
+    def frame(self, index: int) -> np.ndarray:
+        """Frame ``index`` as (H, W, 3) uint8 RGB.
+
+        Raises:
+            VosError: the file is missing, broken, or of another size than frame 0.
+        """
+        path = self.frame_paths[index]
+        image = read_image(path)
+        height, width = image.shape[:2]
+        if (height, width) != self.size:
+            raise VosError(
+                f"{path} is {width} x {height} but the first frame of {self.name} is "
+                f"{self.size[1]} x {self.size[0]}: frames of a sequence must have one size"
+            )
+        return image
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Every frame in order, read when it is asked for."""
+        return (self.frame(index) for index in range(len(self)))
+
+    def mask(self, index: int) -> np.ndarray:
+        """Mask of frame ``index`` as (H, W) uint8 ids: 0 background, 255 void.
+
+        Raises:
+            MissingError: this frame has no mask.
+            VosError: the file is broken, not a mask, or of another size than the frames.
+        """
+        path = self.mask_paths[index]
+        if not path.is_file():
+            raise MissingError(
+                f"{self.name} has no mask for frame {self.frame_paths[index].stem}: "
+                f"{path} is missing (`vos data check` lists all that is)"
+            )
+        mask = read_mask(path, size=self.size)
+        return (mask != 0).astype(np.uint8) if self.binary else mask
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The sequences of one split of one data set, in the order of its list file."""
+
+    name: str
+    root: Path
+    split: str
+    sequences: tuple[Sequence, ...]
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __iter__(self) -> Iterator[Sequence]:
+        return iter(self.sequences)
