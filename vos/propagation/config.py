@@ -1,0 +1,111 @@
+"""Every choice in which published label-propagation protocols differ, as one value."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from vos.errors import UsageError, near_names
+
+Rounding = Literal["none", "floor-long", "up"]
+Resampling = Literal["bilinear", "bicubic", "area"]
+Early = Literal["repeat", "count", "skip"]
+WindowShape = Literal["open-circle", "circle", "square", "everywhere"]
+MaskToGrid = Literal["bilinear", "bilinear-corners", "nearest"]
+GridToMask = Literal["bilinear", "bilinear-corners", "nearest", "bilinear-then-nearest"]
+
+
+@dataclass(frozen=True)
+class PropagationConfig:
+    """How labels are carried from the context to the next frame.
+
+    Attributes:
+        short_side: frames are resized so that their short side has this many pixels; ``None``
+            keeps their size.
+        rounding: ``none`` keeps the ratio; ``floor-long`` floors the long side to a multiple of
+            ``multiple``; ``up`` rounds both sides up to a multiple of it.
+        multiple: see ``rounding``; 0 stands for the stride of the backbone.
+        resampling: how frames are resized; ``area`` averages when shrinking.
+        recent: how many of the last frames are context beside the annotated ones.
+        early: what the last frames are while fewer than ``recent`` are known: ``repeat`` fills up
+            with copies of the first annotated frame, ``count`` takes what there is, annotated
+            frames included, ``skip`` takes propagated frames only.
+        window: the places of a context frame that a token may take labels from: distance < radius
+            (``open-circle``), distance <= radius (``circle``), both offsets <= radius
+            (``square``), or all (``everywhere``).
+        radius: of the window, in tokens.
+        annotated_in_window: whether annotated frames are restricted to the window too.
+        neighbours: k, how many of the most similar context tokens vote, over all frames at once.
+        temperature: of the softmax over their cosine similarities.
+        mask_to_grid: how the one-hot mask becomes soft labels of tokens (``corners`` aligns the
+            corners of the two grids, else their outer edges).
+        grid_to_mask: how soft labels become a mask; ``bilinear-then-nearest`` decides at the size
+            the backbone saw and enlarges the decision.
+        min_max: whether each object's map is stretched to [0, 1] over the frame before deciding.
+    """
+
+    short_side: int | None = None
+    rounding: Rounding = "none"
+    multiple: int = 0
+    resampling: Resampling = "bilinear"
+    recent: int = 20
+    early: Early = "repeat"
+    window: WindowShape = "open-circle"
+    radius: float = 12.0
+    annotated_in_window: bool = False
+    neighbours: int = 10
+    temperature: float = 0.05
+    mask_to_grid: MaskToGrid = "bilinear"
+    grid_to_mask: GridToMask = "bilinear"
+    min_max: bool = False
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                raise UsageError(
+                    f"{name} cannot be {value!r}: {near_names(str(value), get_args(hint))}"
+                )
+        positive = {"radius": self.radius, "temperature": self.temperature}
+        for name, number in positive.items():
+            if not (math.isfinite(number) and number > 0):
+                raise UsageError(f"{name} must be a positive number, not {number}")
+        if self.neighbours < 1:
+            raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
+        if self.recent < 0 or self.multiple < 0:
+            raise UsageError("recent and multiple cannot be negative")
+        if self.short_side is not None and self.short_side < 16:
+            raise UsageError(f"short_side must be at least 16 pixels, not {self.short_side}")
+
+    def with_settings(self, settings: dict[str, str]) -> PropagationConfig:
+        """A copy with ``settings`` (names and values as text, from ``--set``) put in.
+
+        Raises:
+            UsageError: an unknown name (near names are offered) or a value of the wrong kind.
+        """
+        hints = get_type_hints(type(self))
+        values: dict[str, Any] = {}
+        for name, text in settings.items():
+            if name not in hints:
+                raise UsageError(f"unknown setting {name!r}: {near_names(name, hints)}")
+            values[name] = _parse(name, text, hints[name])
+        return dataclasses.replace(self, **values)
+
+
+def _parse(name: str, text: str, hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        return text
+    if hint is bool:
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"{name} must be true or false, not {text!r}")
+        return text.lower() == "true"
+    if hint == int | None and text.lower() in ("none", "native"):
+        return None
+    kind = float if hint is float else int
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "a number" if kind is float else "a whole number"
+        raise UsageError(f"{name} must be {wanted}, not {text!r}") from None

@@ -1,0 +1,89 @@
+"""The context: the frames that labels are taken from, and how often each one counts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vos.propagation.config import PropagationConfig
+
+
+@dataclass
+class ContextFrame:
+    """One frame of the context.
+
+    Attributes:
+        index: of the frame in its video.
+        features: (N, C) float, each row of length one.
+        labels: (N, K + 1) float soft labels, background first.
+    """
+
+    index: int
+    features: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Source:
+    """A context frame as one step uses it: inside the window or anywhere, counted once or more."""
+
+    frame: ContextFrame
+    windowed: bool
+    count: int = 1
+
+
+class Context:
+    """Annotated frames (kept for good) and the last few frames (kept for a while)."""
+
+    def __init__(self, config: PropagationConfig) -> None:
+        self._config = config
+        self.annotated: list[ContextFrame] = []
+        self.recent: deque[ContextFrame] = deque(maxlen=config.recent)
+
+    def __len__(self) -> int:
+        return len(self.annotated) + len(self.recent)
+
+    def add_annotated(self, frame: ContextFrame) -> None:
+        """Keep ``frame`` for good; it replaces whatever was known of the same frame."""
+        self.annotated = [known for known in self.annotated if known.index != frame.index]
+        self.annotated.append(frame)
+        others = [known for known in self.recent if known.index != frame.index]
+        if self._config.early != "skip":
+            others.append(frame)
+        self.recent = deque(others, maxlen=self._config.recent)
+
+    def add_recent(self, frame: ContextFrame) -> None:
+        """Keep ``frame`` until ``config.recent`` later ones have come."""
+        self.recent.append(frame)
+
+    def sources(self) -> list[Source]:
+        """What the next frame takes its labels from, newest frames first."""
+        config = self._config
+        counts: dict[int, int] = {}
+        frames: dict[int, ContextFrame] = {}
+        for frame in reversed(self.recent):
+            frames[frame.index] = frame
+            counts[frame.index] = counts.get(frame.index, 0) + 1
+        missing = config.recent - len(self.recent)
+        if config.early == "repeat" and missing > 0:
+            first = self.annotated[0]
+            frames[first.index] = first
+            counts[first.index] = counts.get(first.index, 0) + missing
+        if config.annotated_in_window:
+            for frame in self.annotated:
+                frames[frame.index] = frame
+                counts[frame.index] = counts.get(frame.index, 0) + 1
+        windowed = [Source(frames[index], True, counts[index]) for index in frames]
+        if config.annotated_in_window:
+            return windowed
+        return windowed + [Source(frame, False) for frame in self.annotated]
+
+    def widen(self, channels: int) -> None:
+        """Give every frame's soft labels ``channels`` channels, new ones being zero."""
+        for frame in {id(frame): frame for frame in (*self.annotated, *self.recent)}.values():
+            known = frame.labels.shape[1]
+            if known < channels:
+                frame.labels = torch.nn.functional.pad(frame.labels, (0, channels - known))

@@ -1,0 +1,32 @@
+"""The size at which a protocol shows a frame to the backbone."""
+
+from __future__ import annotations
+
+import math
+
+from vos.propagation.config import PropagationConfig
+
+
+def frame_size(height: int, width: int, config: PropagationConfig, stride: int) -> tuple[int, int]:
+    """Height and width, in pixels, of a ``height`` x ``width`` frame as the backbone sees it.
+
+    ``stride`` (pixels a token) stands in where the protocol rounds to the backbone's patch.
+    """
+    if config.short_side is None:
+        new_height, new_width = float(height), float(width)
+    else:
+        scale = config.short_side / min(height, width)
+        new_height, new_width = height * scale, width * scale
+    multiple = config.multiple or stride
+    if config.rounding == "up":
+        return _ceil(new_height, multiple), _ceil(new_width, multiple)
+    if config.rounding == "floor-long":
+        if height > width:
+            return max(multiple, int(new_height // multiple) * multiple), round(new_width)
+        return round(new_height), max(multiple, int(new_width // multiple) * multiple)
+    return math.floor(new_height + 0.5), math.floor(new_width + 0.5)
+
+
+def _ceil(side: float, multiple: int) -> int:
+    # A side that is a multiple but for rounding errors must not grow by a whole token.
+    return math.ceil(side / multiple - 1e-9) * multiple

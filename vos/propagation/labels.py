@@ -1,0 +1,81 @@
+"""Masks of ids to soft labels on the token grid, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from vos.propagation.config import PropagationConfig
+
+
+def mask_to_labels(
+    mask: np.ndarray, ids: Sequence[int], grid: tuple[int, int], config: PropagationConfig
+) -> Tensor:
+    """One-hot planes of a mask, brought to the token grid.
+
+    Args:
+        mask: (H, W) uint8 ids; whatever is not in ``ids`` (void too) is background.
+        ids: of the objects, in the order of the channels.
+
+    Returns:
+        (N, K + 1) float32, background first.
+    """
+    planes = (
+        np.stack([mask == object_id for object_id in ids])
+        if ids
+        else np.zeros((0, *mask.shape), bool)
+    )
+    one_hot = torch.from_numpy(np.concatenate([~planes.any(0, keepdims=True), planes])).float()
+    labels = _resize(one_hot[None], grid, config.mask_to_grid)[0]  # (K + 1, h, w)
+    return labels.flatten(1).T.contiguous()
+
+
+def labels_to_mask(
+    labels: Tensor,
+    ids: Sequence[int],
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    seen_size: tuple[int, int],
+    config: PropagationConfig,
+) -> np.ndarray:
+    """The mask that soft labels stand for: enlarge, optionally stretch, take the largest.
+
+    Args:
+        labels: (N, K + 1) float.
+        grid: height and width in tokens.
+        size: height and width of the mask.
+        seen_size: height and width of the frame as the backbone saw it.
+
+    Returns:
+        (H, W) uint8 ids.
+    """
+    planes = labels.T.reshape(1, -1, *grid)  # (1, K + 1, h, w)
+    if config.grid_to_mask == "bilinear-then-nearest":
+        planes = _resize(planes, seen_size, "bilinear")
+    else:
+        planes = _resize(planes, size, config.grid_to_mask)
+    if config.min_max:
+        planes = stretch(planes)
+    channels = planes[0].argmax(0)  # (H, W)
+    if config.grid_to_mask == "bilinear-then-nearest":
+        channels = _resize(channels[None, None].float(), size, "nearest")[0, 0].long()
+    table = np.array([0, *ids], dtype=np.uint8)
+    return table[channels.cpu().numpy()]
+
+
+def stretch(planes: Tensor) -> Tensor:
+    """Each plane of (B, K + 1, H, W) stretched to [0, 1]; a constant plane becomes zero."""
+    low = planes.amin((-2, -1), keepdim=True)
+    high = planes.amax((-2, -1), keepdim=True)
+    return (planes - low) / (high - low).clamp(min=torch.finfo(planes.dtype).tiny)
+
+
+def _resize(planes: Tensor, size: tuple[int, int], how: str) -> Tensor:
+    if how == "nearest":
+        return functional.interpolate(planes, size, mode="nearest-exact")
+    corners = how == "bilinear-corners"
+    return functional.interpolate(planes, size, mode="bilinear", align_corners=corners)

@@ -1,0 +1,119 @@
+"""Published label-propagation protocols, each as one value of `PropagationConfig`.
+
+A preset reproduces the masks of its source's own code for the same features and first mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vos.errors import UsageError, near_names
+from vos.propagation.config import PropagationConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named configuration and where it comes from."""
+
+    config: PropagationConfig
+    source: str
+
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset(
+        PropagationConfig(
+            short_side=480,
+            resampling="area",
+            recent=20,
+            early="count",
+            radius=12,
+            annotated_in_window=False,
+            neighbours=10,
+            temperature=0.05,
+        ),
+        "vos: the best on the development sequences",
+    ),
+    "crw": Preset(
+        PropagationConfig(),
+        "Jabri et al., Space-Time Correspondence as a Contrastive Random Walk, 2020 (test.py)",
+    ),
+    "dino": Preset(
+        PropagationConfig(
+            short_side=480,
+            rounding="floor-long",
+            multiple=64,
+            recent=7,
+            early="skip",
+            window="square",
+            radius=12,
+            annotated_in_window=True,
+            neighbours=5,
+            temperature=0.1,
+            mask_to_grid="nearest",
+            grid_to_mask="bilinear-then-nearest",
+            min_max=True,
+        ),
+        "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021 "
+        "(eval_video_segmentation.py)",
+    ),
+    "dinov3": Preset(
+        PropagationConfig(
+            short_side=960,
+            rounding="up",
+            resampling="bicubic",
+            recent=7,
+            early="skip",
+            window="circle",
+            radius=12,
+            annotated_in_window=True,
+            neighbours=5,
+            temperature=0.2,
+            mask_to_grid="nearest",
+            grid_to_mask="nearest",
+            min_max=True,
+        ),
+        "Siméoni et al., DINOv3, 2025 (segmentation_tracking notebook)",
+    ),
+    "vfs": Preset(
+        PropagationConfig(
+            short_side=480,
+            recent=20,
+            early="count",
+            annotated_in_window=True,
+            neighbours=10,
+            temperature=0.07,
+            mask_to_grid="nearest",
+            min_max=True,
+        ),
+        "Xu & Wang, Rethinking Self-supervised Correspondence Learning, 2021 (VanillaTracker; "
+        "ResNet-18, for ResNet-50 set radius=18)",
+    ),
+    "dul": Preset(
+        PropagationConfig(mask_to_grid="bilinear-corners", grid_to_mask="bilinear-corners"),
+        "Araslanov et al., Dense Unsupervised Learning for Video Segmentation, 2021 (infer_vos.py)",
+    ),
+    "fmicon": Preset(
+        PropagationConfig(
+            short_side=120,
+            recent=0,
+            early="skip",
+            window="everywhere",
+            neighbours=1,
+            mask_to_grid="nearest",
+            grid_to_mask="nearest",
+        ),
+        "Greer, Feature Map Inverse Consistency, 2023 (the first frame only, best match anywhere; "
+        "a quarter of 480 lines)",
+    ),
+}
+
+
+def preset(name: str) -> PropagationConfig:
+    """The configuration called ``name``.
+
+    Raises:
+        UsageError: there is none of that name (near names are offered).
+    """
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}: {near_names(name, PRESETS)}")
+    return PRESETS[name].config

@@ -1,0 +1,146 @@
+"""The propagator: holds the context, takes annotations, labels one frame after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from vos.errors import UsageError
+from vos.propagation.config import PropagationConfig
+from vos.propagation.context import Context, ContextFrame
+from vos.propagation.engines import engine_for
+from vos.propagation.labels import labels_to_mask, mask_to_labels
+
+MAX_OBJECTS = 254
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """What the propagator knows of one frame.
+
+    Attributes:
+        ids: of the objects, in the order of the channels after the background.
+        labels: (N, K + 1) float, background first.
+        grid: height and width in tokens, N = height * width.
+    """
+
+    ids: tuple[int, ...]
+    labels: Tensor
+    grid: tuple[int, int]
+    config: PropagationConfig
+
+    def mask(self, size: tuple[int, int], seen_size: tuple[int, int] | None = None) -> np.ndarray:
+        """(H, W) uint8 ids at ``size``; ``seen_size`` is the frame's as the backbone saw it."""
+        return labels_to_mask(
+            self.labels, self.ids, self.grid, size, seen_size or size, self.config
+        )
+
+
+class Propagator:
+    """Carries object labels through a video, one frame at a time (one direction at a time).
+
+    >>> propagator = Propagator(preset("crw"))
+    >>> propagator.annotate(0, features_0, mask)
+    >>> propagator.step(1, features_1).mask((480, 854))
+
+    Features are (C, h, w), of any backbone and any scale: only their directions count. Frames may
+    come in any order, but "recent" means those of the last calls. Memory is bounded by the number
+    of annotated frames plus ``config.recent``.
+    """
+
+    def __init__(self, config: PropagationConfig, *, engine: str = "auto") -> None:
+        self.config = config
+        self.ids: tuple[int, ...] = ()
+        self._engine_name = engine
+        self._context = Context(config)
+        self._grid: tuple[int, int] | None = None
+
+    def annotate(
+        self,
+        index: int,
+        features: Tensor,
+        mask: np.ndarray,
+        *,
+        objects: Iterable[int] | None = None,
+    ) -> SoftLabels:
+        """Say what is true of frame ``index``: before the first step or midway.
+
+        The annotation speaks for the objects it shows (or for ``objects``, some of which may have
+        no pixel: they are then absent). What the last step found of other objects on this frame
+        stays, except under the pixels of the objects shown.
+
+        Args:
+            features: (C, h, w) of the frame.
+            mask: (H, W) uint8 ids; 0 is background, 255 is void and counts as background.
+
+        Raises:
+            UsageError: the feature maps differ in size, or there are more than 254 objects.
+        """
+        shown = sorted(set(objects) if objects is not None else set(np.unique(mask)) - {0, 255})
+        rows = self._rows(features)
+        self._add_objects(int(object_id) for object_id in shown)
+        labels = mask_to_labels(mask, self.ids, self._known_grid(), self.config).to(rows)
+        before = next((f for f in self._context.recent if f.index == index), None)
+        if before is not None:
+            labels = self._merge(before.labels, labels, shown)
+        self._context.add_annotated(ContextFrame(index, rows, labels))
+        return self._soft(labels)
+
+    def step(self, index: int, features: Tensor) -> SoftLabels:
+        """Label frame ``index`` from the context and make it part of the context.
+
+        Args:
+            features: (C, h, w) of the frame.
+
+        Raises:
+            UsageError: nothing was annotated yet, or the feature maps differ in size.
+        """
+        if not self._context.annotated:
+            raise UsageError("annotate a frame before propagating to others")
+        rows = self._rows(features)
+        propagate_labels = engine_for(rows.device, self._engine_name)
+        labels = propagate_labels(rows, self._context.sources(), self._known_grid(), self.config)
+        self._context.add_recent(ContextFrame(index, rows, labels))
+        return self._soft(labels)
+
+    def _rows(self, features: Tensor) -> Tensor:
+        """(C, h, w) -> (N, C), each row of length one."""
+        grid = (int(features.shape[1]), int(features.shape[2]))
+        if self._grid is None:
+            self._grid = grid
+        if grid != self._grid:
+            raise UsageError(
+                f"feature maps of one video must have one size: {grid} after {self._grid}"
+            )
+        rows = features.detach().flatten(1).T.float()
+        return functional.normalize(rows, dim=1).contiguous()
+
+    def _known_grid(self) -> tuple[int, int]:
+        assert self._grid is not None
+        return self._grid
+
+    def _add_objects(self, ids: Iterable[int]) -> None:
+        new = [object_id for object_id in ids if object_id not in self.ids]
+        if len(self.ids) + len(new) > MAX_OBJECTS:
+            raise UsageError(f"at most {MAX_OBJECTS} objects can be followed at once")
+        self.ids = (*self.ids, *new)
+        self._context.widen(len(self.ids) + 1)
+
+    def _merge(self, before: Tensor, annotation: Tensor, shown: Sequence[int]) -> Tensor:
+        """Labels of a frame propagated to earlier: the annotation decides on its own objects."""
+        channels = torch.tensor([1 + self.ids.index(object_id) for object_id in shown])
+        other = before.clone()
+        other[:, channels] = 0
+        other[:, 0] += before[:, channels].sum(1)  # what they had falls to the background
+        painted = annotation[:, channels].sum(1, keepdim=True)  # (N, 1) share of shown objects
+        merged = other * (1 - painted)
+        merged[:, channels] += annotation[:, channels]
+        return merged
+
+    def _soft(self, labels: Tensor) -> SoftLabels:
+        return SoftLabels(self.ids, labels, self._known_grid(), self.config)
