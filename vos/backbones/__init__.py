@@ -1,1 +1,30 @@
+"""Backbones: image -> dense feature map.
 
+:func:`load` makes one from a name, a checkpoint folder, ``timm:MODEL``, ``torchvision:MODEL`` or
+a hub id. Each family is a file of its own that registers builders with ``registry.family``;
+``layers/`` holds the blocks that several families share.
+"""
+
+from vos.backbones.base import Backbone, Equivariance, Recipe
+from vos.backbones.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    shipped_checkpoints,
+    weights_root,
+)
+from vos.backbones.registry import Family, build, families, family, load
+
+__all__ = [
+    "Backbone",
+    "Equivariance",
+    "Family",
+    "Recipe",
+    "build",
+    "families",
+    "family",
+    "load",
+    "load_checkpoint",
+    "save_checkpoint",
+    "shipped_checkpoints",
+    "weights_root",
+]
