@@ -9,6 +9,7 @@ nobody can tell. The DAVIS-2017 archive lists the sequences of 2016 as well
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -174,7 +175,7 @@ def numbering_gaps(stems: list[str]) -> list[str]:
     if len(stems) < 3 or not all(stem.isdecimal() for stem in stems):
         return []
     numbers = sorted(int(stem) for stem in stems)
-    step = min(b - a for a, b in zip(numbers, numbers[1:], strict=False)) or 1
+    step = min(b - a for a, b in itertools.pairwise(numbers)) or 1
     missing = sorted(set(range(numbers[0], numbers[-1], step)) - set(numbers))
     return [str(number).zfill(len(stems[0])) for number in missing]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vos.errors import MissingError, VosError
 from vos.media.images import read_image
-from vos.media.masks import object_ids, read_mask
+from vos.media.masks import object_ids, read_mask, read_palette_mask
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Sequence:
                 f"{self.name} has no mask for frame {self.frame_paths[index].stem}: "
                 f"{path} is missing (`vos data check` lists all that is)"
             )
-        mask = read_mask(path, size=self.size)
-        return (mask != 0).astype(np.uint8) if self.binary else mask
+        if self.binary:
+            return (read_mask(path, size=self.size) != 0).astype(np.uint8)
+        return read_palette_mask(path, size=self.size)
 
 
 @dataclass(frozen=True)
