@@ -12,11 +12,15 @@ from vos.media.masks import (
     read_palette_mask,
     write_mask,
 )
+from vos.media.video import open_video
+from vos.media.video_base import Video
 
 __all__ = [
     "PALETTE",
     "VOID",
+    "Video",
     "object_ids",
+    "open_video",
     "read_image",
     "read_mask",
     "read_palette_mask",

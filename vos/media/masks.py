@@ -45,9 +45,9 @@ def object_ids(mask: np.ndarray) -> list[int]:
     >>> object_ids(np.array([[0, 3], [255, 1]], np.uint8))
     [1, 3]
     """
-    counts = np.bincount(np.asarray(mask, np.uint8).ravel(), minlength=256)
-    counts[[0, VOID]] = 0
-    return np.flatnonzero(counts).tolist()
+    # Pillow counts bytes in half the time of numpy, which widens them first.
+    counts = Image.fromarray(np.ascontiguousarray(mask, np.uint8)).histogram()
+    return [id for id in range(1, VOID) if counts[id]]
 
 
 def read_palette_mask(path: Path, *, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -131,7 +131,7 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     image = Image.fromarray(np.ascontiguousarray(mask))
     image.putpalette(PALETTE.tobytes())
     with atomic_path(path) as temporary:
-        # Level 1 is three times faster than Pillow's default and the files stay below 10 kB.
+        # Level 1 takes less than half the time of Pillow's default, for files of about 4 kB.
         image.save(temporary, format="PNG", compress_level=1)
 
 

@@ -1,0 +1,111 @@
+"""Where each frame of a file is, so that frame ``i`` can be reached without decoding all before.
+
+Frames are found by timestamps. Packets tell them without any decoding where the container keeps
+true ones and the codec shows one frame a packet; elsewhere the file is decoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+
+from vos.errors import VosError
+from vos.media.decoding import decode, open_stream
+
+_TRUE_TIMESTAMPS = {"mov", "mp4", "matroska", "webm", "mpegts"}
+_ONE_FRAME_A_PACKET = {
+    "h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video", "mpeg1video", "prores", "ffv1",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """Timestamps of the frames of a file, in the stream's time base.
+
+    Attributes:
+        count: number of frames.
+        timestamps: (count,) int64, increasing; None if the file has no usable ones.
+        keys: increasing timestamps of the key frames.
+    """
+
+    count: int
+    timestamps: np.ndarray | None
+    keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def keys_before(self, number: int, *, tries: int = 3) -> list[int]:
+        """Timestamps of the last key frames up to frame ``number``, nearest first."""
+        if self.timestamps is None:
+            return []
+        reachable = self.keys[self.keys <= self.timestamps[number]]
+        return reachable[::-1][:tries].tolist()
+
+    def find(self, frames: Iterable[av.VideoFrame], number: int) -> av.VideoFrame | None:
+        """Advance ``frames`` to frame ``number``; None if they begin behind it or lack it."""
+        assert self.timestamps is not None
+        target = int(self.timestamps[number])
+        for frame in frames:
+            if frame.pts is None or frame.pts > target:
+                return None
+            if frame.pts == target:
+                return frame
+        return None
+
+
+def index_frames(path: Path) -> FrameIndex:
+    """Index a video file; one that breaks off is indexed as far as it goes.
+
+    Raises:
+        VosError: the file cannot be opened.
+    """
+    timestamps, keys = _scan_packets(path)
+    if timestamps is not None:
+        return FrameIndex(len(timestamps), timestamps, keys)
+    return _decode_timestamps(path, keys)
+
+
+def _scan_packets(path: Path) -> tuple[np.ndarray | None, np.ndarray]:
+    """Timestamps of frames (None if packets cannot tell them) and of key frames, both sorted."""
+    timestamps: list[int | None] = []
+    keys: list[int] = []
+    lost: int | None = None  # timestamp of a packet cut short by the end of the file
+    starts_with_key = False
+    with open_stream(path) as (container, stream), suppress(av.FFmpegError):
+        trusted = (
+            not _TRUE_TIMESTAMPS.isdisjoint(container.format.name.split(","))
+            and stream.codec_context.name in _ONE_FRAME_A_PACKET
+        )
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                lost = packet.pts
+                break
+            if packet.size == 0:
+                continue
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+                starts_with_key = starts_with_key or not timestamps
+            if not packet.is_discard:
+                timestamps.append(packet.pts)
+    sorted_keys = np.unique(np.array(keys, np.int64))
+    if not (trusted and starts_with_key) or None in timestamps:
+        return None, sorted_keys
+    shown = np.unique(np.array(timestamps, np.int64))
+    if len(shown) < len(timestamps):
+        return None, sorted_keys
+    return (shown if lost is None else shown[shown < lost]), sorted_keys
+
+
+def _decode_timestamps(path: Path, keys: np.ndarray) -> FrameIndex:
+    timestamps: list[int | None] = []
+    with open_stream(path) as (container, stream), suppress(VosError):
+        timestamps.extend(frame.pts for frame in decode(path, container, stream))
+    if None in timestamps or (np.diff(np.array(timestamps, np.int64)) <= 0).any():
+        return FrameIndex(len(timestamps), None)
+    return FrameIndex(len(timestamps), np.array(timestamps, np.int64), keys)

@@ -1,0 +1,39 @@
+"""Opening a video: a file of any format FFmpeg reads, or a folder of frames."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from vos.errors import MissingError, UsageError
+from vos.media.images import IMAGE_SUFFIXES
+from vos.media.video_base import Video
+from vos.media.video_file import VideoFile
+from vos.media.video_folder import FrameFolder, list_frames
+
+FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
+
+
+def open_video(path: Path | str, *, fps: float | Fraction | None = None) -> Video:
+    """Open a video file or a folder of frames.
+
+    Args:
+        path: a video file, a folder of images in natural order of their names, or one image.
+        fps: the rate to assume for images, which tell none (default 24). A file tells its own.
+
+    Raises:
+        MissingError: nothing there, or a folder without images.
+        UsageError: ``fps`` is not positive.
+        VosError: not a video, empty, truncated before its first frame, or images of several sizes.
+    """
+    path = Path(path)
+    if fps is not None and not fps > 0:
+        raise UsageError(f"a frame rate is positive, not {fps}")
+    rate = FOLDER_FRAME_RATE if fps is None else Fraction(fps).limit_denominator(1001)
+    if path.is_dir():
+        return FrameFolder(path, list_frames(path), rate)
+    if not path.exists():
+        raise MissingError(f"there is no video {path}: give a video file or a folder of frames")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return FrameFolder(path, [path], rate)
+    return VideoFile(path)

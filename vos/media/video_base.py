@@ -1,0 +1,90 @@
+"""What every video offers, whatever it is stored in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vos.errors import UsageError
+
+
+class Video(ABC):
+    """A sequence of frames of one size, read as a stream.
+
+    Opened by :func:`vos.media.open_video`. Nothing is kept in memory but the frame in hand, so a
+    video of any length can be walked through, and it can be walked through any number of times.
+
+    Attributes:
+        path: the file or folder.
+        name: its name without suffix.
+        height, width: of the upright frames, in pixels.
+        frame_rate: frames a second, exact; the average where the rate varies.
+        frame_count: how many frames there are. Exact for folders, and for files once
+            ``count_frames`` or indexing has looked; before that what the container claims, or
+            None if it claims nothing.
+    """
+
+    path: Path
+    name: str
+    height: int
+    width: int
+    frame_rate: Fraction
+    frame_count: int | None
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return float(self.frame_rate)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+    @abstractmethod
+    def count_frames(self) -> int:
+        """The exact number of frames; reads through a file the first time."""
+
+    @abstractmethod
+    def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
+        """Frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        """Stream frames ``start`` to ``stop`` (not included), ending early where the video ends.
+
+        Yields:
+            (H, W, 3) uint8 RGB, upright. Frame ``i`` is the same whatever ``start`` is.
+
+        Raises:
+            UsageError: ``start`` or ``stop`` is negative.
+            VosError: a frame cannot be read, after all frames before it were yielded.
+        """
+        if start < 0 or (stop is not None and stop < 0):
+            raise UsageError(f"frames are counted from 0, not from {start} to {stop}")
+        return self._read(start, stop)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self.read()
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Frame ``index`` as (H, W, 3) uint8 RGB; negative numbers count from the end.
+
+        Raises:
+            IndexError: there is no such frame.
+            VosError: the frame cannot be read.
+        """
+        position = index + self.count_frames() if index < 0 else index
+        frame = next(self._read(position, position + 1), None) if position >= 0 else None
+        if frame is None:
+            raise IndexError(f"{self.path} has no frame {index}")
+        return frame
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({str(self.path)!r}, {self.width} x {self.height}, "
+            f"{self.fps:.3f} fps, {self.frame_count} frames)"
+        )
