@@ -1,0 +1,81 @@
+"""`vos train`: learn dense features from unlabelled videos and photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="A shipped config or a YAML file.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Videos, or folders of videos, frames or photos. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run.  [default: runs/CONFIG]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a key: --set steps=500 --set crop.size=96."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, pairs and draws.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start over in a folder that holds a run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the whole config and the data, then stop.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
+    ] = False,
+) -> None:
+    """Train a backbone on unlabelled videos and photos.
+
+    A run that was stopped, by Ctrl-C or otherwise, goes on when the same command is given again.
+    """
+    from vos.datasets.clips import find_clips
+    from vos.errors import UsageError
+    from vos.training.config import config_text, load_config
+
+    chosen = load_config(config, settings or [])
+    if data:
+        chosen.data.paths = [str(path) for path in data]
+    if seed is not None:
+        chosen.seed = seed
+    if not chosen.data.paths:
+        raise UsageError("nothing to train on: pass --data FOLDER (videos, frames or photos)")
+    out = out or Path("runs") / chosen.name
+    sources = find_clips([Path(path).expanduser() for path in chosen.data.paths])
+    if dry_run:
+        text = config_text(chosen)
+        summary = {"config": text, "sources": len(sources), "out": str(out)}
+        typer.echo(
+            json.dumps(summary) if as_json else f"{text}# {len(sources)} clips, run in {out}"
+        )
+        return
+
+    from vos.training.loop import train as run_training
+
+    trained = run_training(chosen, out, device=device, devices=devices, overwrite=overwrite)
+    result = {
+        "weights": str(trained.weights),
+        "run": str(trained.run),
+        "steps": trained.steps,
+        "seconds": round(trained.seconds, 1),
+        **trained.metrics,
+    }
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(
+        f"{trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
+        f"loss {result.get('loss', float('nan')):.3f}, "
+        f"cycle accuracy {result.get('cycle_accuracy', float('nan')):.3f}"
+    )
+    typer.echo(f"weights: {trained.weights}")

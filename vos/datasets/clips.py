@@ -1,0 +1,220 @@
+"""Training clips: folders of videos, of frames or of photos, decoded once into a uint8 cache.
+
+A clip is a run of frames of one size. A photo is a clip of one frame. Nothing here needs labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vos.errors import MissingError, UsageError, VosError
+from vos.files import atomic_path, read_json, write_json
+from vos.machine import processors
+from vos.progress import progress
+
+VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+CACHES = ("memory", "disk")
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where the frames of one clip come from: one video file, or image files in order."""
+
+    name: str
+    files: tuple[Path, ...]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the clip is a video file."""
+        return self.files[0].suffix.lower() in VIDEO_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A decoded clip: ``frames`` is (T, H, W, 3) uint8 RGB, in memory or mapped from disk."""
+
+    name: str
+    frames: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
+    """List the clips under ``paths``, in a fixed order.
+
+    A path is a video, a photo, or a folder that is searched with all its sub-folders. In a
+    folder, every video is a clip. Images are the frames of one clip when their names differ
+    only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...), else each is a photo.
+    Folders named ``Annotations`` (masks) and hidden ones are passed over.
+
+    Raises:
+        MissingError: a path does not exist.
+        UsageError: nothing to train on was found.
+    """
+    sources: list[ClipSource] = []
+    for path in paths:
+        if not path.exists():
+            raise MissingError(f"no training data at {path}: pass --data with an existing path")
+        sources += [ClipSource(path.name, (path,))] if path.is_file() else _search(path)
+    if not sources:
+        places = ", ".join(str(path) for path in paths)
+        raise UsageError(f"no video, folder of frames or photo found in {places}")
+    return sources
+
+
+def _search(folder: Path) -> Iterator[ClipSource]:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    for entry in entries:
+        if entry.is_file() and entry.suffix.lower() in VIDEO_SUFFIXES:
+            yield ClipSource(entry.name, (entry,))
+    images = [e for e in entries if e.is_file() and e.suffix.lower() in IMAGE_SUFFIXES]
+    if _are_frames(images):
+        yield ClipSource(folder.name, tuple(images))
+    else:
+        yield from (ClipSource(image.name, (image,)) for image in images)
+    for entry in entries:
+        if entry.is_dir() and entry.name != "Annotations":
+            yield from _search(entry)
+
+
+def _are_frames(images: Sequence[Path]) -> bool:
+    """Whether the names are one prefix followed by evenly spaced numbers."""
+    matches = [re.fullmatch(r"(.*?)(\d+)", image.stem) for image in images]
+    found = [match for match in matches if match]
+    if len(images) < 2 or len(found) < len(images) or len({match[1] for match in found}) > 1:
+        return False
+    numbers = [int(match[2]) for match in found]
+    return len({after - before for before, after in pairwise(numbers)}) == 1
+
+
+def load_clips(
+    sources: Sequence[ClipSource],
+    *,
+    short_side: int,
+    cache: str = "memory",
+    cache_folder: Path | None = None,
+    workers: int | None = None,
+    warn: Callable[[str], None] = print,
+) -> list[Clip]:
+    """Decode every clip, shrunk so that its shorter side is at most ``short_side`` pixels.
+
+    Args:
+        cache: ``memory``, or ``disk`` for files under ``cache_folder`` that are mapped, kept and
+            found again by later runs.
+        warn: told in one line of each clip that cannot be decoded; such a clip is left out.
+
+    Raises:
+        VosError: no clip could be decoded.
+        UsageError: unknown kind of cache.
+    """
+    if cache not in CACHES:
+        raise UsageError(f"unknown cache {cache!r}: use one of {', '.join(CACHES)}")
+    if cache == "disk" and cache_folder is None:
+        raise UsageError("the disk cache needs a folder")
+
+    def load(source: ClipSource) -> Clip | str:
+        try:
+            if cache_folder is not None and cache == "disk":
+                return Clip(source.name, _cached(source, short_side, cache_folder))
+            return Clip(source.name, decode(source, short_side))
+        except VosError as error:
+            return f"skipped {source.files[0]}: {error}"
+
+    clips: list[Clip] = []
+    with ThreadPoolExecutor(workers or processors()) as pool:
+        results = pool.map(load, sources)
+        for result in progress(results, total=len(sources), description="decoding", unit="clip"):
+            if isinstance(result, str):
+                warn(result)
+            else:
+                clips.append(result)
+    if not clips:
+        raise VosError(f"none of the {len(sources)} clips could be decoded")
+    return clips
+
+
+def decode(source: ClipSource, short_side: int) -> np.ndarray:
+    """All frames of a clip, (T, H, W, 3) uint8 RGB, shorter side at most ``short_side``.
+
+    Raises:
+        VosError: the clip holds no frame that can be decoded, or frames of several sizes.
+    """
+    frames = [_shrink(frame, short_side) for frame in _read(source)]
+    if not frames:
+        raise VosError("no frame could be decoded")
+    if len({frame.shape for frame in frames}) > 1:
+        raise VosError("its frames differ in size")
+    return np.stack(frames)
+
+
+def _read(source: ClipSource) -> Iterator[np.ndarray]:
+    if not source.is_video:
+        from vos.media.images import read_image
+
+        yield from (read_image(path) for path in source.files)
+        return
+    try:
+        import av  # noqa: F401
+    except ImportError:  # training machines without PyAV still have OpenCV's decoder
+        yield from _read_with_opencv(source.files[0])
+    else:
+        from vos.media.video import open_video
+
+        yield from open_video(source.files[0])
+
+
+def _read_with_opencv(path: Path) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        while True:
+            found, frame = capture.read()
+            if not found:
+                return
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
+
+
+def _shrink(frame: np.ndarray, short_side: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    scale = short_side / min(height, width)
+    if scale >= 1:
+        return frame
+    size = (round(width * scale), round(height * scale))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def _cached(source: ClipSource, short_side: int, folder: Path) -> np.ndarray:
+    """Map the decoded clip from ``folder``, decoding it first when it is not there yet."""
+    path = folder / f"{_fingerprint(source, short_side)}.npy"
+    failure = path.with_suffix(".json")
+    if failure.exists():
+        raise VosError(read_json(failure)["error"])
+    if not path.exists():
+        try:
+            frames = decode(source, short_side)
+        except VosError as error:
+            write_json(failure, {"file": str(source.files[0]), "error": str(error)})
+            raise
+        with atomic_path(path) as temporary:
+            np.save(temporary, frames)
+    return np.load(path, mmap_mode="r")
+
+
+def _fingerprint(source: ClipSource, short_side: int) -> str:
+    """A name for the decoded clip that changes with the files, their dates and the size."""
+    facts = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in source.files]
+    text = json.dumps([facts, short_side])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

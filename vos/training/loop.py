@@ -1,0 +1,308 @@
+"""The training loop: pairs in, weights out, resumable at any step."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+import vos
+from vos.backbones import Backbone, save_checkpoint
+from vos.datasets.clips import Clip, find_clips, load_clips
+from vos.errors import UsageError, VosError
+from vos.progress import progress
+from vos.training.batch_norm import share_batch_norm
+from vos.training.config import TrainConfig
+from vos.training.icon import IconModel, StepDraws
+from vos.training.launch import launch, stop_on_signal
+from vos.training.metrics import MetricsWriter
+from vos.training.pairs import PairLoader, PairSampler
+from vos.training.run import Run
+from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
+
+Evaluate = Callable[[Backbone], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a finished run gives."""
+
+    run: Path
+    weights: Path
+    steps: int
+    seconds: float
+    metrics: dict[str, float]
+
+
+def train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    device: str = "auto",
+    devices: int = 1,
+    overwrite: bool = False,
+    evaluate: Evaluate | None = None,
+    clips: list[Clip] | None = None,
+) -> Trained:
+    """Train a backbone, or go on with the run in ``out`` where it stopped.
+
+    Args:
+        config: see :func:`vos.training.load_config`; ``data.paths`` says what to train on.
+        out: folder of the run: ``weights/`` (for ``vos.load``), ``state.pt``, ``metrics.jsonl``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: processes on this machine; under ``torchrun`` its own numbers count.
+        overwrite: start over in ``out``.
+        evaluate: called with the (averaged) backbone every ``config.evaluate_every`` steps; what
+            it returns goes to the metrics.
+        clips: decoded clips to use instead of ``data.paths``.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the state has been saved.
+        UsageError: the folder holds another run, or the config makes no sense here.
+        VosError: no data could be decoded, or the loss is no longer a number.
+    """
+    fabric = launch(config, device, devices)
+    run = Run(out, config, overwrite=overwrite)
+    fabric.barrier()
+    if fabric.is_global_zero:
+        run.start(config, overwrite=overwrite)
+    fabric.barrier()
+    trainer = Trainer(config, run, fabric, evaluate)
+    if trainer.step < trainer.last_step:
+        trainer.fit(clips if clips is not None else _load(config, fabric))
+    return trainer.result()
+
+
+class Trainer:
+    """State of a run and the steps over it."""
+
+    def __init__(
+        self, config: TrainConfig, run: Run, fabric: Fabric, evaluate: Evaluate | None
+    ) -> None:
+        self.config, self.run, self.fabric, self.evaluate = config, run, fabric, evaluate
+        torch.manual_seed(config.seed)
+        torch.set_flush_denormal(True)
+        backbone = vos.load(config.model.backbone, seed=config.seed)
+        if not any(parameter.requires_grad for parameter in backbone.parameters()):
+            raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
+        self.model = IconModel(backbone, config).train()
+        if fabric.world_size > 1:
+            share_batch_norm(self.model)
+        self.optimiser = make_optimiser(config.optimiser, backbone, self.model.sphere.parameters())
+        self.average: WeightAverage | None = None
+        self.step = 0  # steps made
+        self.last_step = config.steps
+        self.seconds = 0.0
+        self.metrics: dict[str, float] = {}
+        state = run.load_state()
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+        self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
+        if config.ema:
+            self.average = WeightAverage(self.model, config.ema)
+        if state is not None:
+            self._restore(state)
+
+    def fit(self, clips: list[Clip]) -> None:
+        """Make the steps that are left."""
+        config, fabric = self.config, self.fabric
+        loader = self._loader(clips)
+        share = config.batch // config.optimiser.accumulate // fabric.world_size
+        steps = range(
+            self.step * config.optimiser.accumulate, config.steps * config.optimiser.accumulate
+        )
+        numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+        batches = loader.batches(steps, numbers, share * fabric.world_size)
+        writer = MetricsWriter(self.run, self.step, warn=_warn) if fabric.is_global_zero else None
+        bar = progress(total=config.steps, description=config.name, unit="step")
+        bar.update(self.step)
+        started, before = time.perf_counter(), self.seconds
+        with stop_on_signal() as stop:
+            while self.step < self.last_step:
+                values = self._step(batches, numbers)
+                self.step += 1
+                self.seconds = before + time.perf_counter() - started
+                stopped, self.seconds = self._agree(stop.is_set, self.seconds)
+                if self._done() >= 1:
+                    self.last_step = self.step
+                bar.update()
+                self._report(values, writer, bar)
+                last = stopped or self.step == self.last_step
+                if last or self.step % config.checkpoint_every == 0:
+                    self.save()
+                if stopped:
+                    break
+        batches.close()
+        bar.close()
+        if writer is not None:
+            writer.close()
+        if self.step < self.last_step:
+            raise KeyboardInterrupt
+
+    def _step(self, batches: Generator[Tensor], numbers: range) -> dict[str, Tensor]:
+        """One step of the optimiser; returns the measures of its last part."""
+        config = self.config
+        factor = rate_factor(config.optimiser, self.step, self._done())
+        set_rate(self.optimiser, factor)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = config.optimiser.accumulate
+        draws = StepDraws.of(config, self.step)
+        share = config.batch // parts
+        total: dict[str, Tensor] = {}
+        for part in range(parts):
+            crops = next(batches).to(self.fabric.device, non_blocking=True)
+            offset = part * share
+            images, drawn = draws.augment(
+                crops, range(offset + numbers.start, offset + numbers.stop)
+            )
+            with self.fabric.no_backward_sync(self.wrapped, enabled=part < parts - 1):
+                values = self.wrapped(images, drawn)
+                self.fabric.backward(values["loss"] / parts)
+            for name, value in values.items():
+                total[name] = total.get(name, 0) + value.detach() / parts
+        if config.optimiser.clip:
+            norm = self.fabric.clip_gradients(
+                self.wrapped,
+                self.optimiser,
+                max_norm=config.optimiser.clip,
+                error_if_nonfinite=False,
+            )
+            assert norm is not None
+            total["gradient_norm"] = norm.detach()
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update(self.model, self.step)
+        return total
+
+    def _done(self) -> float:
+        """Share of the run that is over: by steps or, where it has a limit, by time."""
+        done = self.step / self.config.steps
+        if self.config.minutes is not None:
+            done = max(done, self.seconds / (60 * self.config.minutes))
+        return done
+
+    def _agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
+        """Stop and time as all processes see them: any stop counts, the longest time."""
+        if self.fabric.world_size == 1:
+            return stop, seconds
+        both = torch.tensor([float(stop), seconds], device=self.fabric.device)
+        torch.distributed.all_reduce(both, torch.distributed.ReduceOp.MAX)
+        return bool(both[0]), float(both[1])
+
+    def _report(self, values: dict[str, Tensor], writer: MetricsWriter | None, bar: Any) -> None:
+        config = self.config
+        evaluated = self._evaluate()
+        if self.step % config.log_every and not evaluated and self.step != self.last_step:
+            return
+        names = sorted(values)
+        reduced = torch.stack([values[name].float() for name in names])
+        if self.fabric.world_size > 1:
+            torch.distributed.all_reduce(reduced)
+            reduced /= self.fabric.world_size
+        numbers = dict(zip(names, reduced.tolist(), strict=True))
+        if not numbers["loss"] == numbers["loss"]:
+            raise VosError(
+                f"the loss is not a number at step {self.step}: lower optimiser.rate "
+                f"(the last state is in {self.run.state_path})"
+            )
+        self.metrics = {
+            **numbers,
+            "rate": self.optimiser.param_groups[0]["lr"],
+            "seconds": round(self.seconds, 3),
+            **evaluated,
+        }
+        bar.set_postfix(
+            loss=f"{numbers['loss']:.3f}", cycle=f"{numbers['cycle_accuracy']:.3f}", refresh=False
+        )
+        if writer is not None:
+            writer.write(self.step, self.metrics)
+
+    def _evaluate(self) -> dict[str, float]:
+        every = self.config.evaluate_every
+        if self.evaluate is None or not every or self.step % every:
+            return {}
+        if not self.fabric.is_global_zero:
+            return {"evaluated": 1.0}
+        threads = torch.random.get_rng_state()
+        found = self.evaluate(self.backbone())
+        torch.random.set_rng_state(threads)
+        return found
+
+    def backbone(self) -> Backbone:
+        """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
+        copy = vos.load(self.config.model.backbone, seed=self.config.seed)
+        state = self.average.state if self.average is not None else self.model.state_dict()
+        prefix = "backbone."
+        copy.load_state_dict(
+            {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+        )
+        return copy.eval()
+
+    def save(self) -> None:
+        """Write state and weights."""
+        if self.fabric.is_global_zero:
+            state = {
+                "step": self.step,
+                "last_step": self.last_step,
+                "seconds": self.seconds,
+                "model": self.model.state_dict(),
+                "average": self.average.state if self.average is not None else None,
+                "optimiser": self.optimiser.state_dict(),
+                "random": torch.random.get_rng_state(),
+                "metrics": self.metrics,
+            }
+            backbone = self.backbone()
+            card = {"Run": self.config.name, "Steps": self.step, "Seed": self.config.seed}
+            save_checkpoint(self.run.weights_path, backbone, card=card)
+            if self.config.keep and self.step % self.config.keep == 0:
+                kept = self.run.folder / f"weights-{self.step:06d}"
+                save_checkpoint(kept, backbone, card=card)
+            self.run.save_state(state)
+        self.fabric.barrier()
+
+    def result(self) -> Trained:
+        """What the run gave."""
+        return Trained(
+            self.run.folder, self.run.weights_path, self.step, self.seconds, self.metrics
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step, self.last_step = state["step"], state["last_step"]
+        self.seconds, self.metrics = state["seconds"], state["metrics"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load(state["average"])
+        torch.random.set_rng_state(state["random"])
+
+    def _loader(self, clips: list[Clip]) -> PairLoader:
+        config = self.config
+        sampler = PairSampler(clips, config.data, config.crop, seed=config.seed)
+        device = self.fabric.device if config.data.cache == "device" else None
+        return PairLoader(clips, sampler, workers=config.data.workers, device=device)
+
+
+def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
+    sources = find_clips([Path(path).expanduser() for path in config.data.paths])
+    warn = _warn if fabric.is_global_zero else _silent
+    return load_clips(
+        sources,
+        short_side=config.data.short_side,
+        cache="disk" if config.data.cache == "disk" else "memory",
+        cache_folder=Path(config.data.cache_folder).expanduser(),
+        warn=warn,
+    )
+
+
+def _warn(message: str) -> None:
+    print(f"vos: {message}", file=sys.stderr)
+
+
+def _silent(message: str) -> None:
+    """Other processes say the same."""

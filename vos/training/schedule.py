@@ -1,0 +1,72 @@
+"""Optimisers, the learning rate over a run, and the average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from vos.training.config import OptimiserConfig
+
+
+def make_optimiser(
+    config: OptimiserConfig, backbone: nn.Module, radius: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """AdamW, RMSprop or SGD; weight decay acts on matrices only, never on norms and biases."""
+    trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": list(radius), "weight_decay": 0.0, "lr": config.radius_rate},
+    ]
+    groups = [group for group in groups if group["params"]]
+    for group in groups:
+        group["base_rate"] = group.get("lr", config.rate)
+    if config.name == "adamw":
+        return torch.optim.AdamW(groups, lr=config.rate)
+    if config.name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=config.rate, momentum=config.momentum)
+    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum)
+
+
+def rate_factor(config: OptimiserConfig, step: int, done: float) -> float:
+    """Share of the base rate at ``step`` when ``done`` (0 to 1) of the run is over."""
+    warm = min(1.0, (step + 1) / config.warm_up) if config.warm_up else 1.0
+    if config.schedule == "constant":
+        return warm
+    return warm * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group to ``factor`` times its base rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["base_rate"] * factor
+
+
+class WeightAverage:
+    """Exponential moving average of a module's parameters; buffers follow as they are.
+
+    The decay grows from 0 to its final value, so that early weights are soon forgotten.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Take in the weights after ``step``."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in module.state_dict().items():
+            average = self.state[name]
+            if average.is_floating_point():
+                average.lerp_(value.to(average), 1 - decay)
+            else:
+                average.copy_(value)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take over a saved average."""
+        for name, value in state.items():
+            self.state[name].copy_(value)
