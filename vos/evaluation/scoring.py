@@ -1,0 +1,97 @@
+"""Scoring a results folder: check all of it, then J and F of every object in every frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from vos.datasets import Dataset
+from vos.errors import VosError
+from vos.evaluation.results import Task, plan_scoring
+from vos.evaluation.scores import ObjectScores, Scores
+from vos.machine import processors
+from vos.metrics import score_frame
+from vos.progress import progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def score_results(results: Path, dataset: Dataset, *, workers: int | None = None) -> Scores:
+    """Score a folder of predicted masks like the official semi-supervised DAVIS evaluation.
+
+    The figures are those of davis2017-evaluation: the first and last frame are left out, an
+    object that is in neither the truth nor the prediction of a frame scores 1, the objects are
+    all ids from 1 to the highest of frame 0. Void pixels of the truth (255) count for nothing.
+
+    Args:
+        results: ``<results>/<sequence>/<frame>.png``, ids as in the first true mask; for binary
+            data sets the object may be 1 or 255.
+        dataset: the truth; all its sequences are scored.
+        workers: threads to use; None takes one a processor.
+
+    Raises:
+        InvalidResultsError: a frame is missing, is not a mask of the right size, or holds an id
+            that the first true mask lacks. Nothing is scored then.
+        MissingError: the data set lacks the truth of a frame.
+        VosError: a sequence is too short, or no sequence has an object.
+    """
+    started = time.perf_counter()
+    tasks = plan_scoring(Path(results), dataset)
+    if not any(task.objects for task in tasks):
+        raise VosError(f"nothing to score: no first mask of {dataset.name} holds an object")
+    checks = [(task, index) for task in tasks for index in range(len(task.result_paths))]
+    for _ in _in_threads(_check_frame, checks, workers, "checking"):
+        pass
+    jobs = [(task, index) for task in tasks for index in task.scored_frames]
+    frames = _in_threads(_score_frame, jobs, workers, "scoring")
+    objects = [each for task in tasks for each in _collect(task, frames)]
+    return Scores(
+        objects=tuple(objects),
+        split=dataset.split,
+        masks=len(checks),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check_frame(job: tuple[Task, int]) -> None:
+    task, index = job
+    task.check(index)
+
+
+def _score_frame(job: tuple[Task, int]) -> tuple[np.ndarray, np.ndarray]:
+    """J and F, each (K,), of the objects of one frame."""
+    task, index = job
+    return score_frame(task.truth(index), task.result(index), task.objects)
+
+
+def _collect(task: Task, frames: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[ObjectScores]:
+    """Take the frames of one sequence from the stream and turn them into scores by object."""
+    indices = np.array(task.scored_frames)
+    # (T, 2, K): frame, measure, object
+    scores = np.array([next(frames) for _ in indices])
+    for position, object_id in enumerate(task.objects):
+        region, boundary = scores[:, :, position].T
+        yield ObjectScores(task.sequence, object_id, indices, region, boundary)
+
+
+def _in_threads(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, description: str
+) -> Iterator[Result]:
+    """Results in the order of the jobs; the first failure, in that order, is raised.
+
+    Threads, not processes: unpacking and array work let go of the interpreter lock, and starting
+    processes would take longer than scoring a thousand frames does.
+    """
+    pool = ThreadPoolExecutor(workers or processors())
+    try:
+        yield from progress(
+            pool.map(function, jobs), total=len(jobs), description=description, unit="frame"
+        )
+    finally:
+        pool.shutdown(cancel_futures=True)
