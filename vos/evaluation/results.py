@@ -54,7 +54,8 @@ class Task:
         mask = _read(self.truth_paths[index])
         if mask.shape != self.size:
             raise VosError(
-                f"{self.truth_paths[index]} is not {_size_words(self.size)} like frame 0"
+                f"{self.truth_paths[index]} is {_size_words(mask.shape)} but frame 0 is "
+                f"{_size_words(self.size)}: masks of a sequence must have one size"
             )
         return (mask != 0).astype(np.uint8) if self.binary else mask
 

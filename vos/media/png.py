@@ -50,7 +50,7 @@ def _unpack(header: bytes, packed: bytes) -> np.ndarray | None:
     size = height * (width + 1)
     try:
         rows = np.frombuffer(zlib_ng.decompress(packed, bufsize=size), np.uint8)
-    except zlib_ng.error:
+    except zlib_ng.error:  # type: ignore[misc]
         return None
     if rows.size != size or size == 0:
         return None

@@ -1,0 +1,80 @@
+"""`vos score`: score a folder of masks, ours or anyone's, like the official DAVIS evaluation."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Scorer(StrEnum):
+    """Whose code scores."""
+
+    vos = "vos"
+    official = "official"
+
+
+def score(
+    results: Annotated[Path, typer.Argument(help="Folder of <sequence>/<00000>.png masks.")],
+    dataset: Annotated[str, typer.Option(help="sample or davis.")] = "sample",
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
+    split: Annotated[str | None, typer.Option(help="List of sequences.  [default: val]")] = None,
+    sequences: Annotated[
+        str | None, typer.Option(help="Only these sequences, separated by commas.")
+    ] = None,
+    scorer: Annotated[
+        Scorer, typer.Option(help="official: davis2017-evaluation too, where it is installed.")
+    ] = Scorer.vos,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads.  [default: one a processor]")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
+    ] = False,
+) -> None:
+    """Score masks by region J and boundary F, and write the official tables beside them.
+
+    The whole folder is checked first: a missing frame, a foreign object id, an RGB mask or a
+    wrong size ends the command with exit code 4 and the name of the file.
+    """
+    from vos.datasets import open_dataset
+    from vos.errors import VosError
+    from vos.evaluation.official import require_official, score_official
+    from vos.evaluation.scoring import score_results
+    from vos.evaluation.tables import (
+        GLOBAL_COLUMNS,
+        format_comparison,
+        format_table,
+        global_row,
+        write_tables,
+    )
+
+    if scorer is Scorer.official:
+        require_official()
+    names = [name.strip() for name in sequences.split(",")] if sequences else None
+    truth = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
+    scores = score_results(results, truth, workers=workers)
+    try:
+        written = write_tables(results, scores)
+        typer.echo(f"wrote {', '.join(path.name for path in written)} in {results}", err=True)
+    except VosError as error:
+        typer.echo(f"no tables written: {error}", err=True)
+
+    record = {**scores.as_dict(), "masks": scores.masks, "seconds": round(scores.seconds, 3)}
+    text = format_table(scores)
+    if scorer is Scorer.official:
+        official = score_official(results, truth)
+        difference = official.largest_difference(scores)
+        record["official"] = dict(zip(GLOBAL_COLUMNS, official.row, strict=True))
+        record["official"]["seconds"] = round(official.seconds, 3)
+        record["largest_difference"] = difference
+        text += (
+            f"\n\n{format_comparison(global_row(scores), official.row)}\n"
+            f"largest difference {difference:.1e}; "
+            f"vos took {scores.seconds:.2f} s, official {official.seconds:.2f} s"
+        )
+    typer.echo(json.dumps(record) if as_json else text)
