@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,11 +20,13 @@ class ContextFrame:
         index: of the frame in its video.
         features: (N, C) float, each row of length one.
         labels: (N, K + 1) float soft labels, background first.
+        derived: what an engine works out of this frame once and wants to find again.
     """
 
     index: int
     features: Tensor
     labels: Tensor
+    derived: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

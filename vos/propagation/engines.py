@@ -14,7 +14,7 @@ from vos.propagation.context import Source
 
 Engine = Callable[[Tensor, Sequence[Source], tuple[int, int], PropagationConfig], Tensor]
 
-ENGINES = ("auto", "reference")
+ENGINES = ("auto", "reference", "cpu")
 
 
 def engine_for(device: torch.device, name: str = "auto") -> Engine:
@@ -25,4 +25,8 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: {near_names(name, ENGINES)}")
+    if name == "cpu" or (name == "auto" and device.type == "cpu"):
+        from vos.propagation import cpu
+
+        return cpu.propagate_labels
     return reference.propagate_labels

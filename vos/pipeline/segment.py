@@ -1,0 +1,112 @@
+"""Frames and a few masks in, the masks of all frames out: a stream, one direction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vos.errors import UsageError, VosError
+from vos.pipeline.prefetch import prefetch
+from vos.pipeline.resize import resize_frame
+from vos.pipeline.stopwatch import Stopwatch
+from vos.propagation import PropagationConfig, Propagator, SoftLabels, frame_size
+
+if TYPE_CHECKING:
+    from vos.backbones.inference import FeatureExtractor
+
+IndexedFrame = tuple[int, np.ndarray]
+
+
+class SegmentedFrame(NamedTuple):
+    """The mask of one frame: (H, W) uint8 of the ids that the given masks use."""
+
+    index: int
+    ids: tuple[int, ...]
+    mask: np.ndarray
+
+
+def segment(
+    frames: Iterable[IndexedFrame],
+    annotations: Mapping[int, np.ndarray],
+    extractor: FeatureExtractor,
+    config: PropagationConfig,
+    *,
+    engine: str = "auto",
+    stopwatch: Stopwatch | None = None,
+) -> Iterator[SegmentedFrame]:
+    """Segment ``frames`` in the order they come; the first must be annotated.
+
+    Memory does not grow with the number of frames.
+
+    Args:
+        frames: pairs of index and (H, W, 3) uint8 RGB, all of one size.
+        annotations: (H, W) uint8 masks by frame index, at the size of the frames. One given for a
+            later frame corrects it, or adds objects to it (see `Propagator.annotate`).
+        extractor: makes the features.
+        stopwatch: takes the seconds of the stages "features" and "propagation".
+
+    Raises:
+        UsageError: the first frame has no annotation, or an annotation has another size.
+        VosError: the frames differ in size.
+    """
+    stopwatch = stopwatch or Stopwatch()
+    propagator = Propagator(config, engine=engine)
+    size: tuple[int, int] | None = None
+    seen: tuple[int, int] | None = None
+    for batch in _batches(prefetch(frames), extractor.batch_size):
+        size = size or batch[0][1].shape[:2]
+        seen = seen or frame_size(*size, config, extractor.backbone.stride)
+        for index, frame in batch:
+            if frame.shape[:2] != size:
+                raise VosError(
+                    f"frame {index} is {frame.shape[1]} x {frame.shape[0]} pixels, the frames "
+                    f"before it {size[1]} x {size[0]}: all frames of a video must have one size"
+                )
+        with stopwatch("features"):
+            features = extractor(
+                [resize_frame(frame, seen, config.resampling) for _, frame in batch]
+            )
+        for (index, _), feature in zip(batch, features, strict=True):
+            with stopwatch("propagation"):
+                soft = _label(propagator, index, feature, annotations.get(index), size)
+                mask = soft.mask(size, seen)
+                if index in annotations:
+                    mask = _as_annotated(mask, annotations[index])
+            yield SegmentedFrame(index, soft.ids, mask)
+
+
+def _label(
+    propagator: Propagator,
+    index: int,
+    feature: object,
+    annotation: np.ndarray | None,
+    size: tuple[int, int],
+) -> SoftLabels:
+    if annotation is None:
+        return propagator.step(index, feature)  # type: ignore[arg-type]
+    if annotation.shape != size:
+        raise UsageError(
+            f"the mask of frame {index} is {annotation.shape[1]} x {annotation.shape[0]} pixels, "
+            f"the frame {size[1]} x {size[0]}"
+        )
+    if propagator.ids:
+        propagator.step(index, feature)  # type: ignore[arg-type]
+    return propagator.annotate(index, feature, annotation)  # type: ignore[arg-type]
+
+
+def _as_annotated(mask: np.ndarray, annotation: np.ndarray) -> np.ndarray:
+    """The annotation to the pixel for the objects it shows, the prediction elsewhere."""
+    shown = np.setdiff1d(np.unique(annotation), (0, 255))
+    result = np.where(np.isin(mask, shown), 0, mask)
+    painted = np.isin(annotation, shown)
+    result[painted] = annotation[painted]
+    return result.astype(np.uint8)
+
+
+def _batches(items: Iterable[IndexedFrame], size: int) -> Iterator[list[IndexedFrame]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
