@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise VosError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # never hide why the block failed
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
