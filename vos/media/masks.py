@@ -15,6 +15,7 @@ from PIL import Image
 from vos.errors import VosError
 from vos.files import atomic_path
 from vos.media.images import open_image
+from vos.media.png import decode_plain_png
 
 VOID = 255
 
@@ -66,10 +67,15 @@ def read_palette_mask(path: Path, *, size: tuple[int, int] | None = None) -> np.
     Raises:
         VosError: unreadable or truncated, in RGB or deeper than 8 bits, or of another size.
     """
-    with open_image(path) as image:
-        if image.mode not in ("P", "L", "1"):
-            raise VosError(f"{path} is a {_kind(image.mode)} image, not a mask: {_WHAT_TO_DO}")
-        mask = np.array(image, np.uint8)
+    try:
+        mask = decode_plain_png(path.read_bytes())
+    except OSError as error:
+        raise VosError(f"cannot read {path}: {error.strerror}") from error
+    if mask is None:
+        with open_image(path) as image:
+            if image.mode not in ("P", "L", "1"):
+                raise VosError(f"{path} is a {_kind(image.mode)} image, not a mask: {_WHAT_TO_DO}")
+            mask = np.array(image, np.uint8)
     _check_size(path, mask, size)
     return mask
 

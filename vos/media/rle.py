@@ -42,12 +42,17 @@ def decode_rle(rle: dict[str, Any]) -> np.ndarray:
     try:
         height, width = rle["size"]
         if isinstance(rle["counts"], list):
+            filled = sum(rle["counts"]) == height * width
             rle = coco.frPyObjects(rle, height, width)
-        decoded = coco.decode(rle)
+            decoded = coco.decode(rle)
+        else:
+            decoded = coco.decode(rle)
+            # Where the runs end too early, pycocotools leaves what the memory held before.
+            filled = decoded.max(initial=0) <= 1 and decoded.sum() == coco.area(rle)
     except (KeyError, TypeError, ValueError) as error:
-        raise VosError(f"not a COCO run-length encoding: {error}") from error
-    if decoded.shape != (height, width):
-        raise VosError("not a COCO run-length encoding: the runs do not fill the size")
+        raise VosError(f"not a COCO run-length encoding: {error!r}") from error
+    if not filled:
+        raise VosError(f"not a COCO run-length encoding: the runs do not fill {width} x {height}")
     return np.ascontiguousarray(decoded)
 
 
@@ -89,7 +94,10 @@ class RleWriter:
     def write(self, index: int, mask: np.ndarray) -> None:
         """Store the objects of frame ``index``; ``mask`` is (H, W) uint8 ids."""
         if mask.shape != self.size:
-            raise VosError(f"{self.path} takes masks of {self.size}, frame {index} is {mask.shape}")
+            raise VosError(
+                f"{self.path} takes masks of {self.size[1]} x {self.size[0]} pixels, "
+                f"frame {index} is {mask.shape[1]} x {mask.shape[0]}"
+            )
         self.frame_count = max(self.frame_count, index + 1)
         by_columns = np.asfortranarray(mask)
         present = object_ids(mask)

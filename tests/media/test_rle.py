@@ -1,0 +1,127 @@
+"""Run lengths by the COCO rule, and files that COCO and YouTube-VOS tools read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from vos.errors import VosError
+from vos.media import RleWriter, decode_rle, encode_rle, read_rle
+
+SIZE = (19, 31)
+
+
+def blocks(seed: int, ids: list[int]) -> np.ndarray:
+    picks = np.random.default_rng(seed).integers(0, len(ids), (5, 8))
+    return np.array(ids, np.uint8)[picks.repeat(4, 0).repeat(4, 1)[:19, :31]]
+
+
+@pytest.fixture
+def masks() -> list[np.ndarray]:
+    """Object 3 leaves after frame 1, object 200 comes in frame 2; frame 3 is empty."""
+    ids = [[0, 1, 3], [0, 1, 3, 255], [0, 1, 200], [0], [0, 1, 200]]
+    return [blocks(seed, present) for seed, present in enumerate(ids)]
+
+
+def test_runs_go_down_the_columns() -> None:
+    binary = np.array([[0, 1], [1, 1], [0, 0]])
+    # Column by column: 0 1 0, 1 1 0, so the runs are 1 zero, 1 one, 1 zero, 2 ones, 1 zero.
+    assert (
+        encode_rle(binary)["counts"]
+        == coco.frPyObjects({"size": [3, 2], "counts": [1, 1, 1, 2, 1]}, 3, 2)["counts"].decode()
+    )
+    np.testing.assert_array_equal(decode_rle({"size": [3, 2], "counts": [1, 1, 1, 2, 1]}), binary)
+
+
+@pytest.mark.parametrize("binary", [blocks(0, [0, 1]), np.zeros(SIZE), np.ones(SIZE, bool)])
+def test_encoding_is_undone_by_decoding(binary: np.ndarray) -> None:
+    rle = encode_rle(binary)
+    assert json.loads(json.dumps(rle)) == rle
+    np.testing.assert_array_equal(decode_rle(rle), binary)
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, {"size": [3, 2]}, {"size": 3, "counts": "1"}, {"size": [3, 2], "counts": [1, 1]}]
+)
+def test_bad_runs(bad: dict) -> None:
+    with pytest.raises(VosError, match="not a COCO run-length encoding"):
+        decode_rle(bad)
+
+
+def test_a_video_goes_out_and_comes_back(tmp_path: Path, masks: list[np.ndarray]) -> None:
+    path = tmp_path / "new é" / "masks.json"
+    with RleWriter(path, name="kitten", size=SIZE) as writer:
+        for index, mask in enumerate(masks):
+            writer.write(index, mask)
+        assert not path.exists()
+    back = list(read_rle(path))
+    assert len(back) == 5
+    for mask, other in zip(masks, back, strict=True):
+        np.testing.assert_array_equal(other, np.where(mask == 255, 0, mask))
+    assert [file.name for file in path.parent.iterdir()] == ["masks.json"]
+
+
+def test_the_layout_is_that_of_youtube_vos(tmp_path: Path, masks: list[np.ndarray]) -> None:
+    path = tmp_path / "masks.json"
+    with RleWriter(path, name="kitten", size=SIZE, frame_count=7) as writer:
+        for index, mask in enumerate(masks):
+            writer.write(index, mask)
+    content = json.loads(path.read_text())
+    (video,) = content["videos"]
+    assert (video["name"], video["height"], video["width"], video["length"]) == ("kitten", *SIZE, 7)
+    assert len(video["file_names"]) == 7
+    assert [category["id"] for category in content["categories"]] == [1]
+    assert [entry["id"] for entry in content["annotations"]] == [1, 3, 200]
+    for entry in content["annotations"]:
+        assert (entry["video_id"], entry["category_id"], entry["iscrowd"]) == (1, 1, 0)
+        for index in range(7):
+            expected = masks[index] == entry["id"] if index < 5 else np.zeros(SIZE, bool)
+            rle, area, box = (entry[name][index] for name in ("segmentations", "areas", "bboxes"))
+            if not expected.any():
+                assert rle is area is box is None
+                continue
+            np.testing.assert_array_equal(coco.decode(rle), expected)
+            rows, columns = np.nonzero(expected)
+            assert area == expected.sum()
+            x, y = columns.min(), rows.min()
+            assert box == [x, y, columns.max() - x + 1, rows.max() - y + 1]
+
+
+def test_any_order_and_the_last_writing_counts(tmp_path: Path, masks: list[np.ndarray]) -> None:
+    path = tmp_path / "masks.json"
+    with RleWriter(path, name="kitten", size=SIZE) as writer:
+        writer.write(0, masks[2])
+        for index in reversed(range(5)):
+            writer.write(index, masks[index])
+    for mask, other in zip(masks, read_rle(path), strict=True):
+        np.testing.assert_array_equal(other, np.where(mask == 255, 0, mask))
+
+
+def test_no_object_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "masks.json"
+    with RleWriter(path, name="nothing", size=SIZE) as writer:
+        writer.write(1, np.zeros(SIZE, np.uint8))
+    assert [mask.sum() for mask in read_rle(path)] == [0, 0]
+
+
+def test_a_failed_block_leaves_nothing(tmp_path: Path, masks: list[np.ndarray]) -> None:
+    with (
+        pytest.raises(VosError, match=r"frame 1 is 5 x 4"),
+        RleWriter(tmp_path / "masks.json", name="kitten", size=SIZE) as writer,
+    ):
+        writer.write(0, masks[0])
+        writer.write(1, np.zeros((4, 5), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    for text in ("[]", "{}", '{"videos": [], "annotations": []}', "no JSON", '{"videos": [{}]}'):
+        path.write_text(text)
+        with pytest.raises(VosError) as error:
+            list(read_rle(path))
+        assert str(path) in str(error.value)

@@ -1,0 +1,90 @@
+"""Frame ``i`` is frame ``i``, however it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vos.errors import UsageError
+from vos.media import Video, open_video
+
+B_FRAMES = {"bf": "3", "g": "12", "b-pyramid": "normal"}
+VARIABLE = [0, 40, 45, 160, 161, 400, 440, 1000, *range(1040, 1040 + 32 * 7, 7)]
+
+FILES: dict[str, dict[str, Any]] = {
+    "b-frames.mp4": {"options": B_FRAMES},
+    "open-gop.mp4": {"options": {**B_FRAMES, "x264-params": "open-gop=1"}},
+    "key-frames-only.mp4": {"options": {"g": "1"}},
+    "one-key-frame.mp4": {"options": {"g": "250"}},
+    "variable-rate.mp4": {"timestamps": VARIABLE},
+    "variable-rate.mkv": {"timestamps": VARIABLE, "options": B_FRAMES},
+    "fragments.mp4": {"container": {"movflags": "frag_keyframe+empty_moov"}, "options": B_FRAMES},
+    "late-start.mp4": {
+        "timestamps": [5000 + 40 * n for n in range(40)],
+        "container": {"use_editlist": "0"},
+        "options": B_FRAMES,
+    },
+    "late-start.ts": {"options": B_FRAMES},
+    "matroska.mkv": {"options": B_FRAMES},
+    "decode-order.avi": {"options": B_FRAMES},  # timestamps in AVI are those of decoding
+    "mpeg4.avi": {"codec": "mpeg4", "options": {"bf": "2", "g": "12", "qscale": "2"}},
+    "no-timestamps.h264": {"options": B_FRAMES},
+    "hidden-frames.webm": {
+        "codec": "libvpx",
+        "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "b": "900k", "g": "12"},
+    },
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "12", "lag-in-frames": "8"}},
+    "full-chroma.mkv": {"codec": "ffv1", "pixels": "bgr0"},
+    "ten-bits.mkv": {"pixels": "yuv420p10le"},
+    "grey.mkv": {"codec": "ffv1", "pixels": "gray"},
+    "picture.gif": {"codec": "gif", "pixels": "rgb8"},
+    "with-sound.mp4": {"sound": True, "options": B_FRAMES},
+}
+
+
+@pytest.fixture(params=FILES)
+def video(request: pytest.FixtureRequest, make_video: Callable[..., Path]) -> Iterator[Video]:
+    yield open_video(make_video(request.param, **FILES[request.param]))
+
+
+def test_every_frame_by_walking_by_reading_and_by_number(
+    video: Video, frame_number: Callable[[np.ndarray], int]
+) -> None:
+    walked = list(video)
+    assert [frame_number(frame) for frame in walked] == list(range(40))
+    assert all(frame.shape == (64, 96, 3) and frame.dtype == np.uint8 for frame in walked)
+    for index in (0, 1, 11, 12, 13, 23, 25, 39, -1, -40):
+        np.testing.assert_array_equal(video[index], walked[index])
+    for start, stop in [(0, 3), (5, 5), (7, 9), (11, 26), (30, None), (38, 99), (40, None)]:
+        parts = list(video.read(start, stop))
+        assert [frame_number(frame) for frame in parts] == list(range(40))[start:stop]
+    assert video.count_frames() == video.frame_count == 40
+
+
+def test_frames_beyond_either_end(make_video: Callable[..., Path]) -> None:
+    video = open_video(make_video("short.mp4", count=3))
+    for index in (3, -4):
+        with pytest.raises(IndexError, match="has no frame"):
+            video[index]
+    with pytest.raises(UsageError, match="counted from 0"):
+        video.read(-1)
+
+
+def test_readers_do_not_disturb_one_another(
+    make_video: Callable[..., Path], frame_number: Callable[[np.ndarray], int]
+) -> None:
+    video = open_video(make_video("shared.mp4"))
+    pairs = zip(video, video.read(10), strict=False)
+    assert [(frame_number(a), frame_number(b)) for a, b in pairs] == [
+        (n, n + 10) for n in range(30)
+    ]
+
+
+@pytest.mark.parametrize(("name", "rate"), [("variable-rate.mp4", 39 / 1.257), ("x.mp4", 25)])
+def test_rate_is_the_average(make_video: Callable[..., Path], name: str, rate: float) -> None:
+    video = open_video(make_video(name, **FILES.get(name, {})))
+    assert video.fps == pytest.approx(rate, rel=0.05)
