@@ -23,6 +23,7 @@ from torch.nn import functional
 from vos.errors import UsageError
 
 INITIAL_RADIUS = 12.0
+DENSE_UP_TO = 128 * 128  # scores a sample; more are made tile by tile
 
 
 class Sphere(nn.Module):
@@ -68,15 +69,17 @@ def inverse_consistency_dense(
         b_valid: ``(B, M)`` bool, False for tokens of B that are no place to go to.
 
     Returns:
-        ``(B, N)`` log-probabilities, at most 0; exactly 0, without gradient, for tokens that
-        are left out, and for all tokens of a sample where B has no valid token.
+        ``(B, N)`` log-probabilities, float32 or float64, at most 0; exactly 0, without gradient,
+        for tokens left out, and for all tokens of a sample where B has no valid token.
 
     Raises:
         UsageError: shapes that do not fit.
     """
     check_shapes(a_row, b_row, a_col, b_col, a_valid, b_valid)
-    h = a_row @ b_row.transpose(1, 2)  # (B, N, M)
-    v = a_col @ b_col.transpose(1, 2)  # (B, N, M)
+    a_row, b_row, a_col, b_col = full_precision(a_row, b_row, a_col, b_col)
+    with torch.autocast(a_row.device.type, enabled=False):
+        h = a_row @ b_row.transpose(1, 2)  # (B, N, M)
+        v = a_col @ b_col.transpose(1, 2)  # (B, N, M)
     # A finite stand-in for -inf: sums of two stay finite, so no gradient becomes nan.
     nowhere = torch.finfo(h.dtype).min / 4
     if b_valid is not None:
@@ -99,11 +102,16 @@ def inverse_consistency(
     a_valid: Tensor | None = None,
     b_valid: Tensor | None = None,
 ) -> Tensor:
-    """Log-probability that each token of A returns to itself.
+    """Log-probability that each token of A returns to itself, in linear memory where it matters.
 
-    Same arguments, result and errors as `inverse_consistency_dense`.
+    Same arguments, result and errors as `inverse_consistency_dense`; chooses the
+    implementation for the device and the size. Features of 16 bits are accumulated in float32.
     """
-    return inverse_consistency_dense(a_row, b_row, a_col, b_col, a_valid=a_valid, b_valid=b_valid)
+    check_shapes(a_row, b_row, a_col, b_col, a_valid, b_valid)
+    implementation = inverse_consistency_dense
+    if a_row.shape[1] * b_row.shape[1] > DENSE_UP_TO and a_row.device.type == "cpu":
+        from vos.objectives.icon_tiled import inverse_consistency_tiled as implementation
+    return implementation(a_row, b_row, a_col, b_col, a_valid=a_valid, b_valid=b_valid)
 
 
 def inverse_consistency_loss(
@@ -192,6 +200,11 @@ def counted_tokens(a_valid: Tensor | None, b_valid: Tensor | None) -> Tensor | N
         return a_valid
     anywhere = b_valid.any(1, keepdim=True)
     return anywhere if a_valid is None else a_valid & anywhere
+
+
+def full_precision(*features: Tensor) -> list[Tensor]:
+    """Features of 16 bits as float32, others as they are."""
+    return [x.float() if x.element_size() < 4 else x for x in features]
 
 
 def check_shapes(
