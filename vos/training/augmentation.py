@@ -104,10 +104,12 @@ def unwarp(features: Tensor, drawn: Draw, size: tuple[int, int]) -> Tensor:
 def unwarp_validity(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Tensor:
     """Which tokens of features of ``shape`` (B, C, h, w) the warp left inside: (B, h, w) bool.
 
-    A token is invalid where the affine map pushed its place out of the image, so that what
-    ``unwarp`` gives for it comes from the opposite border.
+    A token is invalid where the affine map pushed its place out of the image, or within half a
+    token of the border, so that what ``unwarp`` gives for it comes from the opposite border.
     """
-    return (_source_of_token(shape, drawn, size).abs() <= 1).all(dim=-1)
+    source = _source_of_token(shape, drawn, size)
+    inside = 1 - 1 / torch.tensor([shape[3], shape[2]], device=source.device)
+    return (source.abs() <= inside + 1e-6).all(dim=-1)
 
 
 def _source_of_token(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Tensor:

@@ -135,8 +135,6 @@ def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
         changes = OmegaConf.from_dotlist(_as_dotlist(settings))
     except Exception as error:
         raise UsageError(f"config {name} is not valid YAML: {_first_line(error)}") from error
-    if not OmegaConf.is_dict(values):
-        raise UsageError(f"config {name} must be a YAML mapping of keys to values")
     for part in (values, changes):
         _check_keys(OmegaConf.to_container(part))
     try:
@@ -201,7 +199,13 @@ def _as_dotlist(settings: Sequence[str]) -> list[str]:
 
 
 def _check_keys(values: Any) -> None:
+    if not isinstance(values, dict):
+        raise UsageError("a config is a mapping of keys to values")
     known = set(_keys(TrainConfig))
+    for name, value in values.items():
+        inner = sorted(key for key in known if key.startswith(f"{name}."))
+        if inner and not isinstance(value, dict):
+            raise UsageError(f"config key {name!r} holds others: set {', '.join(inner)}")
     free = ("data.weights",)  # a mapping whose keys are the user's
     for key in _given_keys(values, free):
         if key not in known:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vos.backbones import Backbone
+from vos.backbones.layers import PixelCentring
+from vos.errors import UsageError
 from vos.objectives.icon import Sphere, cycle_accuracy, inverse_consistency, tokens
 from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
@@ -16,46 +18,20 @@ from vos.training.photometric import apply_photometric, draw_photometric
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
 
-class PixelCentre(nn.Module):
-    """Take away the mean of each pixel's features over the batch; its running mean in use.
-
-    The running mean is kept for one size of feature map; other sizes interpolate it.
-    """
-
-    mean: Tensor
-
-    def __init__(self, channels: int, grid: tuple[int, int], *, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(1, channels, *grid))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C, h, w)."""
-        if not self.training:
-            size = features.shape[-2:]
-            return features - nn.functional.interpolate(self.mean, size, mode="bilinear")
-        mean = features.mean(dim=0, keepdim=True)
-        if torch.distributed.is_initialized():
-            from torch.distributed.nn.functional import all_reduce
-
-            mean = all_reduce(mean) / torch.distributed.get_world_size()
-        with torch.no_grad():
-            self.mean.lerp_(mean, self.momentum)
-        return features - mean
-
-
 class IconModel(nn.Module):
-    """A backbone with what the objective adds to it: the sphere, and centring for ``center``."""
+    """A backbone and the sphere that the objective puts its features on."""
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         super().__init__()
         self.backbone = backbone
         self.sphere = Sphere(config.model.radius)
         self.config = config
-        side = config.crop.size
-        self.centre: PixelCentre | None = None
-        if config.augmentation.mode == "center":
-            self.centre = PixelCentre(backbone.channels, backbone.grid(side, side))
+        centred = any(isinstance(module, PixelCentring) for module in backbone.modules())
+        if config.augmentation.mode == "center" and not centred:
+            raise UsageError(
+                f"augmentation.mode=center needs a backbone that centres, such as "
+                f"unet-short-64,center=true; {config.model.backbone} does not"
+            )
 
     def forward(self, images: Tensor, drawn: Draw) -> dict[str, Tensor]:
         """Loss and measures of the draws of B pairs.
@@ -70,8 +46,6 @@ class IconModel(nn.Module):
         """
         size = (images.shape[-2], images.shape[-1])
         features = self.backbone(images)
-        if self.centre is not None:
-            features = self.centre(features)
         with torch.autocast(features.device.type, enabled=False):
             features = self.sphere(unwarp(features.float(), drawn, size))
             parts = tokens(features).chunk(DRAWS)

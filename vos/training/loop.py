@@ -18,7 +18,6 @@ from vos.backbones import Backbone, save_checkpoint
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
-from vos.training.batch_norm import share_batch_norm
 from vos.training.config import TrainConfig
 from vos.training.icon import IconModel, StepDraws
 from vos.training.launch import launch, stop_on_signal
@@ -26,6 +25,7 @@ from vos.training.metrics import MetricsWriter
 from vos.training.pairs import PairLoader, PairSampler
 from vos.training.run import Run
 from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
+from vos.training.shared_statistics import share_statistics
 
 Evaluate = Callable[[Backbone], dict[str, float]]
 
@@ -94,7 +94,7 @@ class Trainer:
             raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
         self.model = IconModel(backbone, config).train()
         if fabric.world_size > 1:
-            share_batch_norm(self.model)
+            share_statistics(self.model)
         self.optimiser = make_optimiser(config.optimiser, backbone, self.model.sphere.parameters())
         self.average: WeightAverage | None = None
         self.step = 0  # steps made

@@ -1,6 +1,6 @@
-"""Batch normalisation over the batch of all processes, on any device.
+"""Statistics over the batch of all processes, on any device.
 
-``torch.nn.SyncBatchNorm`` does this on accelerators only; here the two sums are reduced with
+``torch.nn.SyncBatchNorm`` does this on accelerators only; here the sums are reduced with
 differentiable collectives, so that processes on CPUs agree with one process too.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+
+from vos.backbones.layers import PixelCentring
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -38,11 +40,28 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         return scaled * self.weight[None, :, None, None] + self.bias[None, :, None, None]
 
 
-def share_batch_norm(module: nn.Module) -> None:
-    """Make every ``BatchNorm2d`` inside ``module`` a :class:`GlobalBatchNorm2d`, in place.
+class GlobalPixelCentring(PixelCentring):
+    """``PixelCentring`` by the mean over the whole global batch."""
 
-    Parameters, buffers and their names stay as they are.
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, h, w)."""
+        if not self.training:
+            return super().forward(features)
+        mean = all_reduce(features.mean(dim=0, keepdim=True)) / torch.distributed.get_world_size()
+        with torch.no_grad():
+            size = self.mean.shape[-2:]
+            newest = nn.functional.interpolate(mean, size, mode="bilinear", align_corners=False)
+            self.mean.lerp_(newest, self.momentum)
+        return features - mean
+
+
+def share_statistics(module: nn.Module) -> None:
+    """Let every ``BatchNorm2d`` and ``PixelCentring`` inside see the batch of all processes.
+
+    In place; parameters, buffers and their names stay as they are.
     """
     for child in module.modules():
         if type(child) is nn.BatchNorm2d:
             child.__class__ = GlobalBatchNorm2d
+        elif type(child) is PixelCentring:
+            child.__class__ = GlobalPixelCentring

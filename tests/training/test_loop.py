@@ -1,0 +1,233 @@
+"""The loop: it learns, writes weights that load, and resumes exactly however it was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import vos
+from vos.errors import UsageError, VosError
+from vos.training import TrainConfig, train
+from vos.training.config import config_text, load_config
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from vos.errors import VosError
+from vos.training import load_config, train
+try:
+    train(load_config(sys.argv[1]), Path(sys.argv[2]), device="cpu")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def losses(run: Path) -> dict[int, float]:
+    rows = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(row) for row in rows]
+    assert [row["step"] for row in found] == sorted({row["step"] for row in found})
+    return {row["step"]: row["loss"] for row in found}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return vos.load(str(run / "weights")).state_dict()
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    assert losses(one) == losses(two)
+    first, second = weights(one), weights(two)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def start(config: TrainConfig, run: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """The run in a process of its own."""
+    path = tmp_path / "run.yaml"
+    path.write_text(config_text(config), encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROGRAM, str(path), str(run)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    for _ in range(600):
+        path = run / "metrics.jsonl"
+        if path.is_file() and len(path.read_text(encoding="utf-8").splitlines()) >= step:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no step {step} after a minute")
+
+
+def test_a_run_writes_metrics_and_weights_that_load(
+    tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    trained = train(tiny_config, tmp_path / "run", device="cpu")
+    assert trained.steps == 6
+    assert sorted(losses(trained.run)) == [1, 2, 3, 4, 5, 6]
+    backbone = vos.load(str(trained.weights))
+    assert backbone(torch.rand(1, 3, 24, 32)).shape == (1, 8, 6, 8)
+    untrained = vos.load(tiny_config.model.backbone).state_dict()
+    assert not torch.equal(untrained["head.0.weight"], backbone.state_dict()["head.0.weight"])
+    assert any((trained.run / "tensorboard").iterdir())
+
+
+def test_the_loss_goes_down(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_config, steps=30, log_every=1, checkpoint_every=30)
+    found = losses(train(config, tmp_path / "run", device="cpu").run)
+    first = sum(found[step] for step in range(1, 6))
+    last = sum(found[step] for step in range(26, 31))
+    assert last < 0.95 * first
+
+
+def test_a_run_that_died_goes_on_exactly(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    whole = train(tiny_config, tmp_path / "whole", device="cpu").run
+    config = dataclasses.replace(tiny_config, evaluate_every=5)
+
+    def die(_: object) -> dict[str, float]:
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        train(config, tmp_path / "broken", device="cpu", evaluate=die)
+    assert sorted(losses(tmp_path / "broken")) == [1, 2, 3, 4]
+    again = train(config, tmp_path / "broken", device="cpu")  # from the state of step 4
+    assert again.steps == 6
+    assert_same_run(whole, again.run)
+
+
+@pytest.mark.slow
+def test_resumes_exactly_after_kill_9_and_after_ctrl_c(
+    tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(tiny_config, steps=24, checkpoint_every=3)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert start(config, whole, tmp_path).wait(timeout=100) == 0
+
+    killed = start(config, run, tmp_path)
+    wait_for_step(run, 5)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait(timeout=20) == -signal.SIGKILL
+    assert len(losses(run)) < 24
+
+    interrupted = start(config, run, tmp_path)
+    wait_for_step(run, 9)
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(timeout=60) == 130
+    assert 9 <= len(losses(run)) < 24
+
+    assert start(config, run, tmp_path).wait(timeout=100) == 0
+    assert_same_run(whole, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["roll", "center"])
+def test_two_processes_give_the_loss_of_one(
+    mode: str, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(tiny_config, steps=4)
+    config.augmentation.mode = mode
+    config.model.backbone = "unet-short-64,stride=4,center=true"
+    config.crop.size = 16
+    alone = losses(train(config, tmp_path / "alone", device="cpu").run)
+
+    path, program = tmp_path / "run.yaml", tmp_path / "program.py"
+    path.write_text(config_text(config), encoding="utf-8")
+    program.write_text(PROGRAM, encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *(str(program), str(path), str(tmp_path / "two")),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
+    together = losses(tmp_path / "two")
+    assert sorted(together) == sorted(alone) == [1, 2, 3, 4]
+    for step, loss in alone.items():
+        assert together[step] == pytest.approx(loss, rel=2e-4)
+
+
+def test_accumulation_sees_the_same_pairs(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    """Without batch norm's dependence on the batch, two halves give the step of the whole."""
+    config = dataclasses.replace(tiny_config, steps=1)
+    config.optimiser = dataclasses.replace(config.optimiser, accumulate=2, clip=0.0)
+    trained = train(config, tmp_path / "run", device="cpu")
+    assert 0 < trained.metrics["loss"] < 20
+    assert "gradient_norm" not in trained.metrics
+
+
+def test_a_time_limit_ends_the_schedule(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_config, steps=10_000, minutes=0.02)
+    trained = train(config, tmp_path / "run", device="cpu")
+    assert trained.steps < 1000
+    assert trained.metrics["rate"] < 0.5 * config.optimiser.rate
+    again = train(config, tmp_path / "run", device="cpu")  # finished: nothing is left to do
+    assert again.steps == trained.steps
+
+
+def test_another_config_is_refused_and_overwrite_starts_over(
+    tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(tiny_config, run, device="cpu")
+    changed = dataclasses.replace(tiny_config, steps=2, seed=5)
+    with pytest.raises(UsageError, match=r"seed, steps.*--overwrite"):
+        train(changed, run, device="cpu")
+    quicker = dataclasses.replace(tiny_config, log_every=7)
+    assert train(quicker, run, device="cpu").steps == 6
+    train(changed, run, device="cpu", overwrite=True)
+    assert sorted(losses(run)) == [1, 2]
+
+
+def test_a_folder_of_something_else_is_left_alone(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(UsageError, match="holds files but no run"):
+        train(tiny_config, tmp_path, device="cpu", overwrite=True)
+    assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_a_damaged_state_is_told(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(dataclasses.replace(tiny_config, steps=1), run, device="cpu")
+    (run / "state.pt").write_bytes(b"half of a file")
+    with pytest.raises(VosError, match=r"state\.pt cannot be read"):
+        train(dataclasses.replace(tiny_config, steps=1), run, device="cpu")
+
+
+def test_evaluation_and_kept_weights(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_config, evaluate_every=3, keep=4)
+    seen: list[bool] = []
+
+    def evaluate(backbone: vos.Backbone) -> dict[str, float]:
+        seen.append(backbone.training)
+        return {"J&F": 0.5}
+
+    trained = train(config, tmp_path / "run", device="cpu", evaluate=evaluate)
+    assert seen == [False, False]
+    rows = (trained.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["step"] for row in rows if "J&F" in row] == [3, 6]
+    assert (trained.run / "weights-000004" / "model.safetensors").is_file()
+
+
+def test_what_cannot_be_trained_is_told(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_config)
+    config.augmentation.mode = "center"
+    with pytest.raises(UsageError, match="center=true"):
+        train(config, tmp_path / "center", device="cpu")
+    config.model.backbone = "lab"
+    with pytest.raises(UsageError, match="nothing to train"):
+        train(config, tmp_path / "lab", device="cpu")
+
+
+@pytest.mark.parametrize("mode", ["none", "affine", "center", "roll"])
+def test_each_tiny_config_makes_a_step(mode: str, clips_folder: Path, tmp_path: Path) -> None:
+    settings = ["steps=1", "batch=2", "crop.size=32"]
+    config = load_config(f"icon-{mode}-tiny", settings)
+    config.data.paths = [str(clips_folder)]
+    trained = train(config, tmp_path / mode, device="cpu")
+    assert trained.metrics["loss"] > 0
