@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vos.errors import MissingError, VosError
-from vos.media.images import read_image
+from vos.media.images import image_size, read_image
 from vos.media.masks import object_ids, read_mask, read_palette_mask
 
 
@@ -37,8 +37,7 @@ class Sequence:
     @cached_property
     def size(self) -> tuple[int, int]:
         """(height, width) of frame 0, which every other frame and mask must have."""
-        height, width = read_image(self.frame_paths[0]).shape[:2]
-        return height, width
+        return image_size(self.frame_paths[0])
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:

@@ -95,7 +95,7 @@ def pond() -> Scene:
             Layer(
                 5,
                 Fish(40, 12, 0.6, 2.0),
-                coat(random, PEBBLE, (6, 6)) * 1.25,
+                spots(random, PEBBLE[1:], SOOT, 60, 4.5) * 1.15,
                 (Key(0, 90, 236, -20), Key(16, 190, 196, -24), Key(31, 296, 160, -12)),
                 0.25,
             ),
@@ -136,7 +136,7 @@ def pond() -> Scene:
 
 def table() -> Scene:
     random = Random(13)
-    striped = stripes(random, (BRICK[1], CHALK[1], DENIM[1]), 3, 0.25)
+    striped = stripes(random, (RUST[1], CHALK[2], DENIM[0]), 3, 0.25)
     ball, star = Blob(27, ()), Blob(29, ((5, 0.22, 0.4, 0.0), (10, 0.04, 0.8, 0.0)))
     gear = Blob(25, ((9, 0.11, 0.0, 0.0), (18, -0.03, 0.0, 0.0)))
     return Scene(
@@ -204,7 +204,7 @@ def street() -> Scene:
                 2,
                 Jointed(Person(rate=0.45), 68),
                 stripes(random, (DENIM[0], PEBBLE[1], BRICK[1]), 5, 0.3),
-                (Key(0, 262, 142, 0, 0.72), Key(29, 330, 148, 0, 0.76)),
+                (Key(0, 262, 138, 0, 0.86), Key(29, 324, 144, 0, 0.92)),
                 0.3,
             ),
             Layer(
