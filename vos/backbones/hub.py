@@ -7,7 +7,7 @@ from typing import Any
 
 from vos.backbones.base import Backbone
 from vos.backbones.checkpoint import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, load_checkpoint
-from vos.errors import MissingError
+from vos.backbones.downloads import hub_download
 
 
 def load_from_hub(repository: str, *, revision: str | None = None, **options: Any) -> Backbone:
@@ -31,10 +31,6 @@ def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]
-    try:
+    advice = "no known model and no folder has this name either (vos models lists what there is)"
+    with hub_download(f"{name} from the hub", advice):
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise MissingError(
-            f"no model {name}: not a known name, not a folder, and the hub gave nothing ({reason})"
-        ) from error
