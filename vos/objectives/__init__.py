@@ -10,6 +10,7 @@ from vos.objectives.icon import (
     inverse_consistency_loss,
     tokens,
 )
+from vos.objectives.random_walk import random_walk, random_walk_loss
 
 __all__ = [
     "Sphere",
@@ -17,5 +18,7 @@ __all__ = [
     "inverse_consistency",
     "inverse_consistency_dense",
     "inverse_consistency_loss",
+    "random_walk",
+    "random_walk_loss",
     "tokens",
 ]
