@@ -6,7 +6,10 @@ import sys
 
 import typer
 
+from vos.cli import bench, data, eval, info, models, propagate, score, train
 from vos.errors import VosError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="vos",
@@ -15,6 +18,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(name="eval")(eval.evaluate)
+app.command(name="score")(score.score)
+app.command(name="propagate")(propagate.propagate)
+app.command(name="train")(train.train)
+app.command(name="models")(models.models)
+app.command(name="info")(info.info)
+app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:
@@ -25,5 +36,13 @@ def main() -> None:
         print(f"vos: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("vos: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
+        _interrupted()
+    except SystemExit as stop:  # the command-line library turns Ctrl-C into this
+        if stop.code == INTERRUPTED:
+            _interrupted()
+        raise
+
+
+def _interrupted() -> None:
+    print("vos: interrupted; what was finished is kept", file=sys.stderr)
+    sys.exit(INTERRUPTED)

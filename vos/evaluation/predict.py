@@ -28,12 +28,15 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What decides the masks of a run; two runs with equal settings give equal masks."""
+    """What decides the masks of a run; two runs with equal settings give equal masks.
+
+    ``weights`` is a digest: the same name may stand for other weights later.
+    """
 
     dataset: str
     split: str
     model: str
-    seed: int
+    weights: str
     preset: str
     config: PropagationConfig
     device: str

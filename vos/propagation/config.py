@@ -30,7 +30,7 @@ class PropagationConfig:
         resampling: how frames are resized; ``area`` averages when shrinking.
         recent: how many of the last frames are context beside the annotated ones.
         early: what the last frames are while fewer than ``recent`` are known: ``repeat`` fills up
-            with copies of the first annotated frame, ``count`` takes what there is, annotated
+            with copies of the newest annotated frame, ``count`` takes what there is, annotated
             frames included, ``skip`` takes propagated frames only.
         window: the places of a context frame that a token may take labels from: distance < radius
             (``open-circle``), distance <= radius (``circle``), both offsets <= radius

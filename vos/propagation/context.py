@@ -50,17 +50,32 @@ class Context:
         return len(self.annotated) + len(self.recent)
 
     def add_annotated(self, frame: ContextFrame) -> None:
-        """Keep ``frame`` for good; it replaces whatever was known of the same frame."""
+        """Keep ``frame`` for good. What was propagated before it is forgotten.
+
+        People annotate midway because what was propagated is wrong or incomplete: the last frames
+        must not outvote them. Earlier annotations stay.
+        """
         self.annotated = [known for known in self.annotated if known.index != frame.index]
         self.annotated.append(frame)
-        others = [known for known in self.recent if known.index != frame.index]
+        self.recent.clear()
         if self._config.early != "skip":
-            others.append(frame)
-        self.recent = deque(others, maxlen=self._config.recent)
+            self.recent.append(frame)
 
     def add_recent(self, frame: ContextFrame) -> None:
         """Keep ``frame`` until ``config.recent`` later ones have come."""
         self.recent.append(frame)
+
+    def add_objects(self, channels: int) -> None:
+        """Give every frame's soft labels ``channels`` channels, for objects not known before.
+
+        Earlier annotations called the new objects background, having no name for them: their
+        background abstains from now on.
+        """
+        for frame in {id(frame): frame for frame in (*self.annotated, *self.recent)}.values():
+            known = frame.labels.shape[1]
+            frame.labels = torch.nn.functional.pad(frame.labels, (0, channels - known))
+            frame.labels[:, 0] = 0
+            frame.derived.clear()
 
     def sources(self) -> list[Source]:
         """What the next frame takes its labels from, newest frames first."""
@@ -72,9 +87,9 @@ class Context:
             counts[frame.index] = counts.get(frame.index, 0) + 1
         missing = config.recent - len(self.recent)
         if config.early == "repeat" and missing > 0:
-            first = self.annotated[0]
-            frames[first.index] = first
-            counts[first.index] = counts.get(first.index, 0) + missing
+            newest = self.annotated[-1]
+            frames[newest.index] = newest
+            counts[newest.index] = counts.get(newest.index, 0) + missing
         if config.annotated_in_window:
             for frame in self.annotated:
                 frames[frame.index] = frame
@@ -83,10 +98,3 @@ class Context:
         if config.annotated_in_window:
             return windowed
         return windowed + [Source(frame, False) for frame in self.annotated]
-
-    def widen(self, channels: int) -> None:
-        """Give every frame's soft labels ``channels`` channels, new ones being zero."""
-        for frame in {id(frame): frame for frame in (*self.annotated, *self.recent)}.values():
-            known = frame.labels.shape[1]
-            if known < channels:
-                frame.labels = torch.nn.functional.pad(frame.labels, (0, channels - known))

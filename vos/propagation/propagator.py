@@ -83,11 +83,11 @@ class Propagator:
         """
         shown = sorted(set(objects) if objects is not None else set(np.unique(mask)) - {0, 255})
         rows = self._rows(features)
+        before = next((f.labels for f in self._context.recent if f.index == index), None)
         self._add_objects(int(object_id) for object_id in shown)
         labels = mask_to_labels(mask, self.ids, self._known_grid(), self.config).to(rows)
-        before = next((f for f in self._context.recent if f.index == index), None)
         if before is not None:
-            labels = self._merge(before.labels, labels, shown)
+            labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
@@ -128,15 +128,17 @@ class Propagator:
         new = [object_id for object_id in ids if object_id not in self.ids]
         if len(self.ids) + len(new) > MAX_OBJECTS:
             raise UsageError(f"at most {MAX_OBJECTS} objects can be followed at once")
-        self.ids = (*self.ids, *new)
-        self._context.widen(len(self.ids) + 1)
+        if new:
+            self.ids = (*self.ids, *new)
+            self._context.add_objects(len(self.ids) + 1)
 
     def _merge(self, before: Tensor, annotation: Tensor, shown: Sequence[int]) -> Tensor:
         """Labels of a frame propagated to earlier: the annotation decides on its own objects."""
         channels = torch.tensor([1 + self.ids.index(object_id) for object_id in shown])
-        other = before.clone()
+        other = functional.pad(before, (0, annotation.shape[1] - before.shape[1]))
+        had = other[:, channels].sum(1)
         other[:, channels] = 0
-        other[:, 0] += before[:, channels].sum(1)  # what they had falls to the background
+        other[:, 0] += had  # what they had falls to the background
         painted = annotation[:, channels].sum(1, keepdim=True)  # (N, 1) share of shown objects
         merged = other * (1 - painted)
         merged[:, channels] += annotation[:, channels]

@@ -1,0 +1,78 @@
+"""Every engine gives the masks of the plain reference."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from vos.errors import UsageError
+from vos.propagation import PRESETS, Propagator, preset
+from vos.propagation.engines import engine_for
+
+
+def drifting_features(frames, grid, channels=24, seed=0):
+    """Smooth random features that move by one token a frame, with noise: a toy video."""
+    generator = torch.Generator().manual_seed(seed)
+    height, width = grid
+    world = torch.randn(1, channels, height + frames, width + frames, generator=generator)
+    world = torch.nn.functional.avg_pool2d(world, 3, 1, 1)
+    for t in range(frames):
+        view = world[0, :, t // 2 : t // 2 + height, t : t + width]
+        yield view + 0.05 * torch.randn(channels, height, width, generator=generator)
+
+
+def blocks(size, ids):
+    """A mask with one rectangle an object, far enough apart to leave background between."""
+    mask = np.zeros(size, np.uint8)
+    columns = np.linspace(0, size[1], len(ids) + 1).astype(int)
+    for object_id, left, right in zip(ids, columns, columns[1:], strict=False):
+        mask[size[0] // 4 : size[0] // 2, left + 4 : right - 4] = object_id
+    return mask
+
+
+def run(config, engine, grid, ids, frames=8):
+    propagator = Propagator(config, engine=engine)
+    mask = blocks((grid[0] * 8, grid[1] * 8), ids)
+    masks, labels = [], []
+    for index, features in enumerate(drifting_features(frames, grid)):
+        if index == 0:
+            soft = propagator.annotate(0, features, mask)
+        else:
+            soft = propagator.step(index, features)
+        if index == 4:  # a correction midway, with an object that was not there before
+            later = np.zeros_like(mask)
+            later[: grid[0], : grid[1]] = 200
+            soft = propagator.annotate(index, features, later)
+        masks.append(soft.mask(mask.shape))
+        labels.append(soft.labels)
+    return np.stack(masks), labels
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("grid", [(30, 53), (17, 9)])
+def test_cpu_engine_equals_reference(name, grid):
+    expected, expected_labels = run(preset(name), "reference", grid, [1, 4, 9])
+    found, found_labels = run(preset(name), "cpu", grid, [1, 4, 9])
+    assert (found == expected).mean() >= 0.9999
+    for ours, theirs in zip(found_labels, expected_labels, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
+def test_small_window_settles_most_tokens_and_stays_exact():
+    config = dataclasses.replace(preset("vfs"), radius=3)
+    expected, _ = run(config, "reference", (40, 40), [3])
+    found, _ = run(config, "cpu", (40, 40), [3])
+    assert (found == expected).mean() >= 0.9999
+
+
+def test_more_neighbours_than_places():
+    config = dataclasses.replace(preset("vfs"), radius=1, neighbours=50)
+    expected, _ = run(config, "reference", (6, 7), [1])
+    found, _ = run(config, "cpu", (6, 7), [1])
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_unknown_engine_is_named():
+    with pytest.raises(UsageError, match="did you mean reference"):
+        engine_for(torch.device("cpu"), "referense")

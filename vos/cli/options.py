@@ -1,0 +1,102 @@
+"""Options that several commands share, and messages to the person at the terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vos.errors import UsageError
+from vos.progress import set_quiet
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger("vos")
+
+
+def _be_quiet(quiet: bool) -> None:
+    if quiet:
+        set_quiet(True)
+        log.setLevel(logging.ERROR)
+
+
+def _be_verbose(verbose: bool) -> None:
+    if verbose:
+        log.setLevel(logging.DEBUG)
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON and nothing else on stdout.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="No progress, no messages.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=_be_verbose, help="More messages.")
+]
+Seed = Annotated[int, typer.Option(help="Decides random weights.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Start anew instead of going on where a run stopped.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Model = Annotated[
+    str, typer.Option(help="A name of `vos models`, a checkpoint folder, timm:NAME, a hub id.")
+]
+Preset = Annotated[
+    str, typer.Option(help="Protocol: default, crw, dino, dinov3, vfs, dul or fmicon.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a choice of the preset: --set radius=9. Repeatable."),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
+
+
+def set_up_messages() -> None:
+    """Send the messages of vos to standard error, plainly."""
+    if not log.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        if log.level == logging.NOTSET:
+            log.setLevel(logging.INFO)
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device for ``name``; the choice is told on standard error."""
+    from vos.machine import device_name, resolve_device
+
+    device = resolve_device(name)
+    set_up_messages()
+    log.info("device: %s", device_name(device))
+    return device
+
+
+def parse_settings(pairs: list[str] | None) -> dict[str, str]:
+    """``["k=5"]`` as a dictionary.
+
+    Raises:
+        UsageError: something that is not NAME=VALUE.
+    """
+    settings = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"--set takes NAME=VALUE, not {pair!r}")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def parse_names(text: str | None) -> list[str] | None:
+    """``"a, b"`` as a list; None stays None (all)."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--sequences names no sequence")
+    return names
