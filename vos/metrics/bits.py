@@ -9,7 +9,6 @@ out row after row, lowest bit first, with ``stride`` bits a row; the bits from `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isqrt
 
 import numpy as np
@@ -63,26 +62,22 @@ def boundary(image: int, grid: Grid, inside: int) -> int:
 def dilate(image: int, grid: Grid, radius: int) -> int:
     """Grow by a disk: true at most ``radius`` from a true pixel; the margin holds garbage.
 
-    A disk is a stack of horizontal runs, the widest in the middle. From the outermost row
-    inwards each run is the last one grown to both sides, moved up and down.
+    A disk is a stack of rows, the widest in the middle. From the outermost row inwards the image
+    is smeared to the right over the width of the row, and moved to where the row lies: up and
+    down by its distance from the middle, and half its width to the left.
     """
-    grown, run = 0, image
-    for away, steps in _runs(radius):
-        for step in steps:
-            run |= image << step | image >> step
-        if away == 0:
-            return grown | run
-        moved = run << away * grid.stride
-        grown |= moved | moved >> 2 * away * grid.stride
-    return grown
+    grown, smeared, reach = 0, image, 0
+    for away in range(radius, 0, -1):
+        half = isqrt(radius * radius - away * away)
+        smeared, reach = _smear(smeared, reach, 2 * half), 2 * half
+        grown |= smeared << away * grid.stride - half | smeared >> away * grid.stride + half
+    return grown | _smear(smeared, reach, 2 * radius) >> radius
 
 
-@lru_cache
-def _runs(radius: int) -> tuple[tuple[int, range], ...]:
-    """For each row of a disk, outermost first: distance from its middle, widths new in its run."""
-    half_widths = [isqrt(radius * radius - away * away) for away in range(radius, -1, -1)]
-    narrower = [0, *half_widths[:-1]]
-    return tuple(
-        (radius - row, range(before + 1, now + 1))
-        for row, (before, now) in enumerate(zip(narrower, half_widths, strict=True))
-    )
+def _smear(smeared: int, reach: int, further: int) -> int:
+    """From an image smeared over ``reach`` pixels, the image smeared over ``further``."""
+    while reach < further:
+        step = min(reach + 1, further - reach)
+        smeared |= smeared << step
+        reach += step
+    return smeared
