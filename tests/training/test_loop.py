@@ -15,9 +15,10 @@ import pytest
 import torch
 
 import vos
+from vos.datasets import open_dataset
 from vos.errors import UsageError, VosError
 from vos.training import TrainConfig, train
-from vos.training.config import config_text, load_config
+from vos.training.config import EvaluationConfig, config_text, load_config
 
 PROGRAM = """
 import sys
@@ -89,7 +90,7 @@ def test_the_loss_goes_down(tiny_config: TrainConfig, tmp_path: Path) -> None:
 
 def test_a_run_that_died_goes_on_exactly(tiny_config: TrainConfig, tmp_path: Path) -> None:
     whole = train(tiny_config, tmp_path / "whole", device="cpu").run
-    config = dataclasses.replace(tiny_config, evaluate_every=5)
+    config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(every=5))
 
     def die(_: object) -> dict[str, float]:
         raise RuntimeError("power cut")
@@ -97,7 +98,7 @@ def test_a_run_that_died_goes_on_exactly(tiny_config: TrainConfig, tmp_path: Pat
     with pytest.raises(RuntimeError):
         train(config, tmp_path / "broken", device="cpu", evaluate=die)
     assert sorted(losses(tmp_path / "broken")) == [1, 2, 3, 4]
-    again = train(config, tmp_path / "broken", device="cpu")  # from the state of step 4
+    again = train(tiny_config, tmp_path / "broken", device="cpu")  # from the state of step 4
     assert again.steps == 6
     assert_same_run(whole, again.run)
 
@@ -200,7 +201,7 @@ def test_a_damaged_state_is_told(tiny_config: TrainConfig, tmp_path: Path) -> No
 
 
 def test_evaluation_and_kept_weights(tiny_config: TrainConfig, tmp_path: Path) -> None:
-    config = dataclasses.replace(tiny_config, evaluate_every=3, keep=4)
+    config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(every=3), keep=4)
     seen: list[bool] = []
 
     def evaluate(backbone: vos.Backbone) -> dict[str, float]:
@@ -212,6 +213,15 @@ def test_evaluation_and_kept_weights(tiny_config: TrainConfig, tmp_path: Path) -
     rows = (trained.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows if "J&F" in row] == [3, 6]
     assert (trained.run / "weights-000004" / "model.safetensors").is_file()
+
+
+def test_j_and_f_go_to_the_metrics(tiny_config: TrainConfig, tmp_path: Path) -> None:
+    pytest.importorskip("vos.evaluation.evaluate")
+    one = open_dataset("sample").sequences[0].name
+    evaluation = EvaluationConfig(every=2, sequences=[one], settings={"short_side": "60"})
+    config = dataclasses.replace(tiny_config, steps=2, evaluation=evaluation)
+    trained = train(config, tmp_path / "run", device="cpu")
+    assert 0 < trained.metrics["J&F"] < 1
 
 
 def test_what_cannot_be_trained_is_told(tiny_config: TrainConfig, tmp_path: Path) -> None:

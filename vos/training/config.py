@@ -85,6 +85,20 @@ class ObjectiveConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """A measure of the weights ``every`` so many steps (0: never) on a few sequences."""
+
+    every: int = 0
+    dataset: str = "sample"
+    root: str | None = None
+    year: int = 2017
+    split: str | None = None
+    sequences: list[str] | None = None
+    preset: str = "default"
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class TrainConfig:
     """One training run. ``batch`` counts pairs in one step over all devices."""
 
@@ -97,7 +111,6 @@ class TrainConfig:
     precision: str = "32-true"
     log_every: int = 10
     checkpoint_every: int = 100
-    evaluate_every: int = 0
     keep: int = 0  # keep a copy of the weights every so many steps; 0 keeps the last only
     data: DataConfig = field(default_factory=DataConfig)
     crop: CropConfig = field(default_factory=CropConfig)
@@ -105,6 +118,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
 def shipped_configs() -> list[str]:
@@ -164,6 +178,7 @@ def check_config(config: TrainConfig) -> None:
         "ema must be at least 0 and below 1": 0 <= config.ema < 1,
         "log_every and checkpoint_every must be at least 1": config.log_every >= 1
         and config.checkpoint_every >= 1,
+        "evaluation.every must not be negative": config.evaluation.every >= 0,
         "data.gap must be at least 1": config.data.gap >= 1,
         "data.photo_share must be between 0 and 1": config.data.photo_share is None
         or 0 <= config.data.photo_share <= 1,
@@ -206,7 +221,7 @@ def _check_keys(values: Any) -> None:
         inner = sorted(key for key in known if key.startswith(f"{name}."))
         if inner and not isinstance(value, dict):
             raise UsageError(f"config key {name!r} holds others: set {', '.join(inner)}")
-    free = ("data.weights",)  # a mapping whose keys are the user's
+    free = ("data.weights", "evaluation.settings")  # mappings whose keys are the user's
     for key in _given_keys(values, free):
         if key not in known:
             raise UsageError(f"unknown config key {key!r}: {near_names(key, sorted(known))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
 from vos.training.config import TrainConfig
+from vos.training.evaluation import make_evaluation
 from vos.training.icon import IconModel, StepDraws
 from vos.training.launch import launch, stop_on_signal
 from vos.training.metrics import MetricsWriter
@@ -26,6 +27,8 @@ from vos.training.pairs import PairLoader, PairSampler
 from vos.training.run import Run
 from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
 from vos.training.shared_statistics import share_statistics
+
+log = logging.getLogger("vos")
 
 Evaluate = Callable[[Backbone], dict[str, float]]
 
@@ -59,8 +62,8 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine; under ``torchrun`` its own numbers count.
         overwrite: start over in ``out``.
-        evaluate: called with the (averaged) backbone every ``config.evaluate_every`` steps; what
-            it returns goes to the metrics.
+        evaluate: called with the (averaged) backbone every ``config.evaluation.every`` steps; what
+            it returns goes to the metrics. By default J&F as ``config.evaluation`` says.
         clips: decoded clips to use instead of ``data.paths``.
 
     Raises:
@@ -74,6 +77,8 @@ def train(
     if fabric.is_global_zero:
         run.start(config, overwrite=overwrite)
     fabric.barrier()
+    if evaluate is None and config.evaluation.every and fabric.is_global_zero:
+        evaluate = make_evaluation(config.evaluation, out / "evaluation", fabric.device)
     trainer = Trainer(config, run, fabric, evaluate)
     if trainer.step < trainer.last_step:
         trainer.fit(clips if clips is not None else _load(config, fabric))
@@ -120,7 +125,9 @@ class Trainer:
         )
         numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         batches = loader.batches(steps, numbers, share * fabric.world_size)
-        writer = MetricsWriter(self.run, self.step, warn=_warn) if fabric.is_global_zero else None
+        writer = (
+            MetricsWriter(self.run, self.step, warn=log.warning) if fabric.is_global_zero else None
+        )
         bar = progress(total=config.steps, description=config.name, unit="step")
         bar.update(self.step)
         started, before = time.perf_counter(), self.seconds
@@ -225,14 +232,14 @@ class Trainer:
             writer.write(self.step, self.metrics)
 
     def _evaluate(self) -> dict[str, float]:
-        every = self.config.evaluate_every
-        if self.evaluate is None or not every or self.step % every:
+        every = self.config.evaluation.every
+        if not every or self.step % every:
             return {}
-        if not self.fabric.is_global_zero:
-            return {"evaluated": 1.0}
-        threads = torch.random.get_rng_state()
-        found = self.evaluate(self.backbone())
-        torch.random.set_rng_state(threads)
+        found = {"evaluated": 1.0}
+        if self.evaluate is not None:  # on the first process only
+            with torch.random.fork_rng():
+                found = self.evaluate(self.backbone())
+        self.fabric.barrier()
         return found
 
     def backbone(self) -> Backbone:
@@ -290,7 +297,7 @@ class Trainer:
 
 def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
     sources = find_clips([Path(path).expanduser() for path in config.data.paths])
-    warn = _warn if fabric.is_global_zero else _silent
+    warn = log.warning if fabric.is_global_zero else _silent
     return load_clips(
         sources,
         short_side=config.data.short_side,
@@ -300,9 +307,5 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
     )
 
 
-def _warn(message: str) -> None:
-    print(f"vos: {message}", file=sys.stderr)
-
-
 def _silent(message: str) -> None:
-    """Other processes say the same."""
+    """The first process says the same."""
