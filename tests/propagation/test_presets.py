@@ -18,7 +18,9 @@ def features_of_clip(seed=1):
     generator = torch.Generator().manual_seed(seed)
     base = torch.randn(16, *GRID, generator=generator)
     for t in range(FRAMES):
-        yield base.roll((t // 2, t), dims=(1, 2)) + 0.3 * torch.randn(16, *GRID, generator=generator)
+        yield base.roll((t // 2, t), dims=(1, 2)) + 0.3 * torch.randn(
+            16, *GRID, generator=generator
+        )
 
 
 def first_mask():

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vos.cli import options
+
 
 def train(
     config: Annotated[str, typer.Argument(help="A shipped config or a YAML file.")],
@@ -23,17 +25,13 @@ def train(
         typer.Option("--set", help="Change a key: --set steps=500 --set crop.size=96."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, pairs and draws.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start over in a folder that holds a run.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the whole config and the data, then stop.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
-    ] = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Train a backbone on unlabelled videos and photos.
 
@@ -62,7 +60,9 @@ def train(
 
     from vos.training.loop import train as run_training
 
-    trained = run_training(chosen, out, device=device, devices=devices, overwrite=overwrite)
+    trained = run_training(
+        chosen, out, device=str(options.chosen_device(device)), devices=devices, overwrite=overwrite
+    )
     result = {
         "weights": str(trained.weights),
         "run": str(trained.run),

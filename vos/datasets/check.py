@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,14 +73,15 @@ def check_davis(
         except VosError as error:
             path = list_file(root, year=year, split=name, resolution=resolution)
             problems.append(Problem(path, _without(path, error)))
-    frames = masks = 0
-    for name, pairs in progress(
-        listed.items(), total=len(listed), description="checking", unit="sequence"
-    ):
-        survey = _Survey(root, name, pairs, resolution, binary=year == 2016)
-        problems += survey.problems()
-        frames += survey.frames
-        masks += survey.masks
+    surveys = [
+        _Survey(root, name, pairs, resolution, binary=year == 2016)
+        for name, pairs in listed.items()
+    ]
+    with ThreadPoolExecutor() as pool:  # decoding lets other threads run
+        found = pool.map(lambda survey: list(survey.problems()), surveys)
+        for some in progress(found, total=len(surveys), description="checking", unit="sequence"):
+            problems += some
+    frames, masks = sum(s.frames for s in surveys), sum(s.masks for s in surveys)
     return Check(root, year, splits, len(listed), frames, masks, tuple(problems))
 
 

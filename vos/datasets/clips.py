@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_json
 from vos.machine import processors
 from vos.progress import progress
+
+log = logging.getLogger("vos")
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -106,7 +109,7 @@ def load_clips(
     cache: str = "memory",
     cache_folder: Path | None = None,
     workers: int | None = None,
-    warn: Callable[[str], None] = print,
+    warn: Callable[[str], None] = log.warning,
 ) -> list[Clip]:
     """Decode every clip, shrunk so that its shorter side is at most ``short_side`` pixels.
 

@@ -16,8 +16,7 @@ All three are exact; results differ from the reference by rounding only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -26,11 +25,14 @@ from numba.typed import List
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from vos.machine import processors
 from vos.propagation import cpu_kernels as kernels
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
+from vos.propagation.cpu_masks import labels_to_mask
+from vos.propagation.threads import in_threads
 from vos.propagation.window import half_widths
+
+__all__ = ["labels_to_mask", "propagate_labels"]
 
 TILE = 8  # tokens a side
 PLACES_AT_ONCE = 1024  # of an unrestricted frame, so that similarities stay in cache
@@ -162,7 +164,7 @@ def _search_windows(
             best.places,
         )
 
-    _in_threads(search)
+    in_threads(search)
 
 
 def _search_everywhere(
@@ -195,7 +197,7 @@ def _search_everywhere(
                     best.places,
                 )
 
-            _in_threads(merge)
+            in_threads(merge)
 
 
 def _tiles(tokens: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -222,19 +224,6 @@ def _extremes(
             _classes(frame), *grid, len(halves) // 2, int(halves.max())
         )
     return frame.derived["extremes"]
-
-
-def _in_threads(work: Callable[[int, int], None]) -> None:
-    """Call ``work(worker, workers)`` once a processor, at the same time."""
-    pool, workers = _pool()
-    for done in [pool.submit(work, worker, workers) for worker in range(workers)]:
-        done.result()
-
-
-@lru_cache(maxsize=1)
-def _pool() -> tuple[ThreadPoolExecutor, int]:
-    workers = min(processors(), torch.get_num_threads())
-    return ThreadPoolExecutor(workers, thread_name_prefix="propagation"), workers
 
 
 @lru_cache(maxsize=1)

@@ -1,24 +1,47 @@
-"""Which implementation of the propagation step runs: one narrow function, several bodies."""
+"""Which implementation of the propagation step runs: one narrow door, several bodies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vos.errors import UsageError, near_names
-from vos.propagation import reference
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
-
-Engine = Callable[[Tensor, Sequence[Source], tuple[int, int], PropagationConfig], Tensor]
 
 ENGINES = ("auto", "reference", "cpu")
 
 
+class Engine(Protocol):
+    """A module with these two functions; `reference.py` and `labels.py` say what they mean."""
+
+    def propagate_labels(
+        self,
+        query: Tensor,
+        sources: Sequence[Source],
+        grid: tuple[int, int],
+        config: PropagationConfig,
+    ) -> Tensor:
+        """(N, K + 1) soft labels of a frame."""
+
+    def labels_to_mask(
+        self,
+        labels: Tensor,
+        ids: Sequence[int],
+        grid: tuple[int, int],
+        size: tuple[int, int],
+        seen_size: tuple[int, int],
+        config: PropagationConfig,
+    ) -> np.ndarray:
+        """(H, W) uint8 ids."""
+
+
 def engine_for(device: torch.device, name: str = "auto") -> Engine:
-    """The propagation step for tensors on ``device``.
+    """The implementation for tensors on ``device``.
 
     Raises:
         UsageError: there is no engine of that name.
@@ -28,5 +51,7 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     if name == "cpu" or (name == "auto" and device.type == "cpu"):
         from vos.propagation import cpu
 
-        return cpu.propagate_labels
-    return reference.propagate_labels
+        return cpu
+    from vos.propagation import reference
+
+    return reference

@@ -30,7 +30,8 @@ def mask_to_labels(
         else np.zeros((0, *mask.shape), bool)
     )
     one_hot = torch.from_numpy(np.concatenate([~planes.any(0, keepdims=True), planes])).float()
-    labels = _resize(one_hot[None], grid, config.mask_to_grid)[0]  # (K + 1, h, w)
+    how = "nearest-exact" if config.mask_to_grid == "nearest" else config.mask_to_grid
+    labels = _resize(one_hot[None], grid, how)[0]  # (K + 1, h, w)
     return labels.flatten(1).T.contiguous()
 
 
@@ -53,18 +54,22 @@ def labels_to_mask(
     Returns:
         (H, W) uint8 ids.
     """
-    planes = labels.T.reshape(1, -1, *grid)  # (1, K + 1, h, w)
     if config.grid_to_mask == "bilinear-then-nearest":
-        planes = _resize(planes, seen_size, "bilinear")
+        planes = enlarge(labels, grid, seen_size, "bilinear")
     else:
-        planes = _resize(planes, size, config.grid_to_mask)
+        planes = enlarge(labels, grid, size, config.grid_to_mask)
     if config.min_max:
         planes = stretch(planes)
     channels = planes[0].argmax(0)  # (H, W)
     if config.grid_to_mask == "bilinear-then-nearest":
-        channels = _resize(channels[None, None].float(), size, "nearest")[0, 0].long()
+        channels = _resize(channels[None, None].float(), size, "nearest-exact")[0, 0].long()
     table = np.array([0, *ids], dtype=np.uint8)
     return table[channels.cpu().numpy()]
+
+
+def enlarge(labels: Tensor, grid: tuple[int, int], size: tuple[int, int], how: str) -> Tensor:
+    """(N, K + 1) labels of a grid as planes (1, K + 1, H, W)."""
+    return _resize(labels.T.reshape(1, -1, *grid), size, how)
 
 
 def stretch(planes: Tensor) -> Tensor:
@@ -75,7 +80,7 @@ def stretch(planes: Tensor) -> Tensor:
 
 
 def _resize(planes: Tensor, size: tuple[int, int], how: str) -> Tensor:
-    if how == "nearest":
-        return functional.interpolate(planes, size, mode="nearest-exact")
+    if how in ("nearest", "nearest-exact"):
+        return functional.interpolate(planes, size, mode=how)
     corners = how == "bilinear-corners"
     return functional.interpolate(planes, size, mode="bilinear", align_corners=corners)

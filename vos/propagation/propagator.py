@@ -13,8 +13,8 @@ from torch import Tensor
 from vos.errors import UsageError
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
-from vos.propagation.engines import engine_for
-from vos.propagation.labels import labels_to_mask, mask_to_labels
+from vos.propagation.engines import Engine, engine_for
+from vos.propagation.labels import mask_to_labels
 
 MAX_OBJECTS = 254
 
@@ -33,10 +33,11 @@ class SoftLabels:
     labels: Tensor
     grid: tuple[int, int]
     config: PropagationConfig
+    engine: Engine
 
     def mask(self, size: tuple[int, int], seen_size: tuple[int, int] | None = None) -> np.ndarray:
         """(H, W) uint8 ids at ``size``; ``seen_size`` is the frame's as the backbone saw it."""
-        return labels_to_mask(
+        return self.engine.labels_to_mask(
             self.labels, self.ids, self.grid, size, seen_size or size, self.config
         )
 
@@ -103,8 +104,9 @@ class Propagator:
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
         rows = self._rows(features)
-        propagate_labels = engine_for(rows.device, self._engine_name)
-        labels = propagate_labels(rows, self._context.sources(), self._known_grid(), self.config)
+        sources = self._context.sources()
+        engine = self._engine(rows)
+        labels = engine.propagate_labels(rows, sources, self._known_grid(), self.config)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
@@ -145,4 +147,8 @@ class Propagator:
         return merged
 
     def _soft(self, labels: Tensor) -> SoftLabels:
-        return SoftLabels(self.ids, labels, self._known_grid(), self.config)
+        engine = self._engine(labels)
+        return SoftLabels(self.ids, labels, self._known_grid(), self.config, engine)
+
+    def _engine(self, tensor: Tensor) -> Engine:
+        return engine_for(tensor.device, self._engine_name)

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
+from vos.propagation.labels import labels_to_mask
 from vos.propagation.window import half_widths
+
+__all__ = ["labels_to_mask", "propagate_labels"]
 
 QUERIES_AT_ONCE = 256  # bounds the memory of the dense affinity
 

@@ -1,0 +1,168 @@
+"""Fast feature extraction: frames as decoded in, features on the device out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from vos.backbones.base import Backbone
+from vos.backbones.engines import (
+    ENGINES,
+    Engine,
+    OnnxEngine,
+    compile_available,
+    compiled_engine,
+    onnx_available,
+)
+from vos.backbones.folding import fold_batch_norm
+from vos.errors import UsageError, near_names
+from vos.machine import resolve_device
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+# Frames from which an engine's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
+# 1.5 s and saves about 40 ms a frame, a compilation costs up to 30 s and saves 20 ms.
+ONNX_FRAMES = 60
+COMPILE_FRAMES = 2000
+# Largest difference from the eager engine, relative to the largest feature.
+TOLERANCE = 1e-4
+
+
+class FeatureExtractor:
+    """Runs a backbone over frames without gradients, as fast as the machine allows.
+
+    Batch norms are folded into convolutions, images and weights are laid out channels last.
+    A faster engine is checked against the eager one on the first frame; where it fails or
+    differs, the eager one goes on.
+
+    Args:
+        backbone: is copied, not changed.
+        device: where to compute; the features stay there.
+        precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32).
+            Lower precision is slower on most processors.
+        engine: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
+            or ``auto``: a warm-up only where ``frame_count`` is large enough to win it back.
+        frame_count: frames that are going to come, where known.
+
+    Raises:
+        UsageError: unknown engine or precision, or ones that do not go together.
+        MissingError: the device is not there, or ``onnx`` without its extra.
+
+    Example:
+        >>> import vos
+        >>> extract = FeatureExtractor(vos.load("resnet18"))
+        >>> extract(np.zeros((1, 480, 854, 3), np.uint8)).shape
+        torch.Size([1, 256, 60, 107])
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        device: str | torch.device = "cpu",
+        *,
+        precision: str = "float32",
+        engine: str = "auto",
+        frame_count: int | None = None,
+    ) -> None:
+        self.device = resolve_device(str(device))
+        self.stride = backbone.stride
+        self.channels = backbone.channels
+        self.precision = _checked(precision, "precision", PRECISIONS)
+        self.engine = _choose(engine, self.device, precision, frame_count)
+        network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
+        self._eager: nn.Module = network.to(memory_format=torch.channels_last)
+        self._run: Engine | None = None
+
+    @torch.inference_mode()
+    def __call__(self, frames: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
+        """Features of frames of one size.
+
+        Args:
+            frames: (B, H, W, 3) uint8 RGB, or a list of B frames (H, W, 3).
+
+        Returns:
+            (B, C, ceil(H / stride), ceil(W / stride)) float32 on the device, not normalised;
+            the order in memory is the network's own (channels last, mostly).
+
+        Raises:
+            UsageError: frames of another shape or type, or of several sizes.
+        """
+        images = _to_images(frames, self.device)
+        if self._run is None:
+            self._run = self._start(images[:1])
+        return self._compute(self._run, images)
+
+    def _compute(self, run: Engine, images: torch.Tensor) -> torch.Tensor:
+        dtype = PRECISIONS[self.precision]
+        lower = dtype is not torch.float32
+        with torch.autocast(self.device.type, dtype if lower else torch.bfloat16, enabled=lower):
+            return run(images).float()
+
+    def _start(self, images: torch.Tensor) -> Engine:
+        """The engine asked for, tried on one frame; the eager one where that does not work."""
+        if self.engine == "eager":
+            return self._eager
+        try:
+            engine: Engine = (
+                OnnxEngine(self._eager) if self.engine == "onnx" else compiled_engine(self._eager)
+            )
+            features = self._compute(engine, images)
+        except Exception as error:  # whatever a compiler or an exporter may raise
+            logger.info("engine %s does not work here, using eager: %s", self.engine, error)
+            self.engine = "eager"
+            return self._eager
+        expected = self._compute(self._eager, images)
+        # Rounding of lower precision is not the engine's fault.
+        tolerance = TOLERANCE if self.precision == "float32" else 0.05
+        difference = (features - expected).abs().max() / expected.abs().max().clamp(min=1e-12)
+        if not difference <= tolerance:
+            logger.info("engine %s differs by %.1e, using eager", self.engine, float(difference))
+            self.engine = "eager"
+            return self._eager
+        return engine
+
+
+def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype]) -> str:
+    if value not in known:
+        raise UsageError(f"unknown {what} {value!r}: {near_names(value, known)}")
+    return value
+
+
+def _choose(engine: str, device: torch.device, precision: str, frame_count: int | None) -> str:
+    _checked(engine, "engine", ENGINES)
+    plain = device.type == "cpu" and precision == "float32"
+    if engine == "onnx" and not plain:
+        raise UsageError("the onnx engine runs on the CPU in float32: use --engine eager")
+    if engine == "onnx" and not onnx_available():
+        OnnxEngine(nn.Identity())  # raises the message that says what to install
+    if engine == "compile" and not compile_available(device):
+        return "eager"
+    if engine != "auto":
+        return engine
+    frames = frame_count or 0
+    if plain and frames >= ONNX_FRAMES and onnx_available():
+        return "onnx"
+    if frames >= COMPILE_FRAMES and compile_available(device):
+        return "compile"
+    return "eager"
+
+
+def _to_images(frames: np.ndarray | Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
+    """(B, 3, H, W) float RGB in [0, 1] on the device, channels last in memory as frames are."""
+    if not isinstance(frames, np.ndarray):
+        if len({frame.shape for frame in frames}) != 1:
+            raise UsageError("frames of one batch must be of one size, and at least one")
+        frames = np.stack(frames)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        raise UsageError(f"frames must be (B, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
+    pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255)

@@ -1,0 +1,251 @@
+"""Soft labels to a mask on the CPU: `labels.labels_to_mask` without a plane an object.
+
+Most tokens carry one or two labels, whatever the number of objects. So every cell of the token
+grid (the square between four token centres, in which enlarged labels are bilinear) lists the
+channels that are not zero at its corners, and each pixel compares those of its cell only. The cost
+hardly grows with the number of objects, and memory not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from numba import njit
+from torch import Tensor
+
+from vos.propagation.config import PropagationConfig
+from vos.propagation.threads import in_threads
+
+
+def labels_to_mask(
+    labels: Tensor,
+    ids: Sequence[int],
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    seen_size: tuple[int, int],
+    config: PropagationConfig,
+) -> np.ndarray:
+    """(H, W) uint8 ids; see `labels.labels_to_mask`."""
+    table = np.array([0, *ids], np.uint8)
+    values = labels.numpy()
+    if config.grid_to_mask == "nearest":
+        return table[_decide_nearest(values, grid, size, config.min_max)]
+    if config.grid_to_mask == "bilinear-then-nearest":
+        channels = _decide(values, grid, seen_size, corners=False, min_max=config.min_max)
+        rows = _nearest_exact(seen_size[0], size[0])
+        columns = _nearest_exact(seen_size[1], size[1])
+        return table[channels[rows[:, None], columns]]
+    corners = config.grid_to_mask == "bilinear-corners"
+    return table[_decide(values, grid, size, corners=corners, min_max=config.min_max)]
+
+
+def _decide(
+    values: np.ndarray,
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    corners: bool,
+    min_max: bool,
+) -> np.ndarray:
+    """(H, W) the winning channel of every pixel of the bilinearly enlarged labels."""
+    rows = _bilinear_places(grid[0], size[0], corners)
+    columns = _bilinear_places(grid[1], size[1], corners)
+    starts, channels = _channels_of_cells(values, *grid)
+    low = np.zeros(values.shape[1], np.float32)
+    scale = np.ones(values.shape[1], np.float32)
+    if min_max:
+        low, scale = _stretching(values, grid, rows, columns, starts, channels)
+    winners = np.empty(size, np.int16)
+
+    def decide(worker: int, workers: int) -> None:
+        _pick(
+            values, *grid, *rows, *columns, starts, channels, low, scale, winners, worker, workers
+        )
+
+    in_threads(decide)
+    return winners
+
+
+def _stretching(
+    values: np.ndarray,
+    grid: tuple[int, int],
+    rows: tuple[np.ndarray, ...],
+    columns: tuple[np.ndarray, ...],
+    starts: np.ndarray,
+    channels: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What to subtract from, and to multiply with, each channel to stretch it to [0, 1]."""
+    results: list[Any] = []
+
+    def measure(worker: int, workers: int) -> None:
+        results.append(_ranges(values, *grid, *rows, *columns, starts, channels, worker, workers))
+
+    in_threads(measure)
+    low = np.min([result[0] for result in results], axis=0)
+    high = np.max([result[1] for result in results], axis=0)
+    covered = np.sum([result[2] for result in results], axis=0)
+    pixels = len(rows[0]) * len(columns[0])
+    low = np.where(covered < pixels, np.minimum(low, 0), low).astype(np.float32)
+    high = np.where(covered < pixels, np.maximum(high, 0), high).astype(np.float32)
+    span = high - low
+    scale = np.where(span > 0, 1 / np.maximum(span, np.finfo(np.float32).tiny), 0)
+    return low, scale.astype(np.float32)
+
+
+def _decide_nearest(
+    values: np.ndarray, grid: tuple[int, int], size: tuple[int, int], min_max: bool
+) -> np.ndarray:
+    rows, columns = _nearest(grid[0], size[0]), _nearest(grid[1], size[1])
+    plane = values.reshape(*grid, -1)
+    if min_max:
+        shown = plane[np.unique(rows)][:, np.unique(columns)]  # tokens that some pixel shows
+        low, high = shown.min((0, 1)), shown.max((0, 1))
+        plane = (plane - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
+    return plane.argmax(-1)[rows[:, None], columns]
+
+
+@lru_cache(maxsize=32)
+def _bilinear_places(
+    tokens: int, pixels: int, corners: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every pixel of one side: the token before it, the one after it, and the latter's share.
+
+    The places are those of `torch.nn.functional.interpolate`.
+    """
+    index = np.arange(pixels, dtype=np.float32)
+    if corners:
+        step = np.float32(tokens - 1) / np.float32(max(pixels - 1, 1))
+        place = index * step
+    else:
+        place = np.maximum((index + np.float32(0.5)) * np.float32(tokens / pixels) - 0.5, 0)
+    before = np.minimum(place.astype(np.int64), tokens - 1)
+    after = np.minimum(before + 1, tokens - 1)
+    share = np.clip(place - before, 0, 1).astype(np.float32)
+    return before, after, share
+
+
+@lru_cache(maxsize=32)
+def _nearest(tokens: int, pixels: int) -> np.ndarray:
+    return _resampled_index(tokens, pixels, "nearest")
+
+
+@lru_cache(maxsize=32)
+def _nearest_exact(tokens: int, pixels: int) -> np.ndarray:
+    return _resampled_index(tokens, pixels, "nearest-exact")
+
+
+def _resampled_index(tokens: int, pixels: int, mode: str) -> np.ndarray:
+    index = torch.arange(tokens, dtype=torch.float32)[None, None]
+    return functional.interpolate(index, pixels, mode=mode)[0, 0].long().numpy()
+
+
+@njit(cache=True, nogil=True)
+def _channels_of_cells(values, height, width):  # type: ignore[no-untyped-def]
+    """Channels not zero at a corner of each cell: ``channels[starts[cell] : starts[cell + 1]]``."""
+    count = values.shape[1]
+    starts = np.zeros(height * width + 1, np.int64)
+    channels = np.empty(height * width * 2 + count, np.int32)
+    filled = 0
+    for y in range(height):
+        for x in range(width):
+            cell = y * width + x
+            if filled + count > len(channels):
+                larger = np.empty(2 * len(channels) + count, np.int32)
+                larger[:filled] = channels[:filled]
+                channels = larger
+            for channel in range(count):
+                if (
+                    values[cell, channel] != 0.0
+                    or (x + 1 < width and values[cell + 1, channel] != 0.0)
+                    or (y + 1 < height and values[cell + width, channel] != 0.0)
+                    or (
+                        x + 1 < width
+                        and y + 1 < height
+                        and values[cell + width + 1, channel] != 0.0
+                    )
+                ):
+                    channels[filled] = channel
+                    filled += 1
+            starts[cell + 1] = filled
+    return starts, channels[:filled]
+
+
+@njit(cache=True, nogil=True)
+def _ranges(  # type: ignore[no-untyped-def]
+    values, height, width, y0, y1, ys, x0, x1, xs, starts, channels, worker, workers
+):
+    """Smallest and largest enlarged value of each channel, and in how many pixels it is listed."""
+    count = values.shape[1]
+    low = np.full(count, np.inf, np.float32)
+    high = np.full(count, -np.inf, np.float32)
+    covered = np.zeros(count, np.int64)
+    one = np.float32(1)
+    for row in range(worker, len(y0), workers):
+        top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
+        for column in range(len(x0)):
+            left, right, across = x0[column], x1[column], xs[column]
+            cell = top + left
+            for entry in range(starts[cell], starts[cell + 1]):
+                channel = channels[entry]
+                upper = (
+                    values[cell, channel] * (one - across) + values[top + right, channel] * across
+                )
+                lower = (
+                    values[bottom + left, channel] * (one - across)
+                    + values[bottom + right, channel] * across
+                )
+                value = upper * (one - down) + lower * down
+                low[channel] = min(low[channel], value)
+                high[channel] = max(high[channel], value)
+                covered[channel] += 1
+    return low, high, covered
+
+
+@njit(cache=True, nogil=True)
+def _pick(  # type: ignore[no-untyped-def]
+    values,
+    height,
+    width,
+    y0,
+    y1,
+    ys,
+    x0,
+    x1,
+    xs,
+    starts,
+    channels,
+    low,
+    scale,
+    winners,
+    worker,
+    workers,
+):
+    """Write the channel with the largest stretched value of every pixel; the first one on ties."""
+    one = np.float32(1)
+    for row in range(worker, len(y0), workers):
+        top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
+        for column in range(len(x0)):
+            left, right, across = x0[column], x1[column], xs[column]
+            cell = top + left
+            winner = 0
+            best = (np.float32(0) - low[0]) * scale[0]
+            for entry in range(starts[cell], starts[cell + 1]):
+                channel = channels[entry]
+                upper = (
+                    values[cell, channel] * (one - across) + values[top + right, channel] * across
+                )
+                lower = (
+                    values[bottom + left, channel] * (one - across)
+                    + values[bottom + right, channel] * across
+                )
+                value = (upper * (one - down) + lower * down - low[channel]) * scale[channel]
+                if channel == 0:
+                    best = value
+                elif value > best:
+                    winner, best = channel, value
+            winners[row, column] = winner
