@@ -74,7 +74,7 @@ class OnnxEngine:
             torch.onnx.export(
                 self.network,
                 (images.contiguous(),),
-                model,
+                model,  # type: ignore[arg-type]
                 input_names=["images"],
                 output_names=["features"],
                 dynamic_axes={"images": {0: "batch"}, "features": {0: "batch"}},

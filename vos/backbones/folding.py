@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import TypeVar
 
 from torch import nn
@@ -22,7 +23,7 @@ def fold_batch_norm(network: Module) -> Module:
     for module in list(network.modules()):
         if type(module) is nn.Sequential:
             names = list(module._modules)
-            for first, second in zip(names, names[1:], strict=False):
+            for first, second in pairwise(names):
                 _fold(module, first, second)
         elif type(module) in (BasicBlock, Bottleneck):
             for index in ("1", "2", "3"):

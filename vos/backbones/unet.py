@@ -100,7 +100,7 @@ class UNet(Backbone):
         self.up = nn.ModuleList(Up(below[level], up[level]) for level in range(levels))
         self.last = nn.Conv2d(up[0] + 3, up[0], 3, padding=1)
         self.centring = PixelCentring(up[0]) if center else None
-        self.equivariance = _equivariance(self.multiple, center)
+        self.equivariance = _equivariance(levels, center)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
@@ -121,12 +121,14 @@ class UNet(Backbone):
         return features[..., :rows, :columns]
 
 
-def _equivariance(multiple: int, center: bool) -> Equivariance:
-    conditions = "a receptive field inside the frame, which small frames do not hold"
+def _equivariance(levels: int, center: bool) -> Equivariance:
+    # Reach of the convolutions of all levels, both ways, as the gradient shows it.
+    reach = 2 ** (levels + 2) - 1
+    conditions = f"pixels {reach} or more from the frame's border, where zero padding shows"
     if center:
-        conditions += "; the running mean a place, which does not shift with the image"
+        conditions += "; the running mean of a place, which does not shift with the image"
     return Equivariance(
-        group=f"translation by multiples of {multiple} pixels",
+        group=f"translation by multiples of {2**levels} pixels",
         exact=not center,
         output="the token grid shifts",
         depends_on=conditions,
