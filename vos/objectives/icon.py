@@ -16,6 +16,9 @@ Source: "Feature map inverse consistency", https://github.com/uncbiag/FeatureMap
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -108,10 +111,23 @@ def inverse_consistency(
     implementation for the device and the size. Features of 16 bits are accumulated in float32.
     """
     check_shapes(a_row, b_row, a_col, b_col, a_valid, b_valid)
-    implementation = inverse_consistency_dense
-    if a_row.shape[1] * b_row.shape[1] > DENSE_UP_TO and a_row.device.type == "cpu":
-        from vos.objectives.icon_tiled import inverse_consistency_tiled as implementation
+    implementation = _implementation(a_row, b_row)
     return implementation(a_row, b_row, a_col, b_col, a_valid=a_valid, b_valid=b_valid)
+
+
+def _implementation(a: Tensor, b: Tensor) -> Callable[..., Tensor]:
+    if a.shape[1] * b.shape[1] <= DENSE_UP_TO:
+        return inverse_consistency_dense
+    if a.device.type == "cpu":
+        from vos.objectives.icon_tiled import inverse_consistency_tiled
+
+        return inverse_consistency_tiled
+    if a.device.type == "cuda" and a.dtype is not torch.float64 and find_spec("triton"):
+        from vos.objectives.icon_triton import MOST_CHANNELS, inverse_consistency_triton
+
+        if a.shape[2] <= MOST_CHANNELS:
+            return inverse_consistency_triton
+    return inverse_consistency_dense
 
 
 def inverse_consistency_loss(

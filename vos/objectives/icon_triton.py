@@ -4,8 +4,8 @@ Scores are made block by block and never kept. Forward: log-sums of ``v`` (one p
 ``h`` and of ``u = h + v - lse_v`` (two). Backward, by tokens of B and then of A, each block
 belonging to one program, so that no sum depends on the order in which programs run.
 
-Scores of 32-bit features are computed in full float32, those of 16-bit features by products of
-16 bits accumulated in float32.
+Products of 32-bit features are computed in full float32. Those of 16-bit features use tf32,
+which holds such features exactly, and accumulate in float32.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _Triton(torch.autograd.Function):
         sums_a = a_row.new_empty((batch, 4, n), dtype=torch.float32)
         sums_b = a_row.new_empty((batch, 2, m), dtype=torch.float32)
         log_p = a_row.new_empty((batch, n), dtype=torch.float32)
-        blocks = _blocks(channels)
+        blocks = _blocks(a_row)
         with _on(a_row):
             _sums_of_b[_grid(m, batch, blocks)](
                 a_col, b_col, a_valid, sums_b, n, m, channels, **blocks
@@ -89,7 +89,7 @@ class _Triton(torch.autograd.Function):
         column_sum = sums_b.new_empty((batch, m))
         grads = [torch.empty_like(x) for x in (a_row, b_row, a_col, b_col)]
         known = (a_row, b_row, a_col, b_col, a_valid, b_valid, sums_a, sums_b, grad, column_sum)
-        blocks = _blocks(channels)
+        blocks = _blocks(a_row)
         with _on(a_row):
             _gradients_of_b[_grid(m, batch, blocks)](
                 *known, grads[1], grads[3], n, m, channels, **blocks
@@ -100,13 +100,18 @@ class _Triton(torch.autograd.Function):
         return *grads, None, None
 
 
-def _blocks(channels: int) -> dict[str, int]:
-    padded = max(16, triton.next_power_of_2(channels))
-    size = 64 if padded <= 64 else 32
-    return {"BLOCK": size, "CHANNELS": padded, "num_warps": 4, "num_stages": 1}
+def _blocks(features: Tensor) -> dict[str, Any]:
+    padded = max(16, triton.next_power_of_2(features.shape[2]))
+    return {
+        "BLOCK": 64 if padded <= 64 else 32,
+        "CHANNELS": padded,
+        "PRECISION": "ieee" if features.dtype is torch.float32 else "tf32",
+        "num_warps": 4,
+        "num_stages": 1,
+    }
 
 
-def _grid(count: int, batch: int, blocks: dict[str, int]) -> tuple[int, int]:
+def _grid(count: int, batch: int, blocks: dict[str, Any]) -> tuple[int, int]:
     return triton.cdiv(count, blocks["BLOCK"]), batch
 
 
@@ -121,7 +126,7 @@ def _load(features, batch, index, count, channels, CHANNELS: tl.constexpr):  # t
     channel = tl.arange(0, CHANNELS)
     offset = (batch * count + index[:, None]).to(tl.int64) * channels + channel[None, :]
     inside = (index[:, None] < count) & (channel[None, :] < channels)
-    return tl.load(features + offset, mask=inside, other=0.0)
+    return tl.load(features + offset, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -138,22 +143,16 @@ def _valid(valid, batch, index, count):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _scores(x, y):  # type: ignore[no-untyped-def]
-    return tl.dot(x, tl.trans(y), input_precision="ieee")
-
-
-@triton.jit
-def _product(slopes, features):  # type: ignore[no-untyped-def]
-    """Slopes (float32) times features: in float32, or tf32 where features have 16 bits."""
-    if features.dtype == tl.float32:
-        return tl.dot(slopes, features, input_precision="ieee")
-    return tl.dot(slopes, features.to(tl.float32), input_precision="tf32")
+def _scores(x, y, PRECISION: tl.constexpr):  # type: ignore[no-untyped-def]
+    return tl.dot(x, tl.trans(y), input_precision=PRECISION)
 
 
 @triton.jit
 def _sums_of_b(  # type: ignore[no-untyped-def]
-    a_col, b_col, a_valid, sums_b, n, m, channels, BLOCK: tl.constexpr, CHANNELS: tl.constexpr
-):
+    a_col, b_col, a_valid, sums_b,
+    n, m, channels, BLOCK: tl.constexpr, CHANNELS: tl.constexpr,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
     """Log-sums of v over the tokens of A: ``(peak, total)`` of a block of tokens of B."""
     batch = tl.program_id(1)
     j = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -162,7 +161,7 @@ def _sums_of_b(  # type: ignore[no-untyped-def]
     total = tl.zeros((BLOCK,), tl.float32)
     for start in range(0, n, BLOCK):
         i = start + tl.arange(0, BLOCK)
-        v = _scores(_load(a_col, batch, i, n, channels, CHANNELS), y)
+        v = _scores(_load(a_col, batch, i, n, channels, CHANNELS), y, PRECISION)
         v = tl.where(_valid(a_valid, batch, i, n)[:, None], v, LOWEST)
         new_peak = tl.maximum(peak, tl.max(v, 0))
         total = total * tl.exp(peak - new_peak) + tl.sum(tl.exp(v - new_peak[None, :]), 0)
@@ -176,6 +175,7 @@ def _sums_of_b(  # type: ignore[no-untyped-def]
 def _sums_of_a(  # type: ignore[no-untyped-def]
     a_row, b_row, a_col, b_col, a_valid, b_valid, sums_b, sums_a, log_p,
     n, m, channels, BLOCK: tl.constexpr, CHANNELS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Log-sums of h and of u over the tokens of B, and log P, of a block of tokens of A."""
     batch = tl.program_id(1)
@@ -192,7 +192,7 @@ def _sums_of_a(  # type: ignore[no-untyped-def]
         h, u, _back = _block(
             x_row, _load(b_row, batch, j, m, channels, CHANNELS),
             x_col, _load(b_col, batch, j, m, channels, CHANNELS),
-            here, _valid(b_valid, batch, j, m), sums_b, batch, j, m,
+            here, _valid(b_valid, batch, j, m), sums_b, batch, j, m, PRECISION,
         )  # fmt: skip
         new_h = tl.maximum(peak_h, tl.max(h, 1))
         new_u = tl.maximum(peak_u, tl.max(u, 1))
@@ -209,22 +209,25 @@ def _sums_of_a(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _block(x_row, y_row, x_col, y_col, here, there, sums_b, batch, j, m):  # type: ignore[no-untyped-def]
+def _block(  # type: ignore[no-untyped-def]
+    x_row, y_row, x_col, y_col, here, there, sums_b, batch, j, m, PRECISION: tl.constexpr
+):
     """Scores ``h`` and ``u = h + v - lse_v``, and ``v - peak_v``, of a block ``(I, J)``."""
     peak_v = tl.load(sums_b + batch * 2 * m + j, mask=j < m, other=0.0)
     total_v = tl.load(sums_b + batch * 2 * m + m + j, mask=j < m, other=1.0)
-    h = tl.where(there[None, :], _scores(x_row, y_row), LOWEST)
-    v = tl.where(here[:, None], _scores(x_col, y_col), LOWEST)
+    h = tl.where(there[None, :], _scores(x_row, y_row, PRECISION), LOWEST)
+    v = tl.where(here[:, None], _scores(x_col, y_col, PRECISION), LOWEST)
     back = v - peak_v[None, :]
     return h, h + (back - tl.log(total_v)[None, :]), back
 
 
 @triton.jit
 def _slopes(  # type: ignore[no-untyped-def]
-    x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, grad, batch, i, n, j, m
-):
+    x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, batch, i, n, j, m,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
     """Posterior ``w`` of the token on the way, ``w - p`` and ``q`` of a block ``(I, J)``."""
-    h, u, back = _block(x_row, y_row, x_col, y_col, here, there, sums_b, batch, j, m)
+    h, u, back = _block(x_row, y_row, x_col, y_col, here, there, sums_b, batch, j, m, PRECISION)
     place = sums_a + batch * 4 * n + i
     peak_h = tl.load(place, mask=i < n, other=0.0)
     total_h = tl.load(place + n, mask=i < n, other=1.0)
@@ -242,6 +245,7 @@ def _slopes(  # type: ignore[no-untyped-def]
 def _gradients_of_b(  # type: ignore[no-untyped-def]
     a_row, b_row, a_col, b_col, a_valid, b_valid, sums_a, sums_b, grad, column_sum,
     b_row_grad, b_col_grad, n, m, channels, BLOCK: tl.constexpr, CHANNELS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a block of tokens of B, and ``column_sum_j = sum_i grad_i w_ij``."""
     batch = tl.program_id(1)
@@ -259,12 +263,12 @@ def _gradients_of_b(  # type: ignore[no-untyped-def]
         x_col = _load(a_col, batch, i, n, channels, CHANNELS)
         here = _valid(a_valid, batch, i, n)
         w, slope, q = _slopes(
-            x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, grad, batch, i, n, j, m
+            x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, batch, i, n, j, m, PRECISION
         )
         g = tl.load(grad + batch * n + i, mask=i < n, other=0.0)[:, None]
-        of_row += _product(tl.trans(g * slope), x_row)
-        of_col += _product(tl.trans(g * w), x_col)
-        mean += _product(tl.trans(q), x_col)
+        of_row += tl.dot(tl.trans(g * slope), x_row, input_precision=PRECISION)
+        of_col += tl.dot(tl.trans(g * w), x_col, input_precision=PRECISION)
+        mean += tl.dot(tl.trans(q), x_col, input_precision=PRECISION)
         found += tl.sum(g * w, 0)
     _store(b_row_grad, of_row, batch, j, m, channels, CHANNELS)
     _store(b_col_grad, of_col - found[:, None] * mean, batch, j, m, channels, CHANNELS)
@@ -275,6 +279,7 @@ def _gradients_of_b(  # type: ignore[no-untyped-def]
 def _gradients_of_a(  # type: ignore[no-untyped-def]
     a_row, b_row, a_col, b_col, a_valid, b_valid, sums_a, sums_b, grad, column_sum,
     a_row_grad, a_col_grad, n, m, channels, BLOCK: tl.constexpr, CHANNELS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a block of tokens of A."""
     batch = tl.program_id(1)
@@ -291,10 +296,10 @@ def _gradients_of_a(  # type: ignore[no-untyped-def]
         y_col = _load(b_col, batch, j, m, channels, CHANNELS)
         there = _valid(b_valid, batch, j, m)
         w, slope, q = _slopes(
-            x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, grad, batch, i, n, j, m
+            x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, batch, i, n, j, m, PRECISION
         )
         s = tl.load(column_sum + batch * m + j, mask=j < m, other=0.0)[None, :]
-        of_row += _product(g * slope, y_row)
-        of_col += _product(g * w - s * q, y_col)
+        of_row += tl.dot(g * slope, y_row, input_precision=PRECISION)
+        of_col += tl.dot(g * w - s * q, y_col, input_precision=PRECISION)
     _store(a_row_grad, of_row, batch, i, n, channels, CHANNELS)
     _store(a_col_grad, of_col, batch, i, n, channels, CHANNELS)
