@@ -211,7 +211,7 @@ def test_an_empty_folder_is_filled_and_a_full_one_left_alone(server, tmp_path):
     get(server, root)
     assert_whole(root)
     server.asked = []
-    with pytest.raises(VosError, match="exists already.*vos data check"):
+    with pytest.raises(VosError, match=r"exists already.*vos data check"):
         get(server, root)
     assert server.asked == []
 

@@ -165,6 +165,11 @@ def test_frame_size(name, stride, expected):
     assert frame_size(480, 854, preset(name), stride) == expected
 
 
+def test_default_shrinks_large_frames_and_leaves_small_ones():
+    assert frame_size(1080, 1920, preset("default"), 8) == (480, 853)
+    assert frame_size(181, 320, preset("default"), 8) == (181, 320)
+
+
 def test_portrait_frames_keep_their_short_side():
     assert frame_size(854, 480, preset("dino"), 8) == (832, 480)
 

@@ -80,7 +80,8 @@ class FeatureExtractor:
         self.engine = _choose(engine, self.device, precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
-        self._run: Engine | None = None
+        self._fast: Engine | None = None
+        self._tried: set[torch.Size] = set()
 
     @torch.inference_mode()
     def __call__(self, frames: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
@@ -97,9 +98,10 @@ class FeatureExtractor:
             UsageError: frames of another shape or type, or of several sizes.
         """
         images = _to_images(frames, self.device)
-        if self._run is None:
-            self._run = self._start(images[:1])
-        return self._compute(self._run, images)
+        if self.engine != "eager" and images.shape[2:] not in self._tried:
+            self._try(images[:1])
+            self._tried.add(images.shape[2:])
+        return self._compute(self._fast or self._eager, images)
 
     def _compute(self, run: Engine, images: torch.Tensor) -> torch.Tensor:
         dtype = PRECISIONS[self.precision]
@@ -107,28 +109,30 @@ class FeatureExtractor:
         with torch.autocast(self.device.type, dtype if lower else torch.bfloat16, enabled=lower):
             return run(images).float()
 
-    def _start(self, images: torch.Tensor) -> Engine:
-        """The engine asked for, tried on one frame; the eager one where that does not work."""
-        if self.engine == "eager":
-            return self._eager
-        try:
-            engine: Engine = (
-                OnnxEngine(self._eager) if self.engine == "onnx" else compiled_engine(self._eager)
-            )
-            features = self._compute(engine, images)
-        except Exception as error:  # whatever a compiler or an exporter may raise
-            logger.info("engine %s does not work here, using eager: %s", self.engine, error)
-            self.engine = "eager"
-            return self._eager
+    def _try(self, images: torch.Tensor) -> None:
+        """Start the fast engine for frames of this size; give it up where it is not right."""
         expected = self._compute(self._eager, images)
+        try:
+            if self._fast is None:
+                make = OnnxEngine if self.engine == "onnx" else compiled_engine
+                self._fast = make(self._eager)
+            features = self._compute(self._fast, images)
+        except Exception as error:  # whatever a compiler or an exporter may raise
+            self._give_up(f"does not work here ({error})")
+            return
+        if features.shape != expected.shape:
+            self._give_up("gives another shape")
+            return
         # Rounding of lower precision is not the engine's fault.
         tolerance = TOLERANCE if self.precision == "float32" else 0.05
         difference = (features - expected).abs().max() / expected.abs().max().clamp(min=1e-12)
         if not difference <= tolerance:
-            logger.info("engine %s differs by %.1e, using eager", self.engine, float(difference))
-            self.engine = "eager"
-            return self._eager
-        return engine
+            self._give_up(f"differs by {float(difference):.1e}")
+
+    def _give_up(self, reason: str) -> None:
+        logger.debug("engine %s %s: using eager", self.engine, reason)
+        self.engine = "eager"
+        self._fast = None
 
 
 def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype]) -> str:

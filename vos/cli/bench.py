@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-bench = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
 
 
-@bench.command()
+@app.command()
 def scoring(
     results: Annotated[
         Path | None,

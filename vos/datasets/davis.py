@@ -107,7 +107,7 @@ def read_split(
     """
     path = list_file(root, year=year, split=split, resolution=resolution)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise VosError(f"cannot read the list {path}: {error}") from error
     frames: dict[str, list[tuple[Path, Path]]] = {}

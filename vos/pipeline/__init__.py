@@ -1,6 +1,6 @@
 """Video and a few masks in, the masks of all frames out: backbone and propagator as one stream."""
 
-from vos.pipeline.propagate import make_extractor, propagate
+from vos.pipeline.stream import make_extractor, propagate
 from vos.pipeline.segment import SegmentedFrame, segment
 from vos.pipeline.stopwatch import Stopwatch
 

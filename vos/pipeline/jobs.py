@@ -27,7 +27,7 @@ from vos.media import (
     write_mask,
 )
 from vos.pipeline.prefetch import BackgroundWriter
-from vos.pipeline.propagate import propagate
+from vos.pipeline.stream import propagate
 from vos.pipeline.stopwatch import Stopwatch
 from vos.progress import progress
 from vos.propagation import PropagationConfig
@@ -172,9 +172,9 @@ def _write_masks(
     seed: int,
     stopwatch: Stopwatch,
 ) -> int:
-    from vos.pipeline.propagate import make_extractor
+    from vos.pipeline.stream import make_extractor
 
-    extractor = make_extractor(model, str(device), seed=seed)
+    extractor = make_extractor(model, str(device), seed=seed, frame_count=video.frame_count)
     stream = propagate(video, masks, model=extractor, preset=config, stopwatch=stopwatch)
     bar = progress(stream, total=video.frame_count, description="segmenting")
     last = -1

@@ -23,7 +23,7 @@ IndexedFrame = tuple[int, np.ndarray]
 class SegmentedFrame(NamedTuple):
     """The mask of one frame: (H, W) uint8 of the ids that the given masks use."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody wants here
     ids: tuple[int, ...]
     mask: np.ndarray
 
@@ -56,9 +56,9 @@ def segment(
     propagator = Propagator(config, engine=engine)
     size: tuple[int, int] | None = None
     seen: tuple[int, int] | None = None
-    for batch in _batches(prefetch(frames), extractor.batch_size):
+    for batch in _batches(prefetch(frames), _frames_at_once(extractor)):
         size = size or batch[0][1].shape[:2]
-        seen = seen or frame_size(*size, config, extractor.backbone.stride)
+        seen = seen or frame_size(*size, config, extractor.stride)
         for index, frame in batch:
             if frame.shape[:2] != size:
                 raise VosError(
@@ -104,6 +104,11 @@ def _as_annotated(mask: np.ndarray, annotation: np.ndarray) -> np.ndarray:
     painted = np.isin(annotation, shown)
     result[painted] = annotation[painted]
     return result.astype(np.uint8)
+
+
+def _frames_at_once(extractor: FeatureExtractor) -> int:
+    """One by one on a processor, where more at once only fill the caches."""
+    return 1 if extractor.device.type == "cpu" else 8
 
 
 def _batches(items: Iterable[IndexedFrame], size: int) -> Iterator[list[IndexedFrame]]:

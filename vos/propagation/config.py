@@ -24,6 +24,7 @@ class PropagationConfig:
     Attributes:
         short_side: frames are resized so that their short side has this many pixels; ``None``
             keeps their size.
+        enlarge: whether frames with a shorter side are enlarged to it.
         rounding: ``none`` keeps the ratio; ``floor-long`` floors the long side to a multiple of
             ``multiple``; ``up`` rounds both sides up to a multiple of it.
         multiple: see ``rounding``; 0 stands for the stride of the backbone.
@@ -47,6 +48,7 @@ class PropagationConfig:
     """
 
     short_side: int | None = None
+    enlarge: bool = True
     rounding: Rounding = "none"
     multiple: int = 0
     resampling: Resampling = "bilinear"

@@ -23,6 +23,7 @@ PRESETS: dict[str, Preset] = {
     "default": Preset(
         PropagationConfig(
             short_side=480,
+            enlarge=False,
             resampling="area",
             recent=20,
             early="count",

@@ -117,6 +117,24 @@ class _View(NamedTuple):
         x, y = columns[None, :], rows[:, None]
         return self.a * x + self.b * y + self.c, self.d * x + self.e * y + self.f
 
+    def window(
+        self, extent: tuple[float, float], height: int, width: int
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns of the frame that hold the thing and its shadow, by its half sizes."""
+        scale = self.a * self.e - self.b * self.d
+        middle_x = (self.b * self.f - self.e * self.c) / scale
+        middle_y = (self.d * self.c - self.a * self.f) / scale
+        half_width, half_height = extent
+        across = (abs(self.e) * half_width + abs(self.b) * half_height) / abs(scale)
+        down = (abs(self.d) * half_width + abs(self.a) * half_height) / abs(scale)
+        return _span(middle_y, down, height), _span(middle_x, across, width)
+
+
+def _span(middle: float, half: float, limit: int) -> tuple[int, int]:
+    margin = half + SHADOW + 8
+    low = min(max(math.floor(middle - margin), 0), limit)
+    return low, min(max(math.ceil(middle + margin) + 1, low), limit)
+
 
 def _camera(scene: Scene, time: float) -> Key:
     key = at(scene.camera, time)
@@ -177,16 +195,9 @@ def _paint(
     picture: np.ndarray, mask: np.ndarray, scene: Scene, layer: Layer, camera: Key, time: float
 ) -> None:
     pose = at(layer.keys, time)
-    world = _to_world(scene, camera)
-    view = _to_thing(world, pose)
+    view = _to_thing(_to_world(scene, camera), pose)
     size = pose.size * max(abs(pose.stretch), 1 / abs(pose.stretch)) * camera.size
-    radius = layer.shape.reach * size + SHADOW + 8
-    angle = math.radians(camera.turn)
-    across, down = (pose.x - camera.x) * camera.size, (pose.y - camera.y) * camera.size
-    centre_x = (scene.width - 1) / 2 + math.cos(angle) * across - math.sin(angle) * down
-    centre_y = (scene.height - 1) / 2 + math.sin(angle) * across + math.cos(angle) * down
-    top, bottom = _span(centre_y, radius, scene.height)
-    left, right = _span(centre_x, radius, scene.width)
+    (top, bottom), (left, right) = view.window(layer.shape.extent, scene.height, scene.width)
     if bottom - top < 2 or right - left < 2:
         return
     rows = np.arange(top, bottom, dtype=np.float64)
@@ -209,11 +220,6 @@ def _paint(
     colour *= (shade * surface.tone[seen])[:, None]
     window[seen] = window[seen] * (1 - cover) + colour * cover
     mask[top:bottom, left:right][surface.level <= 0] = layer.object_id
-
-
-def _span(centre: float, radius: float, limit: int) -> tuple[int, int]:
-    low = min(max(math.floor(centre - radius), 0), limit)
-    return low, min(max(math.ceil(centre + radius) + 1, low), limit)
 
 
 def _shade(level: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:

@@ -50,8 +50,8 @@ def meadow() -> Scene:
     random = Random(11)
     far = leaves(random, 320, 640, (FOLIAGE, GRASS), count=1500, radii=(4, 26), slim=0.3)
     near = leaves(random, 320, 640, (GRASS, GRASS, FAWN), count=2600, radii=(2.5, 11), slim=0.15)
-    spotted = Jointed(Animal(rate=0.42), 62)
-    plain = Jointed(Animal(rate=0.5, phase=1.2, legs=14, neck=(10, -10)), 58)
+    spotted = Jointed(Animal(rate=0.42), (60, 52))
+    plain = Jointed(Animal(rate=0.5, phase=1.2, legs=14, neck=(10, -10)), (60, 46))
     walk_left = (Key(0, 406, 164, 0, 0.8, -1), Key(20, 330, 166, 0, 0.84, -1))
     walk_right = (Key(0, 150, 178, 0, 1.05), Key(20, 262, 182, 2, 1.1))
     return Scene(
@@ -202,7 +202,7 @@ def street() -> Scene:
             ),
             Layer(
                 2,
-                Jointed(Person(rate=0.45), 68),
+                Jointed(Person(rate=0.45), (38, 60)),
                 stripes(random, (DENIM[0], PEBBLE[1], BRICK[1]), 5, 0.3),
                 (Key(0, 262, 138, 0, 0.86), Key(29, 324, 144, 0, 0.92)),
                 0.3,
@@ -227,7 +227,7 @@ def park() -> Scene:
     hedge = leaves(random, 256, 512, (FOLIAGE, GRASS, SOOT), count=1300, radii=(3, 18), slim=0.4)
     path = leaves(random, 256, 512, (SAND, PEBBLE, FAWN), count=1500, radii=(1.5, 6), slim=0.6)
     green = bands(hedge, path, 0.62, noise(random, 256, 512, (2, 8), 4))
-    dog = Jointed(Animal(rate=0.35, legs=11, neck=(11, -12), stride=0.3), 56)
+    dog = Jointed(Animal(rate=0.35, legs=11, neck=(11, -12), stride=0.3), (60, 44))
     balloon = Blob(24, ((2, 0.10, 0.3, 0.8), (3, 0.05, 1.0, 1.0)), rate=0.4)
     return Scene(
         "park",
@@ -250,7 +250,7 @@ def park() -> Scene:
             ),
             Layer(
                 1,
-                Jointed(Person(rate=0.5), 68),
+                Jointed(Person(rate=0.5), (38, 60)),
                 stripes(random, (PLUM[1], SAND[2], FOLIAGE[1]), 4, 0.3),
                 (
                     Key(0, 262, 150, 0, 0.95),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ class Surface(NamedTuple):
 
 class Shape(Protocol):
     @property
-    def reach(self) -> float: ...  # no part is farther from the origin than this
+    def extent(self) -> tuple[float, float]: ...  # no part reaches beyond +-(x, y)
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface: ...
 
@@ -44,8 +44,9 @@ class Blob:
     rate: float = 0.25
 
     @property
-    def reach(self) -> float:
-        return self.radius * (1 + sum(abs(w[1]) * (1 + abs(w[3])) for w in self.waves)) + 1
+    def extent(self) -> tuple[float, float]:
+        reach = self.radius * (1 + sum(abs(w[1]) * (1 + abs(w[3])) for w in self.waves))
+        return reach, reach
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface:
         distance = np.sqrt(x * x + y * y) + 1e-9
@@ -80,8 +81,8 @@ class Fish:
     bend: float = 0.22
 
     @property
-    def reach(self) -> float:
-        return self.length * 1.25
+    def extent(self) -> tuple[float, float]:
+        return self.length, 1.4 * self.girth + self.bend * self.length
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface:
         along = x / self.length
@@ -118,7 +119,7 @@ class Jointed:
     """Limbs that move on their own and carry their own piece of texture."""
 
     pose: Callable[[float], list[Bone]]
-    reach: float
+    extent: tuple[float, float]
     softness: float = 4.0  # how far neighbouring limbs melt into one another
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface:
@@ -216,7 +217,7 @@ class Car:
     """A body, a cabin with dark windows and two wheels that roll."""
 
     roll: float = 0.25  # turn of the wheels in radians a frame
-    reach: float = field(default=64.0)
+    extent: tuple[float, float] = (57.0, 29.0)
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface:
         body = _rounded_box(x, y - 4, 56.0, 12.0, 7.0)
@@ -252,8 +253,8 @@ class Slab:
     wave: float = 0.0
 
     @property
-    def reach(self) -> float:
-        return math.hypot(self.half_width + self.wave, self.half_height)
+    def extent(self) -> tuple[float, float]:
+        return self.half_width + abs(self.wave), self.half_height
 
     def surface(self, x: np.ndarray, y: np.ndarray, time: float) -> Surface:
         bent = x + self.wave * np.sin(y * 0.045)

@@ -59,7 +59,7 @@ def propagate(
     opened = video if isinstance(video, Video) else open_video(Path(video))
     first = _check(opened, masks)
     config = _config(preset)
-    extractor = make_extractor(model, device)
+    extractor = make_extractor(model, device, frame_count=opened.frame_count)
     if direction in ("both", "forward"):
         frames = enumerate(opened.read(first), start=first)
         last = first - 1
@@ -83,9 +83,16 @@ def propagate(
 
 
 def make_extractor(
-    model: str | Backbone | FeatureExtractor, device: str = "auto", *, seed: int = 0
+    model: str | Backbone | FeatureExtractor,
+    device: str = "auto",
+    *,
+    seed: int = 0,
+    frame_count: int | None = None,
 ) -> FeatureExtractor:
-    """A feature extractor from what `vos.load` takes, a backbone, or one made already."""
+    """A feature extractor from what `vos.load` takes, a backbone, or one made already.
+
+    ``frame_count`` says how many frames will come: a warm-up pays for many only.
+    """
     from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
     from vos.machine import resolve_device
@@ -94,7 +101,7 @@ def make_extractor(
         return model
     target = resolve_device(device)
     backbone = load(model, seed=seed) if isinstance(model, str) else model
-    return FeatureExtractor(backbone, target)
+    return FeatureExtractor(backbone, target, frame_count=frame_count)
 
 
 def _config(choice: str | PropagationConfig) -> PropagationConfig:
