@@ -7,12 +7,14 @@ An engine is a function from images (B, 3, H, W), float RGB in [0, 1], to featur
 from __future__ import annotations
 
 import importlib.util
-import io
+import logging
 import os
 import shutil
 import warnings
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ ENGINES = ("auto", "eager", "compile", "onnx")
 
 def onnx_available() -> bool:
     """Whether the extra ``onnx`` is installed."""
-    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
 
 
 def compile_available(device: torch.device) -> bool:
@@ -45,44 +47,56 @@ def compiled_engine(network: nn.Module) -> Engine:
 class OnnxEngine:
     """ONNX Runtime on the CPU: one session a frame size, exported on first use.
 
+    Frames run one after another: on a CPU a batch gains nothing, and a fixed shape lets the
+    exporter resolve all arithmetic on sizes.
+
     Raises:
         MissingError: the extra is not installed.
     """
 
     def __init__(self, network: nn.Module) -> None:
         if not onnx_available():
-            raise MissingError("ONNX Runtime is not installed: pip install 'vos-propagation[onnx]'")
+            raise MissingError("ONNX Runtime is missing: pip install 'vos-propagation[onnx]'")
         self.network = network
-        self.sessions: dict[tuple[int, int], object] = {}
+        self.sessions: dict[torch.Size, Any] = {}
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        size = (images.shape[2], images.shape[3])
+        size = images.shape[2:]
         if size not in self.sessions:
-            self.sessions[size] = self._export(images[:1])
-        (features,) = self.sessions[size].run(  # type: ignore[attr-defined]
-            None, {"images": images.contiguous().numpy()}
-        )
-        return torch.from_numpy(features)
+            self.sessions[size] = _onnx_session(self.network, images[:1].contiguous())
+        pixels = images.contiguous().numpy()
+        features = [
+            self.sessions[size].run(None, {"images": pixels[index : index + 1]})[0]
+            for index in range(len(pixels))
+        ]
+        return torch.from_numpy(np.concatenate(features))
 
-    def _export(self, images: torch.Tensor) -> object:
-        # The size is fixed, since padding to a stride is arithmetic on sizes that a trace freezes.
-        import onnxruntime
 
-        model = io.BytesIO()
+def _onnx_session(network: nn.Module, images: torch.Tensor) -> Any:
+    import onnxruntime
+
+    # The exporter describes its steps at length; failures come as exceptions all the same.
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.CRITICAL)
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.network,
-                (images.contiguous(),),
-                model,  # type: ignore[arg-type]
+            program = torch.onnx.export(
+                network,
+                (images,),
                 input_names=["images"],
                 output_names=["features"],
-                dynamic_axes={"images": {0: "batch"}, "features": {0: "batch"}},
-                dynamo=False,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(processors(), torch.get_num_threads())
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(
-            model.getvalue(), options, providers=["CPUExecutionProvider"]
-        )
+    finally:
+        exporter_log.setLevel(level)
+    assert program is not None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(processors(), torch.get_num_threads())
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )

@@ -30,8 +30,8 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 # Frames from which an engine's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
-# 1.5 s and saves about 40 ms a frame, a compilation costs up to 30 s and saves 20 ms.
-ONNX_FRAMES = 60
+# 5 to 10 s and saves about 40 ms a frame, a compilation costs up to 30 s and saves 20 ms.
+ONNX_FRAMES = 400
 COMPILE_FRAMES = 2000
 # Largest difference from the eager engine, relative to the largest feature.
 TOLERANCE = 1e-4
