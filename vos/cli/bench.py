@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from vos.cli import options
+
 app = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
 
 
@@ -24,11 +26,11 @@ def scoring(
     split: Annotated[str | None, typer.Option(help="List of sequences.  [default: val]")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, of which the best counts.")] = 3,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads.  [default: one a processor]")
+        int | None, typer.Option(min=1, help="Processes.  [default: one a processor]")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
-    ] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Frames a second of `vos score`, and of davis2017-evaluation where it is installed."""
     from vos.benchmarks.scoring import bench_scoring

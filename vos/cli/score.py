@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from vos.cli import options
+
 
 class Scorer(StrEnum):
     """Whose code scores."""
@@ -30,11 +32,11 @@ def score(
         Scorer, typer.Option(help="official: davis2017-evaluation too, where it is installed.")
     ] = Scorer.vos,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads.  [default: one a processor]")
+        int | None, typer.Option(min=1, help="Processes.  [default: one a processor]")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
-    ] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Score masks by region J and boundary F, and write the official tables beside them.
 
@@ -53,16 +55,17 @@ def score(
         write_tables,
     )
 
+    options.set_up_messages()
     if scorer is Scorer.official:
         require_official()
-    names = [name.strip() for name in sequences.split(",")] if sequences else None
+    names = options.parse_names(sequences)
     truth = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
     scores = score_results(results, truth, workers=workers)
     try:
         written = write_tables(results, scores)
-        typer.echo(f"wrote {', '.join(path.name for path in written)} in {results}", err=True)
+        options.log.info("wrote %s in %s", ", ".join(path.name for path in written), results)
     except VosError as error:
-        typer.echo(f"no tables written: {error}", err=True)
+        options.log.warning("no tables written: %s", error)
 
     record = {**scores.as_dict(), "masks": scores.masks, "seconds": round(scores.seconds, 3)}
     text = format_table(scores)

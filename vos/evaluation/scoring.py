@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from vos.datasets import Dataset
 from vos.errors import VosError
+from vos.evaluation.parallel import run_jobs
 from vos.evaluation.results import Task, plan_scoring
 from vos.evaluation.scores import ObjectScores, Scores
-from vos.machine import processors
 from vos.metrics import score_frame
 from vos.progress import progress
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 def score_results(results: Path, dataset: Dataset, *, workers: int | None = None) -> Scores:
@@ -33,7 +30,7 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
         results: ``<results>/<sequence>/<frame>.png``, ids as in the first true mask; for binary
             data sets the object may be 1 or 255.
         dataset: the truth; all its sequences are scored.
-        workers: threads to use; None takes one a processor.
+        workers: processes to use; None takes one a processor.
 
     Raises:
         InvalidResultsError: a frame is missing, is not a mask of the right size, or holds an id
@@ -45,12 +42,23 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     tasks = plan_scoring(Path(results), dataset)
     if not any(task.objects for task in tasks):
         raise VosError(f"nothing to score: no first mask of {dataset.name} holds an object")
-    checks = [(task, index) for task in tasks for index in range(len(task.result_paths))]
-    for _ in _in_threads(_check_frame, checks, workers, "checking"):
-        pass
-    jobs = [(task, index) for task in tasks for index in task.scored_frames]
-    frames = _in_threads(_score_frame, jobs, workers, "scoring")
-    objects = [each for task in tasks for each in _collect(task, frames)]
+    checks: list[Callable[[], Any]] = [
+        partial(task.check, index) for task in tasks for index in range(len(task.result_paths))
+    ]
+    frames: list[Callable[[], Any]] = [
+        partial(_score_frame, task, index) for task in tasks for index in task.scored_frames
+    ]
+    done = iter(
+        progress(
+            run_jobs([*checks, *frames], workers),
+            total=len(checks) + len(frames),
+            description="scoring",
+            unit="mask",
+        )
+    )
+    for _ in checks:
+        next(done)
+    objects = [each for task in tasks for each in _collect(task, done)]
     return Scores(
         objects=tuple(objects),
         split=dataset.split,
@@ -59,14 +67,8 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     )
 
 
-def _check_frame(job: tuple[Task, int]) -> None:
-    task, index = job
-    task.check(index)
-
-
-def _score_frame(job: tuple[Task, int]) -> tuple[np.ndarray, np.ndarray]:
+def _score_frame(task: Task, index: int) -> tuple[np.ndarray, np.ndarray]:
     """J and F, each (K,), of the objects of one frame."""
-    task, index = job
     return score_frame(task.truth(index), task.result(index), task.objects)
 
 
@@ -78,20 +80,3 @@ def _collect(task: Task, frames: Iterator[tuple[np.ndarray, np.ndarray]]) -> Ite
     for position, object_id in enumerate(task.objects):
         region, boundary = scores[:, :, position].T
         yield ObjectScores(task.sequence, object_id, indices, region, boundary)
-
-
-def _in_threads(
-    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, description: str
-) -> Iterator[Result]:
-    """Results in the order of the jobs; the first failure, in that order, is raised.
-
-    Threads, not processes: unpacking and array work let go of the interpreter lock, and starting
-    processes would take longer than scoring a thousand frames does.
-    """
-    pool = ThreadPoolExecutor(workers or processors())
-    try:
-        yield from progress(
-            pool.map(function, jobs), total=len(jobs), description=description, unit="frame"
-        )
-    finally:
-        pool.shutdown(cancel_futures=True)
