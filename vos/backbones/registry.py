@@ -85,6 +85,8 @@ def build(family_name: str, /, *, seed: int = 0, **options: Any) -> Backbone:
         )
     member = known[family_name]
     options = {**member.defaults, **_parse_options(member, options)}
+    if member.prefix and not options.get("name"):
+        raise UsageError(f"{family_name} needs a model: {family_name}:MODEL")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also reseed the accelerators.
         torch.random.default_generator.manual_seed(seed)
@@ -131,9 +133,9 @@ def _find(name: str, options: dict[str, str], seed: int) -> Backbone:
     prefix, _, rest = name.partition(":")
     if rest and prefix == "hf":
         return _from_hub(rest, options)
-    if rest and prefix in families() and families()[prefix].prefix:
+    if prefix in families() and families()[prefix].prefix:
         return build(prefix, seed=seed, name=rest, **options)
-    if name in families() and not families()[name].prefix:
+    if name in families():
         return build(name, seed=seed, **options)
     shipped = shipped_checkpoints()
     if name in shipped:
