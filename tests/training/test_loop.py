@@ -136,6 +136,9 @@ def test_two_processes_give_the_loss_of_one(
     config.augmentation.mode = mode
     config.model.backbone = "unet-short-64,stride=4,center=true"
     config.crop.size = 16
+    # Not Adam: it takes full steps along gradients that are rounding errors around zero, as
+    # those of biases before a norm, so that two orders of summing drift apart.
+    config.optimiser = dataclasses.replace(config.optimiser, name="sgd", rate=0.05, warm_up=0)
     alone = losses(train(config, tmp_path / "alone", device="cpu").run)
 
     path, program = tmp_path / "run.yaml", tmp_path / "program.py"
@@ -240,4 +243,5 @@ def test_each_tiny_config_makes_a_step(mode: str, clips_folder: Path, tmp_path: 
     config = load_config(f"icon-{mode}-tiny", settings)
     config.data.paths = [str(clips_folder)]
     trained = train(config, tmp_path / mode, device="cpu")
-    assert trained.metrics["loss"] > 0
+    assert trained.metrics["loss"] >= 0  # without any augmentation it may be 0 from the start
+    assert trained.metrics["gradient_norm"] < float("inf")
