@@ -22,7 +22,17 @@ _HOME = {
     "open_dataset": "vos.datasets",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "Backbone",
+    "PropagationConfig",
+    "Propagator",
+    "__version__",
+    "load",
+    "open_dataset",
+    "open_video",
+    "preset",
+    "propagate",
+]
 
 if TYPE_CHECKING:
     from vos.backbones import Backbone, load

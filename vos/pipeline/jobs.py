@@ -27,8 +27,8 @@ from vos.media import (
     write_mask,
 )
 from vos.pipeline.prefetch import BackgroundWriter
-from vos.pipeline.stream import propagate
 from vos.pipeline.stopwatch import Stopwatch
+from vos.pipeline.stream import propagate
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 

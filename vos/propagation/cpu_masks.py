@@ -83,7 +83,8 @@ def _stretching(
     results: list[Any] = []
 
     def measure(worker: int, workers: int) -> None:
-        results.append(_ranges(values, *grid, *rows, *columns, starts, channels, worker, workers))
+        places = (*grid, *rows, *columns)
+        results.append(_ranges(values, *places, starts, channels, worker, workers))  # type: ignore[call-arg]
 
     in_threads(measure)
     low = np.min([result[0] for result in results], axis=0)

@@ -6,11 +6,33 @@ differentiable collectives, so that processes on CPUs agree with one process too
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from vos.backbones.layers import PixelCentring
+
+
+class _Sum(torch.autograd.Function):
+    """Sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def all_sum(tensor: Tensor) -> Tensor:
+    """Sum of ``tensor`` over all processes, differentiable."""
+    return _Sum.apply(tensor)
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -24,9 +46,9 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(images)
         count = images[:, 0].numel() * torch.distributed.get_world_size()
-        mean = all_reduce(images.sum(dim=(0, 2, 3))) / count
+        mean = all_sum(images.sum(dim=(0, 2, 3))) / count
         centered = images - mean[None, :, None, None]
-        variance = all_reduce(centered.square().sum(dim=(0, 2, 3))) / count
+        variance = all_sum(centered.square().sum(dim=(0, 2, 3))) / count
         if self.track_running_stats and self.running_mean is not None:
             assert self.running_var is not None and self.num_batches_tracked is not None
             with torch.no_grad():
@@ -47,7 +69,7 @@ class GlobalPixelCentring(PixelCentring):
         """(B, C, h, w) -> (B, C, h, w)."""
         if not self.training:
             return super().forward(features)
-        mean = all_reduce(features.mean(dim=0, keepdim=True)) / torch.distributed.get_world_size()
+        mean = all_sum(features.mean(dim=0, keepdim=True)) / torch.distributed.get_world_size()
         with torch.no_grad():
             size = self.mean.shape[-2:]
             newest = nn.functional.interpolate(mean, size, mode="bilinear", align_corners=False)
