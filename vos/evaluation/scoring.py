@@ -18,6 +18,8 @@ from vos.evaluation.scores import ObjectScores, Scores
 from vos.metrics import score_frame
 from vos.progress import progress
 
+LARGER_THAN_MASKS = 1 << 24  # bytes; above 32 MiB the C library would not learn from it
+
 
 def score_results(results: Path, dataset: Dataset, *, workers: int | None = None) -> Scores:
     """Score a folder of predicted masks like the official semi-supervised DAVIS evaluation.
@@ -48,6 +50,7 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     frames: list[Callable[[], Any]] = [
         partial(_score_frame, task, index) for task in tasks for index in task.scored_frames
     ]
+    _keep_freed_memory()
     done = iter(
         progress(
             run_jobs([*checks, *frames], workers),
@@ -65,6 +68,16 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
         masks=len(checks),
         seconds=time.perf_counter() - started,
     )
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library reuse the memory of masks instead of giving it back after each one.
+
+    The GNU C library returns blocks as large as a mask to the system at once, and getting them
+    again costs more than unpacking a mask does. Freeing one larger block raises the size from
+    which it does so (M_MMAP_THRESHOLD in mallopt(3)); elsewhere this does nothing.
+    """
+    np.empty(LARGER_THAN_MASKS, np.uint8)
 
 
 def _score_frame(task: Task, index: int) -> tuple[np.ndarray, np.ndarray]:
