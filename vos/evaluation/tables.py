@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vos.evaluation.scores import Scores
 from vos.files import write_json, write_text
+from vos.metrics import Statistics
 
 GLOBAL_COLUMNS = (
     "J&F-Mean",
@@ -78,8 +79,8 @@ def format_comparison(ours: Sequence[float], theirs: Sequence[float]) -> str:
     return "\n".join([header, *rows])
 
 
-def _numbers(statistics: object) -> tuple[float, float, float]:
-    return statistics.mean, statistics.recall, statistics.decay  # type: ignore[attr-defined]
+def _numbers(statistics: Statistics) -> tuple[float, float, float]:
+    return statistics.mean, statistics.recall, statistics.decay
 
 
 def _per_cent(values: Sequence[float]) -> str:
