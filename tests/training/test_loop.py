@@ -152,8 +152,10 @@ def test_two_processes_give_the_loss_of_one(
     subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
     together = losses(tmp_path / "two")
     assert sorted(together) == sorted(alone) == [1, 2, 3, 4]
-    for step, loss in alone.items():
-        assert together[step] == pytest.approx(loss, rel=2e-5)
+    # Rounding doubles or more with every step; a batch norm or a gradient that is not shared shows
+    # in the first two by percents.
+    for step, tolerance in ((1, 1e-5), (2, 1e-4), (3, 1e-3), (4, 1e-3)):
+        assert together[step] == pytest.approx(alone[step], rel=tolerance)
 
 
 def test_accumulation_sees_the_same_pairs(tiny_config: TrainConfig, tmp_path: Path) -> None:

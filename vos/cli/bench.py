@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
+from vos.errors import UsageError
 
 app = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
 
@@ -55,3 +56,58 @@ def scoring(
         f"{speed.masks / speed.official_seconds:8.0f} frames/s\n"
         f"ratio     {speed.ratio:8.1f}, largest difference {speed.largest_difference:.1e}"
     )
+
+
+@app.command()
+def loss(
+    tokens: Annotated[str, typer.Option(help="Tokens a frame, several with commas.")] = (
+        "900,3600,14400"
+    ),
+    forms: Annotated[
+        str | None,
+        typer.Option(help="dense, dense-flushed, tiled, triton, pykeops.  [default: all]"),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pairs of frames.")] = 2,
+    channels: Annotated[int, typer.Option(min=1, help="Of the features.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs, of which the best counts.")] = 3,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+) -> None:
+    """Time and memory of the inverse consistency loss and its gradient, form by form."""
+    from vos.benchmarks.loss import bench_loss
+
+    speeds = bench_loss(
+        _counts(tokens),
+        forms=forms.split(",") if forms else None,
+        batch=batch,
+        channels=channels,
+        repeats=repeats,
+        device=str(options.chosen_device(device)),
+    )
+    if as_json:
+        records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
+        typer.echo(json.dumps(records))
+        return
+    typer.echo(
+        f"{'tokens':>7}  {'form':<14}{'seconds':>9}{'forward':>9}{'MiB':>8}"
+        f"{'GFLOP/s':>9}  of the matrix-product rate"
+    )
+    for speed in speeds:
+        line = f"{speed.tokens:7d}  {speed.form:<14}"
+        if speed.skipped:
+            typer.echo(f"{line}  {speed.skipped}")
+        else:
+            typer.echo(
+                f"{line}{speed.seconds:9.3f}{speed.forward_seconds:9.3f}{speed.memory_mb:8.0f}"
+                f"{speed.gflops:9.1f}  {speed.share:.0%} of {speed.matrix_gflops:.0f}"
+            )
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1:
+        raise UsageError(f"--tokens takes numbers with commas, not {text!r}")
+    return counts
