@@ -83,3 +83,10 @@ def test_contact_sheet_sizes(frame: np.ndarray) -> None:
     assert (tall[:, 80:90] == 255).all()
     with pytest.raises(UsageError, match="at least one frame"):
         contact_sheet([], 3)
+
+
+def test_own_colours_of_objects(frame: np.ndarray, mask: np.ndarray) -> None:
+    colours = np.zeros((256, 3), np.uint8)
+    colours[2] = (10, 200, 30)
+    drawn = overlay(frame, mask, 1.0, colours=colours)
+    assert (drawn[mask == 2] == (10, 200, 30)).all()

@@ -16,13 +16,21 @@ _FILL = (PALETTE + (255.0 - PALETTE) * (PALETTE > 0) * 0.5).astype(np.uint8)[:, 
 _LINE = (PALETTE + (255.0 - PALETTE) * 0.65).astype(np.uint8)[:, None]
 
 
-def overlay(frame: np.ndarray, mask: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+def overlay(
+    frame: np.ndarray,
+    mask: np.ndarray,
+    opacity: float = 0.5,
+    *,
+    colours: np.ndarray | None = None,
+) -> np.ndarray:
     """Tint each object in the colour of its id and draw a thin line around it.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8 ids; background and void are not drawn.
         opacity: of the tint, 0 (line only) to 1.
+        colours: (256, 3) uint8, the colour of each id; None for those of the DAVIS palette, made
+            lighter.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
@@ -34,6 +42,7 @@ def overlay(frame: np.ndarray, mask: np.ndarray, opacity: float = 0.5) -> np.nda
         raise UsageError(f"a mask {mask.shape} does not lie over a frame {frame.shape[:2]}")
     if not 0 <= opacity <= 1:
         raise UsageError(f"the opacity lies between 0 and 1, not at {opacity}")
+    fill, line = (_FILL, _LINE) if colours is None else (colours[:, None], colours[:, None])
     drawn = frame.copy()
     thickness = max(1, round(min(mask.shape) / 480))
     region = _region_of_objects(mask, margin=thickness)
@@ -42,9 +51,9 @@ def overlay(frame: np.ndarray, mask: np.ndarray, opacity: float = 0.5) -> np.nda
     part = drawn[region]
     if part.size == 0:
         return drawn
-    tinted = cv2.addWeighted(part, 1 - opacity, cv2.applyColorMap(objects, _FILL), opacity, 0)
+    tinted = cv2.addWeighted(part, 1 - opacity, cv2.applyColorMap(objects, fill), opacity, 0)
     cv2.copyTo(tinted, objects, part)
-    cv2.copyTo(cv2.applyColorMap(objects, _LINE), _outline(objects, thickness), part)
+    cv2.copyTo(cv2.applyColorMap(objects, line), _outline(objects, thickness), part)
     return drawn
 
 

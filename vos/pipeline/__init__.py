@@ -2,6 +2,13 @@
 
 from vos.pipeline.segment import SegmentedFrame, segment
 from vos.pipeline.stopwatch import Stopwatch
-from vos.pipeline.stream import make_extractor, propagate
+from vos.pipeline.stream import make_extractor, propagate, read_backwards
 
-__all__ = ["SegmentedFrame", "Stopwatch", "make_extractor", "propagate", "segment"]
+__all__ = [
+    "SegmentedFrame",
+    "Stopwatch",
+    "make_extractor",
+    "propagate",
+    "read_backwards",
+    "segment",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +36,7 @@ def segment(
     *,
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
+    observe: Callable[[int, SoftLabels], None] | None = None,
 ) -> Iterator[SegmentedFrame]:
     """Segment ``frames`` in the order they come; the first must be annotated.
 
@@ -47,6 +48,8 @@ def segment(
             later frame corrects it, or adds objects to it (see `Propagator.annotate`).
         extractor: makes the features.
         stopwatch: takes the seconds of the stages "features" and "propagation".
+        observe: is called with the index and the soft labels of each frame, before its mask is
+            yielded, by those who want more than the mask: how sure it is, for instance.
 
     Raises:
         UsageError: the first frame has no annotation, or an annotation has another size.
@@ -75,6 +78,8 @@ def segment(
                 mask = soft.mask(size, seen)
                 if index in annotations:
                     mask = _as_annotated(mask, annotations[index])
+            if observe is not None:
+                observe(index, soft)
             yield SegmentedFrame(index, soft.ids, mask)
 
 

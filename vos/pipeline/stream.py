@@ -70,7 +70,7 @@ def propagate(
             raise UsageError(f"{opened.path} has no frame {max(masks)}: its last is {last}")
     if direction in ("both", "backward") and first > 0:
         earlier = segment(
-            _backwards(opened, first + 1),
+            read_backwards(opened, first + 1),
             {first: masks[first]},
             extractor,
             config,
@@ -125,10 +125,10 @@ def _check(video: Video, masks: Mapping[int, np.ndarray]) -> int:
     return first
 
 
-def _backwards(video: Video, stop: int) -> Iterator[IndexedFrame]:
-    """Frames ``stop - 1`` to 0, decoded a few at a time."""
-    while stop > 0:
-        start = max(0, stop - FRAMES_TURNED_AT_ONCE)
-        chunk = list(enumerate(video.read(start, stop), start=start))
+def read_backwards(video: Video, stop: int, start: int = 0) -> Iterator[IndexedFrame]:
+    """Frames ``stop - 1`` down to ``start`` with their indices, decoded a few at a time."""
+    while stop > start:
+        first = max(start, stop - FRAMES_TURNED_AT_ONCE)
+        chunk = list(enumerate(video.read(first, stop), start=first))
         yield from reversed(chunk)
-        stop = start
+        stop = first
