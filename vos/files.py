@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vos.errors import VosError
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or choose a folder on another disk",
+    errno.EDQUOT: "free some space, or choose a folder on another disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+}
 
 
 @contextmanager
@@ -28,10 +37,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise VosError(f"cannot write {path}: {error.strerror or error}") from error
+        raise VosError(f"cannot write {path}: {_reason(path, error)}") from error
     finally:
         with suppress(OSError):  # never hide why the block failed
             temporary.unlink()
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """Why ``path`` could not be written, and what to do about it."""
+    blocking = next((p for p in path.parents if p.exists() and not p.is_dir()), None)
+    if blocking is not None:  # the system calls this "File exists"
+        return f"{blocking} is a file, not a folder"
+    reason = error.strerror or str(error)
+    return f"{reason}: {_ADVICE[error.errno]}" if error.errno in _ADVICE else reason
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,6 +61,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Delete files; those that are gone already are passed over.
+
+    Raises:
+        VosError: one cannot be deleted.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise VosError(f"cannot delete {path}: {_reason(path, error)}") from error
 
 
 def read_json(path: Path) -> Any:
