@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import vos
+from vos.backbones import Backbone, load
+from vos.backbones.inference import FeatureExtractor
 from vos.errors import UsageError
-from vos.files import read_json, write_json
+from vos.files import remove, write_json
 from vos.machine import device_name, peak_memory_mb
 from vos.media import (
     RleWriter,
@@ -26,16 +29,20 @@ from vos.media import (
     read_palette_mask,
     write_mask,
 )
+from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.pipeline.prefetch import BackgroundWriter
+from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes, weights_digest
+from vos.pipeline.segment import SegmentedFrame
 from vos.pipeline.stopwatch import Stopwatch
-from vos.pipeline.stream import propagate
+from vos.pipeline.stream import check_masks, propagate
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 
 if TYPE_CHECKING:
     import torch
 
-RUN_FILE = "run.json"
+# Masks (those half written too) and the record of a run: what --overwrite may delete.
+_OURS = re.compile(r"\d{5,}\.png|\.\d{5,}\.\d+\.png|run\.json")
 
 
 def parse_mask_options(options: Sequence[str]) -> dict[int, Path]:
@@ -78,21 +85,25 @@ def propagate_to_files(
         frames, ids, seconds by stage, fps, peak_memory_mb, model, device, out.
 
     Raises:
-        UsageError: a mask that does not fit the video, or a folder that holds something else.
+        UsageError: a mask that does not fit the video, an unknown model, an output that cannot
+            be, or a folder that holds something else.
         VosError: the video breaks; the masks of the frames before stay.
     """
     opened = open_video(video)
     masks = {index: read_mask(path, size=opened.size) for index, path in mask_files.items()}
-    settings = _settings(opened, masks, model, seed, config)
+    check_masks(opened, masks)
+    _check_outputs(out, overlay_file, rle_file)
+    backbone = load(model, seed=seed)
+    settings = _settings(opened, masks, model, backbone, config)
     stopwatch = Stopwatch()
     frames = _finished_frames(out, settings, overwrite)
     computed = 0
     with stopwatch("total"):
         if frames is None:
             _start(out, overwrite)
-            frames = computed = _write_masks(
-                opened, masks, out, model, config, device, seed, stopwatch
-            )
+            extractor = FeatureExtractor(backbone, device, frame_count=opened.frame_count)
+            stream = propagate(opened, masks, model=extractor, preset=config, stopwatch=stopwatch)
+            frames = computed = _write_masks(stream, opened.frame_count, out)
             write_json(out / RUN_FILE, {"settings": settings, "frames": frames})
         if overlay_file is not None:
             _write_overlay(opened, out, frames, overlay_file)
@@ -103,7 +114,7 @@ def propagate_to_files(
         "frames": frames,
         "ids": sorted({object_id for mask in masks.values() for object_id in object_ids(mask)}),
         "seconds": seconds,
-        "fps": round(computed / seconds["total"], 3) if computed else 0.0,
+        "fps": round(computed / stopwatch.seconds["total"], 3),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "model": model,
         "device": device_name(device),
@@ -111,75 +122,80 @@ def propagate_to_files(
     }
 
 
+def _check_outputs(out: Path, overlay_file: Path | None, rle_file: Path | None) -> None:
+    """See before the work that its results can be told apart and written."""
+    if overlay_file is not None and overlay_file.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UsageError(f"{overlay_file}: --overlay takes the name of a video, such as shown.mp4")
+    for path in filter(None, (overlay_file, rle_file)):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: give the name of a file")
+    if rle_file is not None and rle_file.resolve() == (out / RUN_FILE).resolve():
+        raise UsageError(f"{rle_file} is where the run is recorded: give --rle another name")
+
+
 def _settings(
     video: Video,
     masks: Mapping[int, np.ndarray],
     model: str,
-    seed: int,
+    backbone: Backbone,
     config: PropagationConfig,
 ) -> dict[str, Any]:
-    import hashlib
-
+    """What decides the masks; the same names may stand for other files later."""
     digests = {str(i): hashlib.sha256(mask.tobytes()).hexdigest()[:12] for i, mask in masks.items()}
     return {
         "video": str(video.path.resolve()),
-        "masks": digests,
+        "video content": _fingerprint(video.path),
+        "mask": digests,
         "model": model,
-        "seed": seed,
+        "weights": weights_digest(backbone),
         "config": dataclasses.asdict(config),
         "version": vos.__version__,
     }
 
 
+def _fingerprint(path: Path) -> str:
+    """Changes when a video file, or a file of a folder of frames, is replaced."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:12]
+
+
 def _finished_frames(out: Path, settings: dict[str, Any], overwrite: bool) -> int | None:
     """How many masks a finished run with these settings left in ``out``; None where none did."""
-    if overwrite or not (out / RUN_FILE).is_file():
+    known = None if overwrite else read_run(out)
+    if known is None:
         return None
-    known = read_json(out / RUN_FILE)
-    if known.get("settings") != settings:
-        raise UsageError(
-            f"{out} holds the masks of another video, mask, model or setting: "
-            "choose another --out, or add --overwrite"
-        )
-    frames = int(known["frames"])
+    refuse_changes(out, known["settings"], settings)
+    frames = known.get("frames")
+    if not isinstance(frames, int):
+        return None
     complete = all(_mask_path(out, index).is_file() for index in range(frames))
     return frames if complete else None
 
 
 def _start(out: Path, overwrite: bool) -> None:
+    """Make room for masks in ``out``: those of a run that was stopped go."""
     if out.is_file():
         raise UsageError(f"{out} is a file: --out takes a folder")
     if not out.is_dir():
         return
-    others = [p for p in out.iterdir() if not re.fullmatch(r"\d{5,}\.png|run\.json", p.name)]
+    ours = [path for path in out.iterdir() if _OURS.fullmatch(path.name)]
+    others = [path.name for path in out.iterdir() if path not in ours]
     if others and not overwrite:
         raise UsageError(
-            f"{out} holds other files ({others[0].name}): choose another --out, or --overwrite"
+            f"{out} holds other files ({min(others)}): choose another --out, or --overwrite"
         )
-    (out / RUN_FILE).unlink(missing_ok=True)
-    for stale in out.glob("*.png"):
-        if re.fullmatch(r"\d{5,}", stale.stem):
-            stale.unlink()
+    remove(ours)
 
 
-def _write_masks(
-    video: Video,
-    masks: Mapping[int, np.ndarray],
-    out: Path,
-    model: str,
-    config: PropagationConfig,
-    device: torch.device,
-    seed: int,
-    stopwatch: Stopwatch,
-) -> int:
-    from vos.pipeline.stream import make_extractor
-
-    extractor = make_extractor(model, str(device), seed=seed, frame_count=video.frame_count)
-    stream = propagate(video, masks, model=extractor, preset=config, stopwatch=stopwatch)
-    bar = progress(stream, total=video.frame_count, description="segmenting")
+def _write_masks(stream: Iterator[SegmentedFrame], count: int | None, out: Path) -> int:
+    """Write the masks as they come; how many frames the video has."""
     last = -1
     with BackgroundWriter() as writer:
-        for frame in bar:
+        for frame in progress(stream, total=count, description="segmenting"):
             writer.submit(write_mask, _mask_path(out, frame.index), frame.mask)
             last = max(last, frame.index)
     return last + 1

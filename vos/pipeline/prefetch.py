@@ -55,12 +55,17 @@ def prefetch(items: Iterable[Item], *, ahead: int = 4) -> Iterator[Item]:
 
 
 class BackgroundWriter:
-    """Runs writes in a thread, a few at most waiting; the first error is raised to the caller."""
+    """Runs writes in a thread, a few at most waiting; the first error is raised to the caller.
+
+    A context manager. What was queued is written even if the block fails, so that no finished
+    work is lost; only a failed write cancels those behind it.
+    """
 
     def __init__(self, *, waiting: int = 8) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._waiting = waiting
         self._pending: list[Future[None]] = []
+        self._failed = False
 
     def __enter__(self) -> BackgroundWriter:
         return self
@@ -70,7 +75,7 @@ class BackgroundWriter:
             if kind is None:
                 self.wait()
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+            self._pool.shutdown(wait=True, cancel_futures=self._failed)
 
     def submit(self, write: Callable[..., None], *arguments: Any) -> None:
         """Queue one write; waits while too many are queued."""
@@ -83,4 +88,8 @@ class BackgroundWriter:
 
     def _settle(self, limit: int) -> None:
         while len(self._pending) > limit:
-            self._pending.pop(0).result()
+            try:
+                self._pending.pop(0).result()
+            except BaseException:
+                self._failed = True
+                raise

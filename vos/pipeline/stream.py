@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from vos.errors import UsageError
+from vos.errors import UsageError, near_names
 from vos.media import Video, object_ids, open_video
 from vos.pipeline.segment import IndexedFrame, SegmentedFrame, segment
 from vos.pipeline.stopwatch import Stopwatch
@@ -38,7 +39,8 @@ def propagate(
     """Carry the objects of ``masks`` through a video.
 
     From the first annotated frame on, frames come in order; then those before it, backwards.
-    Memory does not grow with the length of the video.
+    Memory does not grow with the length of the video. What is wrong with the arguments is raised
+    by the call, before the first frame is asked for.
 
     >>> for index, ids, mask in vos.propagate("clip.mp4", {0: first_mask}):
     ...     ...
@@ -53,31 +55,32 @@ def propagate(
             those after it.
 
     Raises:
-        UsageError: no mask, an empty one, or one of another size than the frames.
+        UsageError: no mask, an empty one, one of another size than the frames, or one for a
+            frame that is not there; an unknown model, preset or direction.
         VosError: the video cannot be read; frames already yielded are good.
     """
     opened = video if isinstance(video, Video) else open_video(Path(video))
-    first = _check(opened, masks)
+    check_masks(opened, masks)
+    directions = get_args(Direction)
+    if direction not in directions:
+        raise UsageError(f"no direction {direction!r}: {near_names(direction, directions)}")
     config = _config(preset)
     extractor = make_extractor(model, device, frame_count=opened.frame_count)
+    carry = partial(segment, extractor=extractor, config=config, engine=engine, stopwatch=stopwatch)
+    return _stream(opened, masks, direction, carry)
+
+
+def _stream(
+    video: Video,
+    masks: Mapping[int, np.ndarray],
+    direction: Direction,
+    carry: Callable[..., Iterator[SegmentedFrame]],
+) -> Iterator[SegmentedFrame]:
+    first = min(masks)
     if direction in ("both", "forward"):
-        frames = enumerate(opened.read(first), start=first)
-        last = first - 1
-        for frame in segment(frames, masks, extractor, config, engine=engine, stopwatch=stopwatch):
-            last = frame.index
-            yield frame
-        if max(masks) > last:
-            raise UsageError(f"{opened.path} has no frame {max(masks)}: its last is {last}")
-    if direction in ("both", "backward") and first > 0:
-        earlier = segment(
-            read_backwards(opened, first + 1),
-            {first: masks[first]},
-            extractor,
-            config,
-            engine=engine,
-            stopwatch=stopwatch,
-        )
-        for frame in earlier:
+        yield from carry(enumerate(video.read(first), start=first), masks)
+    if direction == "backward" or (direction == "both" and first > 0):
+        for frame in carry(read_backwards(video, first + 1), {first: masks[first]}):
             if frame.index != first or direction == "backward":
                 yield frame
 
@@ -108,21 +111,31 @@ def _config(choice: str | PropagationConfig) -> PropagationConfig:
     return preset(choice) if isinstance(choice, str) else choice
 
 
-def _check(video: Video, masks: Mapping[int, np.ndarray]) -> int:
+def check_masks(video: Video, masks: Mapping[int, np.ndarray]) -> None:
+    """See that ``masks``, by frame index, can be propagated through ``video``.
+
+    Raises:
+        UsageError: no mask, one without objects, of another size, or for a frame that is not there.
+    """
     if not masks:
         raise UsageError("no mask given: annotate at least one frame")
-    first = min(masks)
-    if first < 0:
-        raise UsageError(f"frames are counted from 0, there is no frame {first}")
-    for index, mask in masks.items():
-        if mask.shape != (video.height, video.width):
+    for index, mask in sorted(masks.items()):
+        if index < 0:
+            raise UsageError(f"frames are counted from 0, there is no frame {index}")
+        if mask.shape != video.size:
             raise UsageError(
                 f"the mask of frame {index} is {mask.shape[1]} x {mask.shape[0]} pixels, "
                 f"the video {video.path} {video.width} x {video.height}"
             )
-    if not object_ids(masks[first]):
-        raise UsageError(f"the mask of frame {first} shows no object: it is all background")
-    return first
+        if not object_ids(mask):
+            raise UsageError(
+                f"the mask of frame {index} is all background: paint at least one object"
+            )
+    # Counting reads through a file, so only where it matters.
+    if max(masks) > 0 and max(masks) >= (count := video.count_frames()):
+        raise UsageError(
+            f"{video.path} has no frame {max(masks)}: its {count} frames are counted from 0"
+        )
 
 
 def read_backwards(video: Video, stop: int, start: int = 0) -> Iterator[IndexedFrame]:
