@@ -20,6 +20,7 @@ _HOME = {
     "propagate": "vos.pipeline",
     "open_video": "vos.media",
     "open_dataset": "vos.datasets",
+    "open_features": "vos.export",
 }
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "load",
     "open_dataset",
+    "open_features",
     "open_video",
     "preset",
     "propagate",
@@ -37,6 +39,7 @@ __all__ = [
 if TYPE_CHECKING:
     from vos.backbones import Backbone, load
     from vos.datasets import open_dataset
+    from vos.export import open_features
     from vos.media import open_video
     from vos.pipeline import propagate
     from vos.propagation import PropagationConfig, Propagator, preset

@@ -10,6 +10,7 @@ from vos.backbones.checkpoint import (
     load_checkpoint,
     save_checkpoint,
     shipped_checkpoints,
+    weights_digest,
     weights_root,
 )
 from vos.backbones.registry import Family, build, families, family, load
@@ -26,5 +27,6 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "shipped_checkpoints",
+    "weights_digest",
     "weights_root",
 ]

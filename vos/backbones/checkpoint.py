@@ -66,8 +66,7 @@ def save_checkpoint(
     folder = Path(folder)
     if backbone.recipe is None:
         raise UsageError("only backbones made by vos.load or vos.backbones.build can be saved")
-    tensors = {key: value.detach().cpu().contiguous() for key, value in _weights(backbone).items()}
-    payload = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    payload = _serialise(backbone)
     digest = hashlib.sha256(payload).hexdigest()
     config = {
         "format": FORMAT,
@@ -114,6 +113,11 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     return backbone.eval()
 
 
+def weights_digest(backbone: Backbone) -> str:
+    """SHA-256 of the weights: that of the ``model.safetensors`` that they are saved as."""
+    return hashlib.sha256(_serialise(backbone)).hexdigest()
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The checked content of ``config.json``.
 
@@ -132,6 +136,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config.setdefault("options", {}), dict):
         raise VosError(f"{path}: options must be a mapping")
     return config
+
+
+def _serialise(backbone: Backbone) -> bytes:
+    tensors = {key: value.detach().cpu().contiguous() for key, value in _weights(backbone).items()}
+    return safetensors.torch.save(tensors, metadata={"format": "pt"})
 
 
 def _weights(backbone: Backbone) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vos.cli import bench, data, eval, info, models, propagate, score, train
+from vos.cli import bench, data, eval, export, info, models, propagate, score, train
 from vos.errors import VosError
 
 INTERRUPTED = 130
@@ -22,6 +22,7 @@ app.command(name="eval")(eval.evaluate)
 app.command(name="score")(score.score)
 app.command(name="propagate")(propagate.propagate)
 app.command(name="train")(train.train)
+app.command(name="export")(export.export)
 app.command(name="models")(models.models)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")
@@ -35,6 +36,9 @@ def main() -> None:
     except VosError as error:
         print(f"vos: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # whatever a disk may do where nobody expected it
+        print(f"vos: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(VosError.exit_code)
     except KeyboardInterrupt:
         _interrupted()
     except SystemExit as stop:  # the command-line library turns Ctrl-C into this

@@ -1,0 +1,77 @@
+"""`vos export`: dense features of videos as arrays and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vos.cli import options
+
+
+def export(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames.")
+    ],
+    out: Annotated[Path, typer.Option(help="PATH.zarr, or PATH.npz, PATH.safetensors for small.")],
+    model: options.Model = "icon-resnet18",
+    every: Annotated[int, typer.Option(help="Take every n-th frame.")] = 1,
+    layer: Annotated[int | None, typer.Option(help="Layer of the backbone.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Short side in pixels that the backbone sees.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write the dense features of videos, (T, C, h, w), with all that is needed to use them.
+
+    Zarr is written a shard at a time: memory does not grow with the video, and a run that was
+    stopped goes on when the same command is given again. The features of one video are at
+    PATH.zarr, those of several at PATH.zarr/NAME. Read them with vos.open_features(PATH), or with
+    any zarr reader.
+    """
+    from vos.export.job import ExportSettings, plan_export, run_export
+
+    settings = ExportSettings(model, every, layer, resolution, precision, seed)
+    plan = plan_export(videos, out, settings, options.chosen_device(device))
+    if dry_run:
+        rows: list[dict[str, Any]] = [
+            {
+                "source": str(stream.video.path),
+                "path": str(target),
+                "shape": list(stream.shape),
+                "bytes": stream.bytes_a_frame * stream.shape[0],
+            }
+            for target, stream in plan.items()
+        ]
+        if as_json:
+            typer.echo(json.dumps({"videos": rows, "out": str(out)}))
+            return
+        for row in rows:
+            typer.echo(
+                f"would write {row['path']}: {_shape(row['shape'])} {precision}, "
+                f"{row['bytes'] / 2**20:.1f} MiB, from {row['source']}"
+            )
+        return
+    record = run_export(plan, out, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps(record))
+        return
+    for row in record["videos"]:
+        typer.echo(f"{row['path']}: {_shape(row['shape'])} {precision}")
+    typer.echo(
+        f"{record['computed']} of {record['frames']} frames computed in {record['seconds']:.1f} s "
+        f"({record['fps']:.1f} a second), {record['bytes'] / 2**20:.1f} MiB"
+    )
+
+
+def _shape(shape: list[int]) -> str:
+    return " x ".join(map(str, shape))
