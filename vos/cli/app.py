@@ -32,7 +32,7 @@ app.add_typer(bench.app, name="bench")
 def main() -> None:
     """Entry point: run a command; bad input ends in one line on standard error."""
     try:
-        app()
+        app(prog_name="vos")
     except VosError as error:
         print(f"vos: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.datasets import Dataset
+from vos.errors import VosError
 from vos.evaluation.predict import Run, RunSettings, predict
 from vos.evaluation.report import write_report
+from vos.evaluation.results import check_truth
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import write_tables
 from vos.files import write_json
 from vos.machine import device_name, peak_memory_mb
+from vos.media.images import image_size
+from vos.pipeline.run_file import weights_digest
 from vos.propagation import PropagationConfig
 
 if TYPE_CHECKING:
@@ -46,23 +50,26 @@ def evaluate(
 
     Raises:
         UsageError: unknown model, or ``out`` holds another run.
-        VosError: a frame or mask cannot be read, or ``out`` cannot be written.
+        MissingError: a frame has no true mask to score by; nothing is segmented then.
+        VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
+            without decoding all of them is told before anything is segmented.
     """
     from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
 
+    check_dataset(dataset)
     backbone = load(model, seed=seed)
     settings = RunSettings(
         dataset=dataset.name,
         split=dataset.split,
         model=model,
-        weights=backbone_digest(backbone),
+        weights=weights_digest(backbone),
         preset=preset_name,
         config=config,
         device=device.type,
     )
     run = Run(out, settings)
-    run.open(overwrite=overwrite)
+    run.open(dataset, overwrite=overwrite)
     frames = sum(map(len, dataset.sequences))
     predict(dataset, FeatureExtractor(backbone, device, frame_count=frames), run)
     scores = score_results(out, dataset)
@@ -74,15 +81,28 @@ def evaluate(
     return Evaluation(scores, record)
 
 
-def backbone_digest(backbone: torch.nn.Module) -> str:
-    """Twelve hexadecimal digits that change when any weight of ``backbone`` does."""
-    import hashlib
+def check_dataset(dataset: Dataset) -> None:
+    """See, before hours of work, that ``dataset`` can be segmented and scored.
 
-    digest = hashlib.sha256()
-    for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    Raises:
+        MissingError: a frame has no true mask.
+        VosError: frames of several sizes, a first mask that cannot be used, too few frames.
+    """
+    check_truth(dataset)
+    for sequence in dataset:
+        for path in sequence.frame_paths:
+            height, width = image_size(path)
+            if (height, width) != sequence.size:
+                raise VosError(
+                    f"{path} is {width} x {height} but the first frame of {sequence.name} is "
+                    f"{sequence.size[1]} x {sequence.size[0]}: frames of a sequence must have one "
+                    "size"
+                )
+        if not sequence.object_ids:
+            raise VosError(
+                f"{sequence.mask_paths[0]} is all background: the first mask of a sequence says "
+                "what to follow"
+            )
 
 
 def _record(dataset: Dataset, run: Run, scores: Scores, device: torch.device) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import vos
 from vos.datasets import Dataset, Sequence
 from vos.errors import UsageError
-from vos.files import read_json, write_json
+from vos.files import remove, write_json
 from vos.machine import describe, versions
 from vos.media import write_mask
 from vos.pipeline import Stopwatch, segment
 from vos.pipeline.prefetch import BackgroundWriter
+from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 
 if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
-
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -54,27 +53,50 @@ class Run:
         self.settings = settings
         self.seconds: dict[str, dict[str, float]] = {}
 
-    def open(self, *, overwrite: bool) -> None:
+    def open(self, dataset: Dataset, *, overwrite: bool) -> None:
         """Start, or go on where an earlier run with the same settings stopped.
 
         Raises:
             UsageError: the folder holds something else, or a run with other settings.
+            VosError: its `run.json` is damaged, or cannot be written.
         """
-        path = self.folder / RUN_FILE
+        self._refuse_truth(dataset)
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file: choose another --out")
         if overwrite:
-            self._clear()
-        elif path.exists():
-            known = read_json(path)
-            self._refuse_changes(known.get("settings", {}))
-            self.seconds = known.get("sequences", {})
+            self._clear(dataset)
+        elif (known := read_run(self.folder)) is not None:
+            refuse_changes(self.folder, known["settings"], self.settings.to_json())
+            self.seconds = _timings(known.get("sequences"))
+            self._clear_halves(dataset)
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UsageError(
                 f"{self.folder} holds files of something else: choose another --out, "
                 "or add --overwrite to start anew in it"
             )
         self.save()
+
+    def _refuse_truth(self, dataset: Dataset) -> None:
+        for sequence in dataset:
+            if (self.folder / sequence.name).resolve() == sequence.mask_paths[0].parent.resolve():
+                raise UsageError(
+                    f"{self.folder} holds the true masks of {dataset.name}: choose another --out"
+                )
+
+    def _clear(self, dataset: Dataset) -> None:
+        """Remove what an earlier run left, and nothing else."""
+        patterns = [RUN_FILE, "metrics.json", "report.html", "global_results-*.csv"]
+        patterns += ["per-sequence_results-*.csv"]
+        patterns += [f"{glob.escape(sequence.name)}/*.png" for sequence in dataset]
+        remove(path for pattern in patterns for path in self.folder.glob(pattern))
+
+    def _clear_halves(self, dataset: Dataset) -> None:
+        """Remove the files that a killed run was writing."""
+        remove(
+            path
+            for sequence in dataset
+            for path in self.folder.glob(f"{glob.escape(sequence.name)}/.*.png")
+        )
 
     def save(self) -> None:
         """Write `run.json`."""
@@ -92,26 +114,6 @@ class Run:
         """Whether every mask of ``sequence`` is there."""
         paths = (mask_path(self.folder, sequence, i) for i in range(len(sequence)))
         return sequence.name in self.seconds and all(path.is_file() for path in paths)
-
-    def _clear(self) -> None:
-        """Remove what a run writes, and nothing else."""
-        if not self.folder.is_dir():
-            return
-        for entry in self.folder.iterdir():
-            if entry.is_dir() and all(file.suffix == ".png" for file in entry.iterdir()):
-                shutil.rmtree(entry)
-            elif entry.suffix in (".json", ".csv", ".html"):
-                entry.unlink()
-
-    def _refuse_changes(self, known: dict[str, Any]) -> None:
-        wanted = self.settings.to_json()
-        for name, value in wanted.items():
-            if known.get(name) != value:
-                raise UsageError(
-                    f"{self.folder} holds a run with another {name} "
-                    f"({_difference(known.get(name), value)}): choose another --out, "
-                    "or add --overwrite to start anew"
-                )
 
 
 def predict(
@@ -153,8 +155,12 @@ def _frames(sequence: Sequence) -> Iterator[tuple[int, Any]]:
         yield index, sequence.frame(index)
 
 
-def _difference(known: Any, wanted: Any) -> str:
-    if isinstance(known, dict) and isinstance(wanted, dict):
-        changed = [name for name in wanted if known.get(name) != wanted[name]]
-        return ", ".join(f"{name}: {known.get(name)}, now {wanted[name]}" for name in changed)
-    return f"{known}, now {wanted}"
+def _timings(sequences: Any) -> dict[str, dict[str, float]]:
+    """Seconds by stage of the sequences that are done, as `run.json` holds them."""
+    if not isinstance(sequences, dict):
+        return {}
+    return {
+        name: stages
+        for name, stages in sequences.items()
+        if isinstance(stages, dict) and isinstance(stages.get("total"), float | int)
+    }

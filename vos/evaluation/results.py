@@ -14,7 +14,6 @@ import numpy as np
 from vos.datasets import Dataset, Sequence
 from vos.errors import InvalidResultsError, MissingError, VosError
 from vos.media.masks import object_ids, read_palette_mask
-from vos.media.png import decode_plain_png
 
 VOID = 255
 
@@ -51,7 +50,7 @@ class Task:
 
     def truth(self, index: int) -> np.ndarray:
         """True mask of a frame, (H, W) uint8 ids, 255 for void."""
-        mask = _read(self.truth_paths[index])
+        mask = read_palette_mask(self.truth_paths[index])
         if mask.shape != self.size:
             raise VosError(
                 f"{self.truth_paths[index]} is {_size_words(mask.shape)} but frame 0 is "
@@ -67,7 +66,7 @@ class Task:
         """
         path = self.result_paths[index]
         try:
-            mask = _read(path)
+            mask = read_palette_mask(path)
         except VosError as error:
             raise InvalidResultsError(str(error)) from error
         if mask.shape != self.size:
@@ -107,21 +106,32 @@ def plan_scoring(results: Path, dataset: Dataset) -> list[Task]:
     """
     if not results.is_dir():
         raise InvalidResultsError(f"there is no results folder {results}")
+    check_truth(dataset)
     return [_plan(results, sequence) for sequence in dataset.sequences]
 
 
+def check_truth(dataset: Dataset) -> None:
+    """See that results on ``dataset`` could be scored, before there are any.
+
+    Raises:
+        MissingError: the data set has no truth for a frame.
+        VosError: a sequence is too short to be scored.
+    """
+    for sequence in dataset.sequences:
+        missing = [path for path in sequence.mask_paths if not path.is_file()]
+        if missing:
+            raise MissingError(
+                f"{sequence.name} cannot be scored: its true mask {missing[0]} is missing"
+                f"{_and_more(missing)} (`vos data check {dataset.root}` lists all that is)"
+            )
+        if len(sequence) < 3:
+            raise VosError(
+                f"{sequence.name} has {len(sequence)} frames: the first and the last are not "
+                "scored, so three are needed"
+            )
+
+
 def _plan(results: Path, sequence: Sequence) -> Task:
-    untrue = [path for path in sequence.mask_paths if not path.is_file()]
-    if untrue:
-        raise MissingError(
-            f"{sequence.name} cannot be scored: its true mask {untrue[0]} is missing"
-            f"{_and_more(untrue)} (`vos data check` lists all that is)"
-        )
-    if len(sequence) < 3:
-        raise VosError(
-            f"{sequence.name} has {len(sequence)} frames: the first and the last are not scored, "
-            "so three are needed"
-        )
     folder = results / sequence.name
     if not folder.is_dir():
         raise InvalidResultsError(
@@ -136,7 +146,7 @@ def _plan(results: Path, sequence: Sequence) -> Task:
             f"{missing[0]} is missing{_and_more(missing)}: "
             f"every frame of {sequence.name} needs a mask, {len(paths)} in all"
         )
-    first = _read(sequence.mask_paths[0])
+    first = read_palette_mask(sequence.mask_paths[0])
     ids = (1,) if sequence.binary and first.any() else tuple(object_ids(first))
     return Task(
         sequence=sequence.name,
@@ -146,15 +156,6 @@ def _plan(results: Path, sequence: Sequence) -> Task:
         first_ids=() if sequence.binary and not first.any() else ids,
         binary=sequence.binary,
     )
-
-
-def _read(path: Path) -> np.ndarray:
-    """The values of a mask as stored, whatever its palette: what the official scorer reads."""
-    try:
-        mask = decode_plain_png(path.read_bytes())
-    except OSError as error:
-        raise VosError(f"cannot read {path}: {error.strerror}") from error
-    return read_palette_mask(path) if mask is None else mask
 
 
 def _size_words(size: tuple[int, ...]) -> str:

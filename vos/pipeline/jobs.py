@@ -15,7 +15,7 @@ import numpy as np
 import vos
 from vos.backbones import Backbone, load
 from vos.backbones.inference import FeatureExtractor
-from vos.errors import UsageError
+from vos.errors import MissingError, UsageError
 from vos.files import remove, write_json
 from vos.machine import device_name, peak_memory_mb
 from vos.media import (
@@ -87,10 +87,11 @@ def propagate_to_files(
     Raises:
         UsageError: a mask that does not fit the video, an unknown model, an output that cannot
             be, or a folder that holds something else.
+        MissingError: the video or a mask is not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
     opened = open_video(video)
-    masks = {index: read_mask(path, size=opened.size) for index, path in mask_files.items()}
+    masks = {index: _read_mask(path, opened) for index, path in mask_files.items()}
     check_masks(opened, masks)
     _check_outputs(out, overlay_file, rle_file)
     backbone = load(model, seed=seed)
@@ -120,6 +121,12 @@ def propagate_to_files(
         "device": device_name(device),
         "out": str(out),
     }
+
+
+def _read_mask(path: Path, video: Video) -> np.ndarray:
+    if not path.exists():
+        raise MissingError(f"there is no mask {path}: --mask takes FILE, or FRAME:FILE")
+    return read_mask(path, size=video.size)
 
 
 def _check_outputs(out: Path, overlay_file: Path | None, rle_file: Path | None) -> None:

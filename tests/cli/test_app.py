@@ -1,0 +1,79 @@
+"""The `vos` command as a whole: help, versions of exit codes, interruption."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from vos.cli import app
+from vos.errors import InvalidResultsError, MissingError, UsageError, VosError
+
+COMMANDS = ("eval", "score", "propagate", "train", "data", "models", "info", "bench")
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['vos', '--help']\n"
+        "from vos.cli.app import main\n"
+        "try: main()\n"
+        "finally: print([m for m in ('torch', 'numpy', 'cv2', 'av', 'numba') if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.rstrip().endswith("[]")
+    assert all(f" {name} " in ended.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(vos_command, command: str) -> None:
+    ended = vos_command(command, "-h")
+    assert ended.code == 0
+    assert "Usage: vos" in ended.out
+
+
+def test_an_unknown_command_offers_near_ones(vos_command) -> None:
+    ended = vos_command("propagat")
+    assert ended.code == 2
+    assert "propagate" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (VosError("no"), 1),
+        (UsageError("no"), 2),
+        (MissingError("no"), 3),
+        (InvalidResultsError("no"), 4),
+    ],
+)
+def test_each_kind_of_error_has_its_code(
+    vos_command, monkeypatch: pytest.MonkeyPatch, error: VosError, code: int
+) -> None:
+    monkeypatch.setattr(app, "app", _raise(error))
+    ended = vos_command()
+    assert (ended.code, ended.complaint) == (code, "vos: no")
+
+
+def test_what_the_disk_does_is_one_line_too(vos_command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "app", _raise(OSError(5, "Input/output error", "frame.jpg")))
+    ended = vos_command()
+    assert (ended.code, ended.complaint) == (1, "vos: frame.jpg: Input/output error")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(130)])
+def test_interruption_has_its_code(
+    vos_command, monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    monkeypatch.setattr(app, "app", _raise(stop))
+    ended = vos_command()
+    assert ended.code == 130
+    assert "interrupted" in ended.complaint
+
+
+def _raise(error: BaseException):
+    def command(**_: object) -> None:
+        raise error
+
+    return command
