@@ -78,10 +78,15 @@ class OptimiserConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """``symmetric`` averages over all eight round trips that the four draws of a pair allow."""
+    """``symmetric`` averages over all eight round trips that the four draws of a pair allow.
+
+    ``pool`` is how many pairs share their tokens: a round trip may get lost in the frames of the
+    others too, so that features tell apart what never stands in one picture.
+    """
 
     name: str = "icon"
     symmetric: bool = False
+    pool: int = 1
 
 
 @dataclass
@@ -175,6 +180,10 @@ def check_config(config: TrainConfig) -> None:
         "batch must be at least 1": config.batch >= 1,
         "batch must be a multiple of optimiser.accumulate": config.optimiser.accumulate >= 1
         and config.batch % config.optimiser.accumulate == 0,
+        "batch must be a multiple of optimiser.accumulate times objective.pool": (
+            config.objective.pool >= 1
+            and config.batch % max(1, config.optimiser.accumulate * config.objective.pool) == 0
+        ),
         "ema must be at least 0 and below 1": 0 <= config.ema < 1,
         "log_every and checkpoint_every must be at least 1": config.log_every >= 1
         and config.checkpoint_every >= 1,

@@ -15,6 +15,8 @@ from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
 from vos.training.photometric import apply_photometric, draw_photometric
 
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
 
@@ -48,7 +50,8 @@ class IconModel(nn.Module):
         features = self.backbone(images)
         with torch.autocast(features.device.type, enabled=False):
             features = self.sphere(unwarp(features.float(), drawn, size))
-            parts = tokens(features).chunk(DRAWS)
+            a_row, b_row, a_col, b_col = tokens(features).chunk(DRAWS)
+            parts = (a_row, b_row, a_col, b_col)
             valid = self._validity(features.shape, drawn, size)
             return self._compare(parts, valid, (features.shape[-2], features.shape[-1]))
 
@@ -65,15 +68,15 @@ class IconModel(nn.Module):
 
     def _compare(
         self,
-        parts: tuple[Tensor, ...],
+        parts: Parts,
         valid: tuple[Tensor | None, Tensor | None],
         grid: tuple[int, int],
     ) -> dict[str, Tensor]:
-        a_row, b_row, a_col, b_col = parts
         a_valid, b_valid = valid
-        loss = _mean_loss(a_row, b_row, a_col, b_col, a_valid, b_valid)
+        pooled = _pool(parts, valid, self.config.objective.pool)
+        loss = _mean_loss(*pooled[0], *pooled[1])
         if self.config.objective.symmetric:
-            loss = (loss + _other_trips(parts, valid)) / 8
+            loss = (loss + _other_trips(*pooled)) / 8
         detached = [part.detach() for part in parts]
         accuracy = cycle_accuracy(
             *detached, grid=grid, distance=1, a_valid=a_valid, b_valid=b_valid
@@ -82,7 +85,25 @@ class IconModel(nn.Module):
         return {"loss": loss, "cycle_accuracy": accuracy, "radius": radius}
 
 
-def _other_trips(parts: tuple[Tensor, ...], valid: tuple[Tensor | None, Tensor | None]) -> Tensor:
+def _pool(
+    parts: Parts, valid: tuple[Tensor | None, Tensor | None], pairs: int
+) -> tuple[Parts, tuple[Tensor | None, Tensor | None]]:
+    """Tokens of each ``pairs`` neighbours in the batch as one sample: (B / pairs, pairs N, C)."""
+    if parts[0].shape[0] % pairs:
+        raise UsageError(
+            f"objective.pool={pairs} does not divide the {parts[0].shape[0]} pairs that a process "
+            "holds in one part of a step: change batch, objective.pool or the number of processes"
+        )
+    a_row, b_row, a_col, b_col = (
+        part.reshape(part.shape[0] // pairs, -1, part.shape[2]) for part in parts
+    )
+    a_valid, b_valid = (
+        None if each is None else each.reshape(each.shape[0] // pairs, -1) for each in valid
+    )
+    return (a_row, b_row, a_col, b_col), (a_valid, b_valid)
+
+
+def _other_trips(parts: Parts, valid: tuple[Tensor | None, Tensor | None]) -> Tensor:
     """Sum of the losses of the seven other round trips that the same four draws allow.
 
     Each goes there by one draw of either frame and back by the other one.

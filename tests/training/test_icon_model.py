@@ -1,0 +1,68 @@
+"""One step of ICON: which tokens are compared with which."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+import vos
+from vos.errors import UsageError
+from vos.objectives.icon import inverse_consistency_dense, tokens
+from vos.training import TrainConfig
+from vos.training.augmentation import Draw, draw, unwarp
+from vos.training.icon import IconModel
+
+SIZE = (32, 32)
+PAIRS = 4
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(4 * PAIRS, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def drawn() -> Draw:
+    return draw("roll", 4 * PAIRS, SIZE, torch.Generator().manual_seed(2))
+
+
+def model(config: TrainConfig, pool: int) -> IconModel:
+    config = dataclasses.replace(
+        config,
+        objective=dataclasses.replace(config.objective, pool=pool, symmetric=False),
+        augmentation=dataclasses.replace(config.augmentation, validity=False),
+    )
+    return IconModel(vos.load("unet-short-64,stride=4", seed=3), config).eval()
+
+
+def test_pooled_pairs_compete_with_one_another(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    icon = model(tiny_config, 2)
+    with torch.no_grad():
+        loss = icon(images, drawn)["loss"]
+        features = icon.sphere(unwarp(icon.backbone(images), drawn, SIZE))
+    pairs = [part.split(2) for part in tokens(features).chunk(4)]
+    expected = [
+        -inverse_consistency_dense(*(torch.cat(list(part[group]))[None] for part in pairs)).mean()
+        for group in range(2)
+    ]
+    assert loss == pytest.approx(float(torch.stack(expected).mean()), rel=1e-5)
+
+
+def test_more_to_tell_apart_is_harder(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    with torch.no_grad():
+        losses = [float(model(tiny_config, pool)(images, drawn)["loss"]) for pool in (1, 2, 4)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[2]
+
+
+def test_a_pool_that_does_not_fit_is_refused(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    with pytest.raises(UsageError, match=r"objective\.pool=3"):
+        model(tiny_config, 3)(images, drawn)
