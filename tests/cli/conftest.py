@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ def vos_command(
 
     def run(*arguments: object) -> Ended:
         options.log.handlers.clear()  # it writes to the standard error of the test before
-        set_quiet(False)
+        options.log.setLevel(logging.NOTSET)
+        set_quiet(True)  # on a busy machine bars would come between the lines
         capfd.readouterr()
         monkeypatch.setattr(sys, "argv", ["vos", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
