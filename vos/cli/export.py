@@ -10,6 +10,8 @@ import typer
 
 from vos.cli import options
 
+_PICTURES = "Pictures (.png: a sheet of 12 frames, .mp4: all frames)"
+
 
 def export(
     videos: Annotated[
@@ -23,6 +25,23 @@ def export(
         int | None, typer.Option(help="Short side in pixels that the backbone sees.")
     ] = None,
     precision: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    pca: Annotated[
+        Path | None,
+        typer.Option(help="Three principal components as colours.", rich_help_panel=_PICTURES),
+    ] = None,
+    segments: Annotated[
+        Path | None, typer.Option(help="k-means clusters as tints.", rich_help_panel=_PICTURES)
+    ] = None,
+    clusters: Annotated[
+        int, typer.Option(help="How many clusters.", rich_help_panel=_PICTURES)
+    ] = 6,
+    similar: Annotated[
+        Path | None, typer.Option(help="Similarity to --point.", rich_help_panel=_PICTURES)
+    ] = None,
+    point: Annotated[
+        str | None,
+        typer.Option(metavar="FRAME:X,Y", help="For --similar.", rich_help_panel=_PICTURES),
+    ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     device: options.Device = "auto",
@@ -36,10 +55,19 @@ def export(
     Zarr is written a shard at a time: memory does not grow with the video, and a run that was
     stopped goes on when the same command is given again. The features of one video are at
     PATH.zarr, those of several at PATH.zarr/NAME. Read them with vos.open_features(PATH), or with
-    any zarr reader.
+    any zarr reader. Pictures of a finished export cost no second run of the network.
     """
+    from vos.errors import UsageError
+    from vos.export import open_features
     from vos.export.job import ExportSettings, plan_export, run_export
+    from vos.export.pictures import Pictures
+    from vos.export.similarity import parse_point
 
+    place = parse_point(point) if point else None
+    pictures = Pictures(pca, segments, clusters, similar, place)
+    pictures.check()
+    if pictures.paths and len(videos) > 1:
+        raise UsageError("pictures are of one video: export one, or leave the pictures out")
     settings = ExportSettings(model, every, layer, resolution, precision, seed)
     plan = plan_export(videos, out, settings, options.chosen_device(device))
     if dry_run:
@@ -62,6 +90,9 @@ def export(
             )
         return
     record = run_export(plan, out, overwrite=overwrite)
+    if pictures.paths:
+        video = next(iter(plan.values())).video
+        record["pictures"] = [str(path) for path in pictures.draw(open_features(out), video)]
     if as_json:
         typer.echo(json.dumps(record))
         return
@@ -71,6 +102,8 @@ def export(
         f"{record['computed']} of {record['frames']} frames computed in {record['seconds']:.1f} s "
         f"({record['fps']:.1f} a second), {record['bytes'] / 2**20:.1f} MiB"
     )
+    for path in pictures.paths:
+        typer.echo(f"picture: {path}")
 
 
 def _shape(shape: list[int]) -> str:
