@@ -27,6 +27,7 @@ class Page(HTMLParser):
         super().__init__()
         self.addresses: list[str] = []
         self.pictures: list[str] = []
+        self.descriptions: list[str] = []
         self.curves: list[list[list[float]]] = []
         self.text = ""
         self.feed(path.read_text(encoding="utf-8"))
@@ -35,6 +36,8 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name in ("src", "href") and value:
                 (self.pictures if tag == "img" else self.addresses).append(value)
+            if name == "alt" and value:
+                self.descriptions.append(value)
             if name == "data-values" and value:
                 self.curves.append(json.loads(value))
 
@@ -80,6 +83,12 @@ def test_page_needs_no_network_and_its_pictures_open(report: Path) -> None:
         kind, data = address.split(",", 1)
         assert kind == "data:image/jpeg;base64"
         assert Image.open(io.BytesIO(base64.b64decode(data))).size == SIZE[::-1]
+
+
+def test_every_picture_is_described(report: Path) -> None:
+    page = Page(report)
+    assert len(page.descriptions) == len(page.pictures)
+    assert "bear, true masks on frame 6" in page.descriptions
 
 
 def test_names_are_escaped(report: Path) -> None:

@@ -43,7 +43,7 @@ def write_report(
         dataset: the frames and the truth.
         scores: of these results on this data set.
         settings: what was run; may be nested.
-        timings: seconds (or whatever its names say) by part of the work; may be nested.
+        timings: seconds by part of the work; may be nested.
 
     Returns:
         Path of the page.
