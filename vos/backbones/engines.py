@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from vos.errors import MissingError
 from vos.machine import processors
@@ -29,6 +30,12 @@ ENGINES = ("auto", "eager", "compile", "onnx")
 def onnx_available() -> bool:
     """Whether the extra ``onnx`` is installed."""
     return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
+
+
+def require_onnx() -> None:
+    """Raise MissingError, with the line that installs it, where the extra ``onnx`` is missing."""
+    if not onnx_available():
+        raise MissingError("ONNX Runtime is missing: pip install 'vos-propagation[onnx]'")
 
 
 def compile_available(device: torch.device) -> bool:
@@ -55,15 +62,15 @@ class OnnxEngine:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        if not onnx_available():
-            raise MissingError("ONNX Runtime is missing: pip install 'vos-propagation[onnx]'")
+        require_onnx()
         self.network = network
         self.sessions: dict[torch.Size, Any] = {}
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         size = images.shape[2:]
         if size not in self.sessions:
-            self.sessions[size] = _onnx_session(self.network, images[:1].contiguous())
+            program = onnx_program(self.network, images[:1].contiguous())
+            self.sessions[size] = onnx_session(program.model_proto.SerializeToString())
         pixels = images.contiguous().numpy()
         features = [
             self.sessions[size].run(None, {"images": pixels[index : index + 1]})[0]
@@ -72,9 +79,14 @@ class OnnxEngine:
         return torch.from_numpy(np.concatenate(features))
 
 
-def _onnx_session(network: nn.Module, images: torch.Tensor) -> Any:
-    import onnxruntime
+def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> Any:
+    """ONNX of a network (for batches and frames like ``images``) or of an exported program.
 
+    Input and output are called ``images`` and ``features``.
+
+    Returns:
+        A ``torch.onnx.ONNXProgram``; its ``model_proto`` is the model.
+    """
     # The exporter describes its steps at length; failures come as exceptions all the same.
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level
@@ -94,9 +106,14 @@ def _onnx_session(network: nn.Module, images: torch.Tensor) -> Any:
     finally:
         exporter_log.setLevel(level)
     assert program is not None
+    return program
+
+
+def onnx_session(model: bytes) -> Any:
+    """An ONNX Runtime session on the CPU, with as many threads as torch has."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(processors(), torch.get_num_threads())
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -17,6 +17,7 @@ from vos.backbones.engines import (
     compile_available,
     compiled_engine,
     onnx_available,
+    require_onnx,
 )
 from vos.backbones.folding import fold_batch_norm
 from vos.errors import UsageError, near_names
@@ -146,8 +147,8 @@ def _choose(engine: str, device: torch.device, precision: str, frame_count: int 
     plain = device.type == "cpu" and precision == "float32"
     if engine == "onnx" and not plain:
         raise UsageError("the onnx engine runs on the CPU in float32: use --engine eager")
-    if engine == "onnx" and not onnx_available():
-        OnnxEngine(nn.Identity())  # raises the message that says what to install
+    if engine == "onnx":
+        require_onnx()
     if engine == "compile" and not compile_available(device):
         return "eager"
     if engine != "auto":

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vos.cli import bench, data, eval, export, info, models, propagate, score, train
+from vos.cli import bench, data, eval, export, export_model, info, models, propagate, score, train
 from vos.errors import VosError
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ app.command(name="score")(score.score)
 app.command(name="propagate")(propagate.propagate)
 app.command(name="train")(train.train)
 app.command(name="export")(export.export)
+app.command(name="export-model")(export_model.export_model)
 app.command(name="models")(models.models)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")
