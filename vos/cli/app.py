@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from vos.cli import bench, data, eval, export, export_model, info, models, propagate, score, train
+from vos.cli import (
+    bench,
+    data,
+    demo,
+    eval,
+    export,
+    export_model,
+    info,
+    models,
+    propagate,
+    score,
+    train,
+)
 from vos.errors import VosError
 
 INTERRUPTED = 130
@@ -24,6 +36,7 @@ app.command(name="propagate")(propagate.propagate)
 app.command(name="train")(train.train)
 app.command(name="export")(export.export)
 app.command(name="export-model")(export_model.export_model)
+app.command(name="demo")(demo.demo)
 app.command(name="models")(models.models)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")

@@ -1,0 +1,129 @@
+"""A person at the page, as short words."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PATIENCE = 60_000  # milliseconds; machines that run tests may be busy
+
+
+class Visitor:
+    """One tab of a browser on the page."""
+
+    def __init__(
+        self, browser: Any, url: str, *, width: int = 1280, height: int = 1000, **options: Any
+    ):
+        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.context.set_default_timeout(PATIENCE)
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(url)
+        self.page.wait_for_selector("#start, #work")
+
+    def close(self) -> None:
+        self.context.close()
+
+    def upload(self, path: Path) -> None:
+        self.page.set_input_files("#upload input[type=file]", path)
+
+    def see_workspace(self) -> None:
+        self.page.wait_for_selector("#viewer img")
+
+    def tool(self, name: str) -> None:
+        self.page.click(f"#tool label:has-text('{name}')")
+
+    def start_painting(self) -> None:
+        self.tool("Brush")
+        self.wait_for_editor()
+
+    def wait_for_editor(self) -> None:
+        """Until the editor shows a frame: its size is no longer that of the empty canvas."""
+        self.page.wait_for_selector("#easel:not(.away) #editor canvas")
+        self.page.wait_for_function(
+            "() => { const text = document.querySelector('#editor').innerText;"
+            " const zoom = text.match(/(\\d+)%/); return zoom && Number(zoom[1]) > 60; }"
+        )
+        self.page.wait_for_timeout(600)
+
+    def paint(self, mask: np.ndarray, *, rows: int = 7) -> None:
+        """Stroke over the rows of a (H, W) bool region of the frame, as a hand would."""
+        box = self._frame_box(mask.shape)
+        for y in range(rows // 2, mask.shape[0], rows):
+            runs = np.flatnonzero(np.diff(np.r_[0, mask[y].astype(int), 0]))
+            for left, right in runs.reshape(-1, 2).tolist():
+                if right - left <= rows:
+                    continue
+                start, stop = left + rows // 2, right - rows // 2 - 1
+                self.page.mouse.move(*self._place(box, start, y))
+                self.page.mouse.down()
+                self.page.mouse.move(*self._place(box, stop, y), steps=3)
+                self.page.mouse.up()
+        self.page.wait_for_timeout(300)
+
+    def brush_size(self, pixels: int) -> None:
+        self.page.click("#editor button[aria-label='Brush Size']")
+        slider = self.page.locator("#editor input[type=range]").first
+        slider.fill(str(pixels))
+        self.page.click("#editor button[aria-label='Brush Size']")
+
+    def _frame_box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
+        """Left, top and scale of the frame inside the editor's canvas."""
+        canvas = self.page.locator("#editor canvas").first.bounding_box()
+        zoom = int(self.page.inner_text("#editor").split("%")[0].split()[-1]) / 100
+        left = canvas["x"] + (canvas["width"] - shape[1] * zoom) / 2
+        top = canvas["y"] + (canvas["height"] - shape[0] * zoom) / 2
+        return left, top, zoom
+
+    @staticmethod
+    def _place(box: tuple[float, float, float], x: float, y: float) -> tuple[float, float]:
+        return box[0] + (x + 0.5) * box[2], box[1] + (y + 0.5) * box[2]
+
+    def click_frame(self, x: float, y: float, shape: tuple[int, int]) -> None:
+        box = self.page.locator("#viewer img").bounding_box()
+        scale = min(box["width"] / shape[1], box["height"] / shape[0])
+        left = box["x"] + (box["width"] - scale * shape[1]) / 2
+        top = box["y"] + (box["height"] - scale * shape[0]) / 2
+        self.page.mouse.click(left + (x + 0.5) * scale, top + (y + 0.5) * scale)
+
+    def go_to(self, frame: int) -> None:
+        field = self.page.locator("#frame input[type=number]")
+        field.fill(str(frame))
+        field.press("Enter")
+        self.page.wait_for_selector(f"#frame :text('Frame {frame} of')")
+
+    def says(self, text: str) -> None:
+        self.page.wait_for_selector(f":is(#status, #problem) :text('{text}')")
+
+    def propagate(self) -> None:
+        self.page.click("#propagate")
+
+    def download(self, label: str) -> Path:
+        page = self.page
+        page.click("#format input")
+        page.click(f"[role=option]:has-text('{label}')")
+        page.click("#prepare")
+        self.says("is ready")
+        with page.expect_download() as download:
+            page.click("#file a[download], #file a")
+        return Path(download.value.path())
+
+
+def masks_in(archive: Path) -> list[np.ndarray]:
+    """The (H, W) masks of a zip of palette PNGs, in order."""
+    with zipfile.ZipFile(archive) as opened:
+        names = sorted(name for name in opened.namelist() if name.endswith(".png"))
+        return [np.array(Image.open(io.BytesIO(opened.read(name)))) for name in names]
+
+
+def jaccard(ours: np.ndarray, exact: np.ndarray) -> float:
+    union = (ours | exact).sum()
+    return 1.0 if union == 0 else float((ours & exact).sum() / union)

@@ -1,0 +1,79 @@
+"""The one endpoint for scripts: a video and a mask in, the masks of all frames out."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import gradio as gr
+
+from vos.demo.downloads import FORMATS, write_download
+from vos.demo.engine import Models, plan, propagate
+from vos.demo.session import Session
+from vos.demo.store import SessionStore
+from vos.errors import UsageError, VosError, near_names
+from vos.media import read_mask
+from vos.propagation import PRESETS
+
+DESCRIPTION = """Carry the objects of one mask through a video.
+
+video: an uploaded video file. mask: an uploaded PNG of the video's size, palette or grey, whose
+values are object ids (black and white: one object). frame: the frame the mask belongs to, from 0.
+model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JSON), mots (zip) or
+cutouts (zip). Returns the file."""
+
+
+def add_endpoint(
+    store: SessionStore, models: Models, model_names: list[str], *, concurrency_id: str
+) -> None:
+    """Add ``/segment``, inside a ``gr.Blocks``."""
+    with gr.Row(visible=False):
+        video = gr.File(label="video", type="filepath")
+        mask = gr.File(label="mask", type="filepath")
+        frame = gr.Number(0, label="frame", precision=0)
+        model = gr.Textbox(model_names[0], label="model")
+        preset_name = gr.Textbox("default", label="preset")
+        kind = gr.Textbox("png", label="format")
+        result = gr.File(label="result")
+        trigger = gr.Button()
+
+    def segment(video: str, mask: str, frame: int, model: str, preset_name: str, kind: str) -> str:
+        session = store.open(secrets.token_hex(32))
+        try:
+            return str(_segment(session, video, mask, frame, model, preset_name, kind))
+        except VosError as error:
+            text = str(error).replace(str(video), "the video").replace(str(mask), "the mask")
+            raise gr.Error(text, print_exception=False) from error
+
+    def _segment(
+        session: Session, video: str, mask: str, frame: int, model: str, preset_name: str, kind: str
+    ) -> Path:
+        if not video or not mask:
+            raise UsageError("give a video and a mask")
+        if model not in model_names:
+            raise UsageError(f"unknown model {model!r}: {near_names(model, model_names)}")
+        if preset_name not in PRESETS:
+            raise UsageError(f"unknown preset {preset_name!r}: {near_names(preset_name, PRESETS)}")
+        if kind not in FORMATS:
+            raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
+        clip = session.open(session.adopt(Path(video)), name=Path(video).stem)
+        session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
+        for _ in propagate(
+            session,
+            models,
+            model=model,
+            preset_name=preset_name,
+            passes=plan(session, "whole", int(frame)),
+        ):
+            pass
+        return write_download(session, kind)
+
+    trigger.click(
+        segment,
+        [video, mask, frame, model, preset_name, kind],
+        result,
+        api_name="segment",
+        api_description=DESCRIPTION,
+        concurrency_id=concurrency_id,
+        concurrency_limit=1,
+    )

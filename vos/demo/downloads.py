@@ -1,0 +1,142 @@
+"""The files a visitor takes home, each written frame by frame."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from vos.demo.session import Session
+from vos.demo.views import visible
+from vos.errors import UsageError
+from vos.files import atomic_path
+from vos.media import PALETTE, RleWriter, VideoWriter, overlay
+
+Report = Callable[[int, int], None]  # frames done, of how many
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of download: what it is called, its file's ending, and who writes it."""
+
+    label: str
+    ending: str
+    write: Callable[[Session, Path, Report], None]
+
+
+def write_download(session: Session, key: str, report: Report = lambda done, total: None) -> Path:
+    """Write the download ``key`` of `FORMATS` for the trimmed part; a file named by the video.
+
+    Raises:
+        UsageError: an unknown format, or there is no mask yet.
+        VosError: the disk is full, or the video cannot be read.
+    """
+    if key not in FORMATS:
+        raise UsageError(f"unknown format {key!r}: choose one of {', '.join(FORMATS)}")
+    if not session.masked_frames():
+        raise UsageError("There are no masks to download yet: mark an object and propagate it")
+    chosen = FORMATS[key]
+    path = session.folder / "out" / f"{session.clip.name}-{chosen.ending}"
+    path.parent.mkdir(exist_ok=True)
+    chosen.write(session, path, report)
+    return path
+
+
+def _frames_and_masks(
+    session: Session, report: Report
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    first, last = session.clip.trim
+    for index, frame in enumerate(session.clip.video.read(first, last + 1), start=first):
+        yield index, frame, session.mask(index)
+        report(index - first + 1, last - first + 1)
+
+
+def _masks(session: Session, report: Report) -> Iterator[tuple[int, np.ndarray]]:
+    first, last = session.clip.trim
+    for index in range(first, last + 1):
+        yield index, session.mask(index)
+        report(index - first + 1, last - first + 1)
+
+
+def _overlay_video(session: Session, path: Path, report: Report) -> None:
+    clip = session.clip
+    colours = session.objects.palette()
+    with VideoWriter(path, fps=clip.video.frame_rate, size=clip.size) as writer:
+        for _, frame, mask in _frames_and_masks(session, report):
+            shown = visible(session, mask)
+            writer.write(overlay(frame, shown, session.opacity, colours=colours))
+
+
+def _palette_pngs(session: Session, path: Path, report: Report) -> None:
+    """``<video>/00000.png``, as DAVIS results are laid out: scorers read the folder as it is."""
+    with _zip(path) as archive:
+        for index, mask in _masks(session, report):
+            image = Image.fromarray(mask)
+            image.putpalette(PALETTE.tobytes())
+            _add_image(archive, f"{session.clip.name}/{index:05d}.png", image)
+
+
+def _rle(session: Session, path: Path, report: Report) -> None:
+    clip = session.clip
+    with RleWriter(path, name=clip.name, size=clip.size, frame_count=clip.frame_count) as writer:
+        for index, mask in _masks(session, report):
+            writer.write(index, mask)
+
+
+def _mots(session: Session, path: Path, report: Report) -> None:
+    """MOTS PNG as CVAT imports it: 16 bits, 1000 * class + instance, one class an object."""
+    classes = {item.id: number for number, item in enumerate(session.objects, start=1)}
+    values = np.zeros(256, np.uint16)
+    for object_id, number in classes.items():
+        values[object_id] = 1000 * number + object_id
+    with _zip(path) as archive:
+        labels = "".join(f"{item.name}\n" for item in session.objects)
+        archive.writestr("default/instances/labels.txt", labels)
+        for index, mask in _masks(session, report):
+            image = Image.fromarray(values[mask])
+            _add_image(archive, f"default/instances/frame_{index:06d}.png", image)
+
+
+def _cutouts(session: Session, path: Path, report: Report) -> None:
+    """The visible objects on nothing: RGBA, cut to the frame's size so that they stay in place."""
+    with _zip(path) as archive:
+        for index, frame, mask in _frames_and_masks(session, report):
+            alpha = ((mask > 0) & (mask < 255) & (visible(session, mask) > 0)).astype(np.uint8)
+            cut = cv2.merge([*cv2.split(cv2.copyTo(frame, alpha)), alpha * 255])
+            _add_image(archive, f"{session.clip.name}/{index:05d}.png", Image.fromarray(cut))
+
+
+class _zip:
+    """A zip file that appears when it is whole. PNGs are compressed already: they are stored."""
+
+    def __init__(self, path: Path) -> None:
+        self._atomic = atomic_path(path)
+
+    def __enter__(self) -> zipfile.ZipFile:
+        self._archive = zipfile.ZipFile(self._atomic.__enter__(), "w", zipfile.ZIP_STORED)
+        return self._archive
+
+    def __exit__(self, *error: object) -> None:
+        self._archive.close()
+        self._atomic.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _add_image(archive: zipfile.ZipFile, name: str, image: Image.Image) -> None:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1)
+    archive.writestr(name, buffer.getvalue())
+
+
+FORMATS: dict[str, Format] = {
+    "overlay": Format("Overlay video (MP4)", "overlay.mp4", _overlay_video),
+    "png": Format("Masks as palette PNGs (zip, DAVIS layout)", "masks.zip", _palette_pngs),
+    "rle": Format("Masks as COCO RLE (JSON)", "masks.json", _rle),
+    "mots": Format("Masks as MOTS PNG for CVAT (zip)", "mots.zip", _mots),
+    "cutouts": Format("Cut-outs with transparency (zip of PNGs)", "cutouts.zip", _cutouts),
+}

@@ -1,0 +1,139 @@
+"""Serving the page."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vos.demo.limits import Limits
+from vos.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from vos.demo.store import SessionStore
+
+INSTALL = "pip install 'vos-propagation[demo]'"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where and for whom the page is served.
+
+    Attributes:
+        host: ``127.0.0.1`` serves this machine only, ``0.0.0.0`` the network.
+        port: 0 takes the first free one from 7860 on.
+        auth: ``name:password`` that visitors must know, or None.
+        share: whether a public address is asked of Gradio's servers.
+        models: offered beside the shipped ones.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    auth: str | None = None
+    share: bool = False
+    device: str = "auto"
+    models: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    work_folder: Path | None = None
+
+
+class RunningPage:
+    """A page that is being served. Closing it removes all sessions and their files."""
+
+    def __init__(self, page: gr.Blocks, store: SessionStore) -> None:
+        self.page = page
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        return str(self.page.local_url)
+
+    def __enter__(self) -> RunningPage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.page.close(verbose=False)
+        self.store.close()
+
+    def wait(self) -> None:
+        """Return when the server ends, or the person at the terminal interrupts it."""
+        with suppress(KeyboardInterrupt):
+            self.page.block_thread()
+
+
+def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
+    """Serve the page from a thread.
+
+    Raises:
+        MissingError: Gradio is not installed.
+        UsageError: ``auth`` is not NAME:PASSWORD, or the port is taken.
+    """
+    serving = serving or Serving()
+    auth = _auth(serving.auth)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio  # noqa: F401
+    except ImportError as error:
+        raise MissingError(f"the web page needs Gradio: {INSTALL}") from error
+    from vos.demo.engine import Models
+    from vos.demo.page import build_page, page_assets
+    from vos.demo.store import SessionStore
+
+    models = Models(serving.device)
+    store = SessionStore(serving.limits, root=serving.work_folder)
+    os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
+    try:
+        page = build_page(
+            store, models, model_names=_model_names(serving.models), examples=_examples()
+        )
+        page.launch(
+            server_name=serving.host,
+            server_port=serving.port or None,
+            auth=auth,
+            share=serving.share,
+            max_file_size=f"{serving.limits.megabytes}mb",
+            prevent_thread_lock=True,
+            quiet=quiet,
+            footer_links=["api"],
+            ssr_mode=False,
+            enable_monitoring=False,
+            **page_assets(),
+        )
+    except BaseException as error:
+        store.close()
+        if isinstance(error, OSError):
+            raise UsageError(f"cannot serve on {serving.host}: {error}; try --port") from error
+        raise
+    return RunningPage(page, store)
+
+
+def launch(serving: Serving | None = None) -> None:
+    """Serve the page until interrupted. Raises as `start` does."""
+    with start(serving, quiet=False) as running:
+        running.wait()
+
+
+def _auth(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise UsageError("--auth takes NAME:PASSWORD")
+    return name, password
+
+
+def _model_names(more: tuple[str, ...]) -> list[str]:
+    from vos.backbones.checkpoint import shipped_checkpoints
+
+    return list(dict.fromkeys([*more, *shipped_checkpoints(), "lab"]))
+
+
+def _examples() -> dict[str, Path]:
+    """Folders of frames of the sample's clips, by name; rendered at the first start."""
+    from vos.datasets import open_dataset
+
+    return {clip.name: clip.frame_paths[0].parent for clip in open_dataset("sample")}

@@ -1,0 +1,270 @@
+"""What lies where on the page; nothing happens here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from vos.demo.canvas import EDITOR_SIDE
+from vos.demo.downloads import FORMATS
+from vos.demo.messages import message
+
+LOOK, PAINT, CLICK, BOX = "Look", "Paint", "Click", "Box"
+TOOLS = [
+    ("View", LOOK),
+    ("Brush", PAINT),
+    ("Click a region", CLICK),
+    ("Box (two clicks)", BOX),
+]
+DIRECTIONS = [
+    ("The whole video", "whole"),
+    ("From this frame on", "onwards"),
+    ("From this frame back", "back"),
+]
+
+_INTRO = """# Objects through a video
+Mark objects on one frame, get them on all frames, correct, download."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The components of the page by name."""
+
+    token: Any
+    ticket: Any
+    start: Any
+    upload: Any
+    example: Any
+    open_example: Any
+    problem: Any
+    work: Any
+    title: Any
+    close: Any
+    tool: Any
+    hint: Any
+    viewer: Any
+    easel: Any
+    edition: Any
+    editor: Any
+    strip: Any
+    frame: Any
+    back: Any
+    play: Any
+    forth: Any
+    unsure: Any
+    timer: Any
+    status: Any
+    swatches: Any
+    objects: Any
+    add: Any
+    remove: Any
+    name: Any
+    colour: Any
+    visible: Any
+    opacity: Any
+    similarity: Any
+    take_away: Any
+    mask_file: Any
+    undo: Any
+    forget: Any
+    direction: Any
+    first: Any
+    last: Any
+    model: Any
+    preset: Any
+    cost: Any
+    propagate: Any
+    stop: Any
+    format: Any
+    prepare: Any
+    file: Any
+
+
+def build_layout(
+    *, models: list[str], presets: list[str], examples: list[str], limits_text: str
+) -> Layout:
+    """Create the components, inside a ``gr.Blocks``."""
+    parts: dict[str, Any] = {}
+    parts["token"] = gr.State("")
+    parts["ticket"] = gr.Textbox(visible=False)
+    parts["edition"] = gr.Textbox("0", visible=False)
+    gr.Markdown(_INTRO, elem_id="intro")
+    parts["problem"] = gr.HTML(message("info", "Connecting ..."), elem_id="problem")
+    with gr.Column(elem_id="start", visible=False) as parts["start"]:
+        _start(parts, examples, limits_text)
+    with gr.Column(elem_id="work", visible=False) as parts["work"]:
+        with gr.Row(elem_id="titlebar", equal_height=True):
+            parts["title"] = gr.HTML("", elem_id="title")
+            parts["close"] = gr.Button("Another video", size="sm", elem_id="close", min_width=120)
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320, elem_id="stage"):
+                _stage(parts)
+            with gr.Column(scale=2, min_width=300, elem_id="panel"):
+                _objects(parts)
+                _propagation(parts, models, presets)
+                _downloads(parts)
+    return Layout(**{field.name: parts[field.name] for field in fields(Layout)})
+
+
+def _start(parts: dict[str, Any], examples: list[str], limits_text: str) -> None:
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300):
+            parts["upload"] = gr.Video(
+                label="Your video",
+                sources=["upload", "webcam"],
+                webcam_options=gr.WebcamOptions(mirror=False),
+                include_audio=True,  # Gradio would want the ffmpeg program to take it away
+                height=300,
+                elem_id="upload",
+            )
+            gr.Markdown(limits_text, elem_id="limits")
+        with gr.Column(scale=2, min_width=280):
+            parts["example"] = gr.Dropdown(
+                examples,
+                value=examples[0] if examples else None,
+                label="Or a built-in example",
+                info="Short rendered clips with several objects.",
+                elem_id="example",
+            )
+            parts["open_example"] = gr.Button("Open the example", elem_id="open-example")
+            gr.Markdown(
+                "1. Open a video and go to a frame that shows your objects.\n"
+                "2. Paint them, or click on them.\n"
+                "3. Propagate. Where the strip turns red, correct a frame and propagate on.\n"
+                "4. Download masks, an overlay video or cut-outs.",
+                elem_id="steps",
+            )
+
+
+def _stage(parts: dict[str, Any]) -> None:
+    parts["tool"] = gr.Radio(TOOLS, value=LOOK, label="Tool", elem_id="tool", show_label=False)
+    parts["hint"] = gr.HTML("", elem_id="hint")
+    parts["viewer"] = gr.Image(
+        label="Frame",
+        show_label=False,
+        interactive=False,
+        type="filepath",
+        buttons=["fullscreen"],
+        elem_id="viewer",
+        alt_text="The current frame with the objects drawn over it",
+    )
+    with gr.Column(elem_id="easel", elem_classes=["away"]) as parts["easel"]:
+        parts["editor"] = gr.ImageEditor(
+            label="Paint on this frame",
+            show_label=False,
+            interactive=True,
+            type="numpy",
+            image_mode="RGBA",
+            format="png",
+            sources=(),
+            transforms=(),
+            layers=False,
+            buttons=[],
+            canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
+            brush=gr.Brush(colors=["#e6194b"], color_mode="fixed", default_size=16),
+            eraser=gr.Eraser(default_size=20),
+            elem_id="editor",
+        )
+    parts["strip"] = gr.HTML("", elem_id="strip", js_on_load=_STRIP_JS)
+    parts["frame"] = gr.Slider(0, 1, 0, step=1, label="Frame", elem_id="frame", buttons=[])
+    with gr.Row(elem_id="transport"):
+        parts["back"] = gr.Button("◀ Step", size="sm", min_width=60, elem_id="back")
+        parts["play"] = gr.Button("▶ Play", size="sm", min_width=60, elem_id="play")
+        parts["forth"] = gr.Button("Step ▶", size="sm", min_width=60, elem_id="forth")
+        parts["undo"] = gr.Button("↶ Undo", size="sm", min_width=60, elem_id="undo")
+        parts["unsure"] = gr.Button(
+            "Next frame to correct", size="sm", min_width=140, elem_id="unsure", interactive=False
+        )
+    parts["timer"] = gr.Timer(0.12, active=False)
+    parts["status"] = gr.HTML("", elem_id="status")
+
+
+def _objects(parts: dict[str, Any]) -> None:
+    parts["swatches"] = gr.HTML("", elem_id="swatches")
+    with gr.Group(elem_id="objects-group"):
+        parts["objects"] = gr.Radio(
+            [], label="Objects", info="Marks go to the chosen one.", elem_id="objects"
+        )
+        with gr.Row():
+            parts["add"] = gr.Button("Add object", size="sm", min_width=90, elem_id="add")
+            parts["remove"] = gr.Button("Remove", size="sm", min_width=80, elem_id="remove")
+        with gr.Row():
+            parts["name"] = gr.Textbox(label="Name", max_lines=1, elem_id="name", min_width=120)
+            parts["colour"] = gr.ColorPicker(label="Colour", elem_id="colour", min_width=80)
+            parts["visible"] = gr.Checkbox(True, label="Visible", elem_id="visible", min_width=80)
+        parts["opacity"] = gr.Slider(
+            0, 1, 0.5, step=0.05, label="Opacity", elem_id="opacity", buttons=[]
+        )
+    with gr.Accordion("Marking tools", open=False, elem_id="marking"):
+        parts["take_away"] = gr.Checkbox(
+            False, label="Clicks and boxes take away instead of adding", elem_id="take-away"
+        )
+        parts["similarity"] = gr.Slider(
+            0.3,
+            0.95,
+            0.7,
+            step=0.01,
+            label="How alike a clicked region must be",
+            elem_id="similarity",
+            buttons=[],
+        )
+        parts["mask_file"] = gr.File(
+            label="Mask of this frame (PNG: palette, grey, or black and white)",
+            file_types=[".png"],
+            height=110,
+            elem_id="mask-file",
+        )
+        parts["forget"] = gr.Button("Clear this frame", size="sm", elem_id="forget")
+
+
+def _propagation(parts: dict[str, Any], models: list[str], presets: list[str]) -> None:
+    with gr.Group(elem_id="propagation"):
+        parts["direction"] = gr.Radio(
+            DIRECTIONS,
+            value="whole",
+            label="Propagate",
+            info="From this frame: masks on the other side stay as they are.",
+            elem_id="direction",
+        )
+        with gr.Row():
+            parts["propagate"] = gr.Button("Propagate", variant="primary", elem_id="propagate")
+            parts["stop"] = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
+        parts["cost"] = gr.HTML("", elem_id="cost")
+    with gr.Accordion("Model, protocol, trim", open=False, elem_id="settings"):
+        parts["model"] = gr.Dropdown(models, value=models[0], label="Model", elem_id="model")
+        parts["preset"] = gr.Dropdown(
+            presets, value=presets[0], label="Protocol (preset)", elem_id="preset"
+        )
+        with gr.Row():
+            parts["first"] = gr.Number(
+                0, label="First frame", precision=0, minimum=0, min_width=90, elem_id="first"
+            )
+            parts["last"] = gr.Number(
+                0, label="Last frame", precision=0, minimum=0, min_width=90, elem_id="last"
+            )
+
+
+def _downloads(parts: dict[str, Any]) -> None:
+    with gr.Group(elem_id="downloads"):
+        parts["format"] = gr.Dropdown(
+            [(item.label, key) for key, item in FORMATS.items()],
+            value="overlay",
+            label="Download",
+            elem_id="format",
+        )
+        parts["prepare"] = gr.Button("Prepare the file", elem_id="prepare")
+        parts["file"] = gr.File(label="Your file", interactive=False, visible=False, elem_id="file")
+
+
+_STRIP_JS = """
+element.addEventListener('click', event => {
+  const picture = element.querySelector('svg');
+  if (!picture) return;
+  const box = picture.getBoundingClientRect();
+  const share = (event.clientX - box.left) / box.width;
+  if (share < 0 || share > 1) return;
+  trigger('click', {share: share});
+});
+"""

@@ -1,0 +1,50 @@
+"""What one visitor may ask of the machine, and the clear words for what is too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos.errors import VosError
+from vos.media import Video
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a session.
+
+    Attributes:
+        megabytes: size of an upload.
+        frames: length of a video.
+        megapixels: of one frame.
+        sessions: open at once.
+        idle_seconds: without a sign of life, after which a session and its files are removed.
+        closed_seconds: the same once its page was closed; long enough for a reload.
+    """
+
+    megabytes: int = 2000
+    frames: int = 20_000
+    megapixels: float = 9.0
+    sessions: int = 32
+    idle_seconds: float = 2 * 3600
+    closed_seconds: float = 300
+
+    def check_file(self, path: Path) -> None:
+        """Raises VosError where an upload is too large."""
+        size = path.stat().st_size / 1e6
+        if size > self.megabytes:
+            raise VosError(
+                f"The file has {size:.0f} MB, the limit is {self.megabytes} MB: "
+                "cut it shorter or lower its resolution"
+            )
+
+    def check_video(self, video: Video) -> None:
+        """Raises VosError where frames are too large or too many; reads through a file once."""
+        pixels = video.height * video.width / 1e6
+        if pixels > self.megapixels:
+            raise VosError(
+                f"Frames of {video.width} x {video.height} pixels are more than "
+                f"{self.megapixels:g} megapixels: lower the resolution"
+            )
+        if (count := video.count_frames()) > self.frames:
+            raise VosError(f"The video has {count} frames, the limit is {self.frames}: cut it")

@@ -1,0 +1,75 @@
+"""The list of objects: names, colours, what is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vos.demo import scene
+from vos.demo.desk import Desk, told
+from vos.demo.layout import PAINT
+from vos.demo.scene import Updates
+from vos.demo.session import Session
+
+
+class Listing(Desk):
+    """The list of objects: names, colours, what is shown."""
+
+    @told
+    def choose_object(
+        self, token: str, object_id: int | None, editor: Any, edition: str
+    ) -> Updates:
+        session = self.store.get(token)
+        kept = self.keep_paint(session, editor, edition)
+        session.active = object_id if object_id in session.objects else session.active
+        return {**kept, **self._objects_changed(session)}
+
+    @told
+    def add_object(self, token: str, editor: Any, edition: str) -> Updates:
+        session = self.store.get(token)
+        session.clip  # noqa: B018  # says that there is none
+        kept = self.keep_paint(session, editor, edition)
+        session.active = session.objects.add().id
+        return {**kept, **self._objects_changed(session)}
+
+    @told
+    def remove_object(self, token: str, editor: Any, edition: str) -> Updates:
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        self.keep_paint(session, editor, edition)
+        if session.active is not None:
+            session.remove_object(session.active)
+        return self._objects_changed(session)
+
+    @told
+    def rename(self, token: str, name: str) -> Updates:
+        session = self.store.get(token)
+        if session.active is not None:
+            session.objects.change(session.active, name=name)
+        return {**scene.panel(self.layout, session), self.layout.hint: scene.hint(session)}
+
+    @told
+    def recolour(self, token: str, colour: str, editor: Any, edition: str) -> Updates:
+        session = self.store.get(token)
+        kept = self.keep_paint(session, editor, edition)
+        if session.active is not None:
+            session.objects.change(session.active, colour=colour)
+        return {**kept, **self._objects_changed(session)}
+
+    @told
+    def show_or_hide(self, token: str, visible: bool, editor: Any, edition: str) -> Updates:
+        session = self.store.get(token)
+        kept = self.keep_paint(session, editor, edition)
+        if session.active is not None:
+            session.objects.change(session.active, visible=visible)
+        return {**kept, **self._objects_changed(session)}
+
+    @told
+    def set_opacity(self, token: str, opacity: float) -> Updates:
+        session = self.store.get(token)
+        session.opacity = min(1.0, max(0.0, float(opacity)))
+        if session.tool == PAINT:
+            return {}
+        return {self.layout.viewer: scene.frame_picture(session)}
+
+    def _objects_changed(self, session: Session) -> Updates:
+        return {**scene.stage(self.layout, session), **scene.panel(self.layout, session)}

@@ -1,0 +1,36 @@
+"""What the page says: one line with a kind, read out by screen readers; and what work costs."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Literal
+
+from vos.demo.engine import Step
+
+Kind = Literal["info", "done", "error"]
+
+
+def message(kind: Kind, text: str) -> str:
+    """One line; errors interrupt a screen reader, the rest waits for it."""
+    role = "alert" if kind == "error" else "status"
+    return f'<div class="message {kind}" role="{role}">{escape(text)}</div>'
+
+
+def progress_bar(step: Step) -> str:
+    """A bar with rate and time left."""
+    rate = step.done / max(step.seconds, 1e-9)
+    text = (
+        f"Frame {step.index}: {step.done} of {step.total}, {rate:.1f} a second, "
+        f"{duration(step.seconds_left)} left"
+    )
+    return (
+        f'<div class="message info" role="status"><progress max="{step.total}" '
+        f'value="{step.done}" aria-label="Propagation"></progress><span>{text}</span></div>'
+    )
+
+
+def duration(seconds: float) -> str:
+    """``8 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,81 @@
+"""A page comes and goes; a video is opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import gradio as gr
+
+from vos.demo import scene
+from vos.demo.desk import Desk, told
+from vos.demo.engine import Models
+from vos.demo.layout import Layout
+from vos.demo.messages import message
+from vos.demo.scene import Updates
+from vos.demo.session import Session
+from vos.demo.store import SessionStore
+from vos.errors import UsageError, near_names
+
+
+class Opening(Desk):
+    """A page comes and goes; a video is opened and closed."""
+
+    def __init__(
+        self, layout: Layout, store: SessionStore, models: Models, examples: Mapping[str, Path]
+    ) -> None:
+        super().__init__(layout, store, models)
+        self.examples = examples
+
+    @told
+    def hello(self, ticket: str, request: gr.Request) -> Updates:
+        """A page was opened, or loaded anew: find its session by the token its tab keeps."""
+        session = self.store.open(ticket)
+        self.store.visit(ticket, request.session_hash or "")
+        updates = {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
+        if session.busy:
+            session.stop.set()
+            text = "The page was loaded anew and propagation stopped; masks so far are kept."
+            updates[self.layout.status] = message("info", text)
+        return updates
+
+    def goodbye(self, request: gr.Request) -> None:
+        """A page was closed, or is about to be loaded anew."""
+        self.store.leave(request.session_hash or "")
+
+    @told
+    def open_upload(self, token: str, path: str | None) -> Updates:
+        if path is None:
+            return {}
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        name = Path(path).stem
+        return self._opened(session, session.adopt(Path(path)), name)
+
+    @told
+    def open_example(self, token: str, name: str) -> Updates:
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        return self._opened(session, self._example(name), name)
+
+    def _example(self, name: str) -> Path:
+        if name not in self.examples:
+            raise UsageError(f"there is no example {name!r}: {near_names(name, self.examples)}")
+        return self.examples[name]
+
+    def _opened(self, session: Session, path: Path, name: str) -> Updates:
+        session.open(path, name=name)
+        return {
+            **scene.whole_page(self.layout, session),
+            self.layout.direction: "whole",
+            self.layout.status: message(
+                "info", "Choose Brush, Click or Box above the frame and mark an object."
+            ),
+        }
+
+    @told
+    def close(self, token: str) -> Updates:
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        session.discard()
+        return {**scene.whole_page(self.layout, session), self.layout.status: ""}

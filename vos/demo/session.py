@@ -1,0 +1,250 @@
+"""The work of one visitor: a video, objects, masks. Masks lie on disk, one file a frame."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vos.demo.frames import FrameReader
+from vos.demo.limits import Limits
+from vos.demo.objects import ObjectList
+from vos.errors import UsageError, VosError
+from vos.media import Video, object_ids, open_video, read_palette_mask, write_mask
+
+UNDO_STEPS = 50
+
+
+@dataclass
+class Clip:
+    """The video of a session, and all that was found out about it.
+
+    Attributes:
+        annotated: frames whose mask a person gave, and the ids they took away there: those
+            objects are gone from there on, while others that do not show are merely hidden.
+        confidence: (T,) float32, NaN where nothing was propagated.
+        trim: first and last frame to work on.
+    """
+
+    video: Video
+    name: str
+    frame_count: int
+    frames: FrameReader
+    trim: tuple[int, int]
+    confidence: np.ndarray
+    annotated: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.video.size
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a frame was before a change: its mask (None: it had none) and what people said."""
+
+    index: int
+    mask: Path | None
+    erased: frozenset[int] | None
+
+
+class Session:
+    """One visitor's work, below a folder of its own that `close` removes."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder = folder
+        self.limits = limits
+        self.objects = ObjectList()
+        self.active: int | None = None
+        self.position = 0
+        self.tool = "Look"
+        self.opacity = 0.5
+        self.corner: tuple[int, int] | None = None  # first corner of a box, (x, y)
+        self.editing: int | None = None  # the frame that lies in the editor
+        self.edition = 0  # counts what the editor was given
+        self.views = 0
+        self.stop = threading.Event()
+        self.busy = False
+        self.touched = time.monotonic()
+        self.closed_at: float | None = None
+        self._clip: Clip | None = None
+        self._history: list[_Step] = []
+        self._saved = 0
+        folder.mkdir(parents=True)
+
+    # --- video ---------------------------------------------------------------------------------
+
+    @property
+    def clip(self) -> Clip:
+        """The opened video.
+
+        Raises:
+            UsageError: there is none yet.
+        """
+        if self._clip is None:
+            raise UsageError("Open a video first")
+        return self._clip
+
+    @property
+    def has_clip(self) -> bool:
+        return self._clip is not None
+
+    def open(self, path: Path, *, name: str | None = None) -> Clip:
+        """Start anew with a video; the old work is removed once the new video has been read.
+
+        Raises:
+            VosError: not a video, or more than the limits allow.
+        """
+        if path.is_file():
+            self.limits.check_file(path)
+        video = open_video(path)
+        self.limits.check_video(video)
+        count = video.count_frames()
+        self.discard()
+        self._clip = Clip(
+            video=video,
+            name=_plain(name or video.name),
+            frame_count=count,
+            frames=FrameReader(video),
+            trim=(0, count - 1),
+            confidence=np.full(count, np.nan, np.float32),
+        )
+        self.active = self.objects.add().id
+        return self._clip
+
+    def adopt(self, upload: Path) -> Path:
+        """Move an uploaded file into this session's folder, under a name of ours."""
+        home = self.folder / "upload" / f"video{upload.suffix.lower()[:8]}"
+        home.parent.mkdir(exist_ok=True)
+        new = home.with_name(f"{time.monotonic_ns()}{home.suffix}")
+        shutil.move(upload, new)
+        for old in home.parent.iterdir():
+            if old != new and (self._clip is None or old != self._clip.video.path):
+                old.unlink(missing_ok=True)
+        return new
+
+    def discard(self) -> None:
+        """Forget the video and all masks."""
+        if self._clip is not None:
+            self._clip.frames.close()
+            if self.folder in self._clip.video.path.parents:
+                self._clip.video.path.unlink(missing_ok=True)
+        self._clip = None
+        self.objects = ObjectList()
+        self.active = None
+        self.position = 0
+        self.tool = "Look"
+        self.corner = self.editing = None
+        self._history.clear()
+        for name in ("masks", "undo", "views", "out"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def close(self) -> None:
+        """Stop what runs, and remove every file."""
+        self.stop.set()
+        if self._clip is not None:
+            self._clip.frames.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- masks ---------------------------------------------------------------------------------
+
+    def mask_path(self, index: int) -> Path:
+        return self.folder / "masks" / f"{index:05d}.png"
+
+    def has_mask(self, index: int) -> bool:
+        return self.mask_path(index).is_file()
+
+    def mask(self, index: int) -> np.ndarray:
+        """(H, W) uint8 ids of a frame, all background where nothing is known."""
+        path = self.mask_path(index)
+        if not path.is_file():
+            return np.zeros(self.clip.size, np.uint8)
+        return read_palette_mask(path, size=self.clip.size)
+
+    def masked_frames(self) -> list[int]:
+        """Frames that have a mask, in order."""
+        return sorted(int(path.stem) for path in (self.folder / "masks").glob("[0-9]*.png"))
+
+    def annotate(self, index: int, mask: np.ndarray) -> None:
+        """Say what frame ``index`` shows. Objects that are new get an entry; undo takes it back.
+
+        Raises:
+            VosError: no such frame, or a mask of another size.
+        """
+        clip = self.clip
+        if not 0 <= index < clip.frame_count:
+            raise VosError(f"there is no frame {index}")
+        if mask.shape != clip.size:
+            raise VosError(
+                f"The mask has {mask.shape[1]} x {mask.shape[0]} pixels, "
+                f"the video {clip.size[1]} x {clip.size[0]}: give one of that size"
+            )
+        before = set(object_ids(self.mask(index)))
+        now = set(object_ids(mask))
+        erased = (clip.annotated.get(index, frozenset()) | (before - now)) - now
+        self._remember(index)
+        for object_id in sorted(now):
+            self.objects.add(object_id)
+        write_mask(self.mask_path(index), mask)
+        clip.annotated[index] = frozenset(erased)
+        clip.confidence[index] = 1.0
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object and take it out of every mask. This cannot be undone."""
+        for index in self.masked_frames():
+            mask = self.mask(index)
+            if (mask == object_id).any():
+                mask[mask == object_id] = 0
+                write_mask(self.mask_path(index), mask)
+        self._history.clear()
+        self.objects.remove(object_id)
+        if self.active == object_id:
+            self.active = next((item.id for item in self.objects), None)
+
+    def forget_annotation(self, index: int) -> None:
+        """Take back what was marked on a frame, its mask included."""
+        self._remember(index)
+        self.mask_path(index).unlink(missing_ok=True)
+        self.clip.annotated.pop(index, None)
+        self.clip.confidence[index] = np.nan
+
+    def undo(self) -> int | None:
+        """Take back the last change of a mask; the frame it was on, or None if there is none."""
+        if not self._history:
+            return None
+        step = self._history.pop()
+        path = self.mask_path(step.index)
+        if step.mask is None:
+            path.unlink(missing_ok=True)
+            self.clip.confidence[step.index] = np.nan
+        else:
+            step.mask.replace(path)
+        if step.erased is None:
+            self.clip.annotated.pop(step.index, None)
+        else:
+            self.clip.annotated[step.index] = step.erased
+        return step.index
+
+    def _remember(self, index: int) -> None:
+        folder = self.folder / "undo"
+        folder.mkdir(exist_ok=True)
+        kept: Path | None = None
+        if self.has_mask(index):
+            self._saved += 1
+            kept = folder / f"{self._saved}.png"
+            shutil.copyfile(self.mask_path(index), kept)
+        self._history.append(_Step(index, kept, self.clip.annotated.get(index)))
+        while len(self._history) > UNDO_STEPS:
+            forgotten = self._history.pop(0)
+            if forgotten.mask is not None:
+                forgotten.mask.unlink(missing_ok=True)
+
+
+def _plain(name: str) -> str:
+    """A name that is safe as a folder and file name everywhere."""
+    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60].strip("-")
+    return kept or "video"

@@ -1,0 +1,120 @@
+"""All sessions of a server: found by a secret token, removed when they end or expire."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from vos.demo.limits import Limits
+from vos.demo.session import Session
+from vos.errors import UsageError, VosError
+
+_SWEEP_SECONDS = 20.0
+
+
+class SessionStore:
+    """Sessions by token. A token is made by the page of a visitor and never leaves that tab.
+
+    Args:
+        root: folder of all sessions' files; None makes a temporary one.
+        limits: of each session, and of their number.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, root: Path | None = None) -> None:
+        self.limits = limits or Limits()
+        self.root = Path(tempfile.mkdtemp(prefix="vos-demo-")) if root is None else root
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._sessions: dict[str, Session] = {}
+        self._visits: dict[str, str] = {}  # token by page view; a reload makes a new view
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._sweep_for_ever, daemon=True).start()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, token: str) -> Session:
+        """The session of ``token``, a new one if it has none.
+
+        Raises:
+            UsageError: not a token.
+            VosError: too many sessions are open.
+        """
+        name = _folder_name(token)
+        self.sweep()
+        with self._lock:
+            session = self._sessions.get(name)
+            if session is None:
+                if len(self._sessions) >= self.limits.sessions:
+                    raise VosError("Too many people are at work here: come back in a while")
+                session = self._sessions[name] = Session(self.root / "sessions" / name, self.limits)
+            session.touched, session.closed_at = time.monotonic(), None
+            return session
+
+    def get(self, token: str) -> Session:
+        """The open session of ``token``.
+
+        Raises:
+            VosError: it has ended, with its files.
+        """
+        with self._lock:
+            session = self._sessions.get(_folder_name(token))
+        if session is None:
+            raise VosError("This session has ended and its files are removed: reload the page")
+        session.touched = time.monotonic()
+        return session
+
+    def visit(self, token: str, view: str) -> None:
+        """Note that the page view ``view`` shows the session of ``token``."""
+        with self._lock:
+            self._visits[view] = token
+
+    def leave(self, view: str) -> None:
+        """A page view was closed, or is being loaded anew: keep the work for a short while."""
+        with self._lock:
+            token = self._visits.pop(view, None)
+            if token is None or token in self._visits.values():
+                return
+            session = self._sessions.get(_folder_name(token))
+            if session is not None:
+                session.closed_at = time.monotonic()
+
+    def sweep(self) -> None:
+        """Remove the sessions that nobody came back to."""
+        now = time.monotonic()
+        with self._lock:
+            expired = [name for name, session in self._sessions.items() if self._over(session, now)]
+            ended = [self._sessions.pop(name) for name in expired]
+        for session in ended:
+            session.close()
+
+    def close(self) -> None:
+        """End all sessions and remove all files."""
+        self._ended.set()
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for session in sessions:
+            session.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _over(self, session: Session, now: float) -> bool:
+        if session.closed_at is not None and now - session.closed_at > self.limits.closed_seconds:
+            return True
+        return not session.busy and now - session.touched > self.limits.idle_seconds
+
+    def _sweep_for_ever(self) -> None:
+        while not self._ended.wait(_SWEEP_SECONDS):
+            self.sweep()
+
+
+def _folder_name(token: str) -> str:
+    """Folders are named by a digest: who reads one does not learn the token."""
+    if not isinstance(token, str) or not re.fullmatch(r"[0-9a-f]{32,128}", token):
+        raise UsageError("Reload the page: its session is not known")
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

@@ -1,0 +1,50 @@
+"""Trimming, and taking the results home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from vos.demo import scene
+from vos.demo.desk import Desk, told
+from vos.demo.downloads import write_download
+from vos.demo.messages import message
+from vos.demo.scene import Updates
+
+
+class Taking(Desk):
+    """Trimming, and taking the results home."""
+
+    @told
+    def trim(self, token: str, first: float | None, last: float | None) -> Updates:
+        session = self.store.get(token)
+        end = session.clip.frame_count - 1
+        start = min(max(round(first or 0), 0), end)
+        stop = min(max(round(end if last is None else last), start), end)
+        session.clip.trim = (start, stop)
+        return scene.timeline(self.layout, session)
+
+    @told
+    def prepare(
+        self, token: str, key: str, editor: Any, edition: str, progress: gr.Progress | None = None
+    ) -> Updates:
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        kept = self.keep_paint(session, editor, edition)
+        report = (lambda done, total: None) if progress is None else _reporter(progress)
+        path = write_download(session, key, report)
+        size = path.stat().st_size / 1e6
+        return {
+            **kept,
+            self.layout.file: gr.update(value=str(path), visible=True),
+            self.layout.status: message("done", f"{path.name} is ready ({size:.1f} MB)."),
+        }
+
+
+def _reporter(progress: gr.Progress) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        progress((done, total), desc="Writing", unit="frames")
+
+    return report

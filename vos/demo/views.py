@@ -1,0 +1,68 @@
+"""Pictures of the page: a frame with its objects, and the two planes of the editor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from vos.demo.canvas import shown_frame, shown_mask, to_layer
+from vos.demo.session import Session
+from vos.media import overlay, write_image
+
+VIEWS_KEPT = 24  # files that a browser may still be fetching
+
+
+def picture(
+    session: Session, index: int, *, opacity: float, corner: tuple[int, int] | None = None
+) -> Path:
+    """A file with frame ``index`` and its visible objects, at most 854 pixels wide.
+
+    Args:
+        corner: (x, y) in pixels of the frame, the first corner of a box, marked by a cross.
+    """
+    frame = session.clip.frames[index]
+    small = shown_frame(frame)
+    mask = visible(session, shown_mask(session.mask(index)))
+    drawn = overlay(small, mask, opacity, colours=session.objects.palette())
+    if corner is not None:
+        scale = small.shape[1] / frame.shape[1]
+        place = (round(corner[0] * scale), round(corner[1] * scale))
+        cv2.drawMarker(drawn, place, (0, 0, 0), cv2.MARKER_CROSS, 27, 5)
+        cv2.drawMarker(drawn, place, (255, 255, 255), cv2.MARKER_CROSS, 25, 2)
+    path = _new_file(session, f"frame-{index:05d}", ".jpg")
+    write_image(path, drawn)
+    return path
+
+
+def editor_value(session: Session, index: int) -> dict[str, object]:
+    """What Gradio's ImageEditor takes: the frame below, the mask as a layer of colours."""
+    background = _new_file(session, f"paint-{index:05d}", ".jpg")
+    write_image(background, shown_frame(session.clip.frames[index]))
+    layer = _new_file(session, f"layer-{index:05d}", ".png")
+    colours = to_layer(shown_mask(session.mask(index)), session.objects)
+    Image.fromarray(colours).save(layer, compress_level=1)
+    return {"background": str(background), "layers": [str(layer)], "composite": None}
+
+
+def visible(session: Session, mask: np.ndarray) -> np.ndarray:
+    """``mask`` without the objects that are switched off."""
+    hidden = session.objects.hidden()
+    if not hidden:
+        return mask
+    table = np.arange(256, dtype=np.uint8)
+    table[hidden] = 0
+    return table[mask]
+
+
+def _new_file(session: Session, name: str, suffix: str) -> Path:
+    """A name not used before, for browsers keep what they fetched; old files are removed."""
+    folder = session.folder / "views"
+    folder.mkdir(exist_ok=True)
+    session.views += 1
+    files = sorted(folder.iterdir(), key=lambda path: path.name)
+    for old in files[: max(0, len(files) - VIEWS_KEPT)]:
+        old.unlink(missing_ok=True)
+    return folder / f"{session.views:08d}-{name}{suffix}"
