@@ -14,5 +14,13 @@ Frames are stored as JPEG, as in DAVIS, so that outside tools read the folder as
 from __future__ import annotations
 
 from vos.datasets.sample.store import SAMPLE_VERSION, open_sample, render_sample, sample_folder
+from vos.datasets.sample.tracks import Tracks, track_points
 
-__all__ = ["SAMPLE_VERSION", "open_sample", "render_sample", "sample_folder"]
+__all__ = [
+    "SAMPLE_VERSION",
+    "Tracks",
+    "open_sample",
+    "render_sample",
+    "sample_folder",
+    "track_points",
+]

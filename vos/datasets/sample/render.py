@@ -103,7 +103,7 @@ def at(keys: tuple[Key, ...], time: float) -> Key:
     return Key(time, curve(1), curve(2), curve(3), curve(4), before.stretch if flips else curve(5))
 
 
-class _View(NamedTuple):
+class View(NamedTuple):
     """Pixel coordinates to the coordinates of a thing: x' = a x + b y + c, y' = d x + e y + f."""
 
     a: float
@@ -112,6 +112,15 @@ class _View(NamedTuple):
     d: float
     e: float
     f: float
+
+    def inverse(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixel coordinates of points of the thing."""
+        scale = self.a * self.e - self.b * self.d
+        across, down = x - self.c, y - self.f
+        return (
+            (self.e * across - self.b * down) / scale,
+            (self.a * down - self.d * across) / scale,
+        )
 
     def grid(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = columns[None, :], rows[:, None]
@@ -136,6 +145,12 @@ def _span(middle: float, half: float, limit: int) -> tuple[int, int]:
     return low, min(max(math.ceil(middle + margin) + 1, low), limit)
 
 
+def view_of(scene: Scene, layer: Layer | None, time: float) -> View:
+    """How a thing is seen at a time; None is the backdrop."""
+    world = _to_world(scene, _camera(scene, time))
+    return world if layer is None else _to_thing(world, at(layer.keys, time))
+
+
 def _camera(scene: Scene, time: float) -> Key:
     key = at(scene.camera, time)
     sway_x = math.sin(0.61 * time + 1.3) + 0.6 * math.sin(1.37 * time) + 0.3 * math.sin(2.9 * time)
@@ -147,11 +162,11 @@ def _camera(scene: Scene, time: float) -> Key:
     )
 
 
-def _to_world(scene: Scene, camera: Key) -> _View:
+def _to_world(scene: Scene, camera: Key) -> View:
     angle = math.radians(camera.turn)
     cosine, sine = math.cos(angle) / camera.size, math.sin(angle) / camera.size
     middle_x, middle_y = (scene.width - 1) / 2, (scene.height - 1) / 2
-    return _View(
+    return View(
         cosine,
         sine,
         camera.x - cosine * middle_x - sine * middle_y,
@@ -161,14 +176,14 @@ def _to_world(scene: Scene, camera: Key) -> _View:
     )
 
 
-def _to_thing(world: _View, pose: Key) -> _View:
+def _to_thing(world: View, pose: Key) -> View:
     angle = math.radians(pose.turn)
     wide = pose.size * pose.stretch
     tall = pose.size / abs(pose.stretch)
     a, b = math.cos(angle) / wide, math.sin(angle) / wide
     d, e = -math.sin(angle) / tall, math.cos(angle) / tall
     c, f = world.c - pose.x, world.f - pose.y
-    return _View(
+    return View(
         a * world.a + b * world.d,
         a * world.b + b * world.e,
         a * c + b * f,
@@ -181,7 +196,7 @@ def _to_thing(world: _View, pose: Key) -> _View:
 def _expose(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray]:
     """The world at one instant: colours (H, W, 3) float64 and ids (H, W)."""
     camera = _camera(scene, time)
-    world = _to_world(scene, camera)
+    world = view_of(scene, None, time)
     rows = np.arange(scene.height, dtype=np.float64)
     columns = np.arange(scene.width, dtype=np.float64)
     picture = sample(scene.backdrop, *world.grid(rows, columns))
@@ -195,7 +210,7 @@ def _paint(
     picture: np.ndarray, mask: np.ndarray, scene: Scene, layer: Layer, camera: Key, time: float
 ) -> None:
     pose = at(layer.keys, time)
-    view = _to_thing(_to_world(scene, camera), pose)
+    view = view_of(scene, layer, time)
     size = pose.size * max(abs(pose.stretch), 1 / abs(pose.stretch)) * camera.size
     (top, bottom), (left, right) = view.window(layer.shape.extent, scene.height, scene.width)
     if bottom - top < 2 or right - left < 2:
