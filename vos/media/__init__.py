@@ -26,6 +26,8 @@ _HOME = {
     "decode_rle": "rle",
     "encode_rle": "rle",
     "read_rle": "rle",
+    "read_mots": "mots",
+    "write_mots": "mots",
     "Video": "video_base",
     "VideoWriter": "video_writer",
     "open_video": "video",
@@ -45,10 +47,12 @@ __all__ = [
     "overlay",
     "read_image",
     "read_mask",
+    "read_mots",
     "read_palette_mask",
     "read_rle",
     "write_image",
     "write_mask",
+    "write_mots",
 ]
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
         read_palette_mask,
         write_mask,
     )
+    from vos.media.mots import read_mots, write_mots
     from vos.media.rle import RleWriter, decode_rle, encode_rle, read_rle
     from vos.media.video import open_video
     from vos.media.video_base import Video

@@ -1,0 +1,125 @@
+"""Masks as MOTS PNG, the form in which CVAT takes and gives tracks of masks.
+
+``SUBSET/instances/NAME.png`` is a 16-bit grey image: 0 is background, any other value is
+1000 * class + instance; ``SUBSET/instances/labels.txt`` names the classes, the first being class
+1. Defined in "MOTS: Multi-Object Tracking and Segmentation" (Voigtlaender et al., CVPR 2019),
+where 10000 marks pixels to ignore.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vos.errors import MissingError, VosError
+from vos.files import atomic_path
+from vos.media.masks import VOID
+
+_CLASS = 1000
+_IGNORE = 10000
+_FOLDER = "instances"
+
+
+def write_mots(path: Path | str, masks: Iterable[tuple[str, np.ndarray]], label: str) -> None:
+    """Write masks as an archive for CVAT ("MOTS PNG 1.0"), one frame at a time.
+
+    Args:
+        path: the ``.zip``; its folder is made if need be.
+        masks: pairs of the frame's name, without suffix as CVAT knows it, and (H, W) uint8 ids.
+            Ids become instances of one class; void becomes the value to ignore.
+        label: name of that class in the CVAT project.
+
+    Raises:
+        VosError: the file cannot be written.
+    """
+    with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(f"default/{_FOLDER}/labels.txt", f"{label}\n")
+        for name, mask in masks:
+            values = np.where(mask == 0, 0, mask + np.uint16(_CLASS)).astype(np.uint16)
+            values[mask == VOID] = _IGNORE
+            packed = io.BytesIO()
+            Image.fromarray(values).save(packed, format="PNG")
+            archive.writestr(f"default/{_FOLDER}/{name}.png", packed.getvalue())
+
+
+def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
+    """Read MOTS PNG masks, frame by frame in the order of their names.
+
+    Args:
+        path: an archive as CVAT exports it, or a folder unpacked from one.
+
+    Yields:
+        The frame's name and its mask, (H, W) uint8: the instance numbers as ids, 255 to ignore.
+
+    Raises:
+        MissingError: nothing there, or no masks in it.
+        VosError: broken, not 16 bits deep, an instance beyond 254, or one number in two classes.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MissingError(f"there is no {path}: give a MOTS PNG archive or folder")
+    with ExitStack() as stack:
+        root: Path | zipfile.Path = path
+        if path.is_file():
+            try:
+                root = zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
+            except zipfile.BadZipFile as error:
+                raise VosError(f"{path} is no zip archive: {error}") from error
+        files = _instances(path, root)
+        classes: dict[int, int] = {}
+        for name in sorted(files):
+            try:
+                with Image.open(io.BytesIO(files[name].read_bytes())) as image:
+                    values = np.asarray(image)
+            except (OSError, SyntaxError, zipfile.BadZipFile) as error:
+                raise VosError(f"{path}: {name}.png is no image: {error}") from error
+            yield name, _ids(f"{path}: {name}.png", values, classes)
+
+
+def _instances(path: Path, root: Path | zipfile.Path) -> dict[str, Path | zipfile.Path]:
+    """Mask files by frame name, of the one subset that has any."""
+    folders = [root / _FOLDER, *(item / _FOLDER for item in root.iterdir() if item.is_dir())]
+    found = [
+        {item.name.removesuffix(".png"): item for item in _files(folder)}
+        for folder in folders
+        if folder.is_dir()
+    ]
+    found = [files for files in found if files]
+    if not found:
+        raise MissingError(f"{path} holds no MOTS PNG masks: they lie in SUBSET/{_FOLDER}/*.png")
+    if len(found) > 1:
+        raise VosError(f"{path} holds masks of {len(found)} subsets: give one of them")
+    return found[0]
+
+
+def _files(folder: Path | zipfile.Path) -> Iterator[Path | zipfile.Path]:
+    return (item for item in folder.iterdir() if item.name.lower().endswith(".png"))
+
+
+def _ids(where: str, values: np.ndarray, classes: dict[int, int]) -> np.ndarray:
+    """Object ids of one frame; ``classes`` remembers the class of each id over the clip."""
+    if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
+        raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
+    mask = np.zeros(values.shape, np.uint8)
+    for value in np.unique(values).tolist():
+        if value == 0:
+            continue
+        if value == _IGNORE:
+            mask[values == value] = VOID
+            continue
+        kind, instance = divmod(value, _CLASS)
+        if kind == 0 or not 1 <= instance < VOID:
+            raise VosError(f"{where} holds the value {value}: instances are 1 to {VOID - 1}")
+        if classes.setdefault(instance, kind) != kind:
+            raise VosError(
+                f"{where} gives instance {instance} to class {kind}, which class "
+                f"{classes[instance]} has: object ids must differ between classes"
+            )
+        mask[values == value] = instance
+    return mask
