@@ -1,9 +1,25 @@
 """Features for other work: as arrays that other tools open, as pictures, as portable networks.
 
-`open_features` reads what `vos export` wrote. The job is in ``job``, the stores in ``zarr_store``
-and ``single_file``; ``geometry`` says where tokens lie on the frame.
+`export_features` and `vos export` write features, `open_features` reads them (and loads no torch
+for it). The job is in ``job``, the stores in ``zarr_store`` and ``single_file``; ``geometry`` says
+where tokens lie on the frame.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from vos.export.reader import Features, open_features
 
-__all__ = ["Features", "open_features"]
+if TYPE_CHECKING:
+    from vos.export.job import export_features
+
+__all__ = ["Features", "export_features", "open_features"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "export_features":
+        from vos.export.job import export_features
+
+        return export_features
+    raise AttributeError(f"module 'vos.export' has no attribute {name!r}")

@@ -16,7 +16,7 @@ from vos.export.model import ExportModel, load_model
 from vos.export.single_file import SUFFIXES, SingleFile
 from vos.export.stream import FeatureStream, check_choices
 from vos.export.zarr_store import ZarrStore
-from vos.machine import device_name, peak_memory_mb
+from vos.machine import device_name, peak_memory_mb, resolve_device
 from vos.media import Video, open_video
 from vos.pipeline import Stopwatch
 from vos.progress import progress
@@ -29,12 +29,40 @@ if TYPE_CHECKING:
 class ExportSettings:
     """What to export; see `FeatureStream` and `load_model` for the meaning."""
 
-    model: str
+    model: str = "icon-resnet18"
     every: int = 1
     layer: int | None = None
     resolution: int | None = None
     precision: str = "float16"
     seed: int = 0
+
+
+def export_features(
+    videos: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    device: str = "auto",
+    overwrite: bool = False,
+    **settings: Any,
+) -> dict[str, Any]:
+    """`vos export` in Python.
+
+    Args:
+        videos: one or several video files or folders of frames.
+        out: ``PATH.zarr``, ``PATH.npz`` or ``PATH.safetensors``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        overwrite: start anew instead of going on where a run stopped.
+        settings: fields of `ExportSettings`.
+
+    Returns:
+        The record of `run_export`; read the features with `vos.open_features(out)`.
+    """
+    paths = [videos] if isinstance(videos, str | Path) else videos
+    target = resolve_device(device)
+    plan = plan_export(
+        [Path(path) for path in paths], Path(out), ExportSettings(**settings), target
+    )
+    return run_export(plan, Path(out), overwrite=overwrite)
 
 
 def plan_export(

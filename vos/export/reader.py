@@ -11,8 +11,8 @@ import numpy as np
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.export.geometry import Geometry, resize_map, sample_map
+from vos.export.layout import ARRAY, FORMAT
 from vos.export.single_file import SUFFIXES, read_description
-from vos.export.stream import FORMAT
 
 
 class Features:
@@ -174,7 +174,7 @@ class _SafetensorsArray:
 
 
 def _open_store(path: Path) -> Features:
-    from vos.export.zarr_store import ARRAY, holds_collection, import_zarr, missing_shards
+    from vos.export.zarr_store import holds_collection, import_zarr, missing_shards
 
     zarr = import_zarr()
     if holds_collection(path):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vos.errors import UsageError, VosError
-from vos.export.stream import FORMAT, FeatureStream
+from vos.export.layout import FORMAT
 from vos.files import atomic_path
+
+if TYPE_CHECKING:
+    from vos.export.stream import FeatureStream
 
 SUFFIXES = (".npz", ".safetensors")
 LARGEST = 4 * 2**30

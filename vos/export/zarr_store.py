@@ -10,15 +10,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vos.errors import MissingError, UsageError, VosError
-from vos.export.stream import FORMAT, FeatureStream
+from vos.export.layout import ARRAY, COLLECTION, FORMAT
+from vos.files import read_json
+
+if TYPE_CHECKING:
+    from vos.export.stream import FeatureStream
 
 SHARD_BYTES = 32 * 2**20
-ARRAY = "features"
 
 
 def import_zarr() -> ModuleType:
@@ -121,7 +124,7 @@ def holds_features(path: Path) -> bool:
 
 def holds_collection(path: Path) -> bool:
     """Whether the folder is a group of such stores."""
-    return _attributes(path).get("format") == f"{FORMAT}-collection"
+    return _attributes(path).get("format") == COLLECTION
 
 
 def start_collection(path: Path) -> None:
@@ -137,15 +140,13 @@ def start_collection(path: Path) -> None:
         raise UsageError(f"{path} holds the features of one video: choose another --out")
     check_free(path)
     try:
-        zarr.create_group(path, attributes={"format": f"{FORMAT}-collection"})
+        zarr.create_group(path, attributes={"format": COLLECTION})
     except OSError as error:
         raise VosError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _attributes(path: Path) -> dict[str, Any]:
     """Attributes of a zarr v3 group; empty where there is none."""
-    from vos.files import read_json
-
     if not (path / "zarr.json").is_file():
         return {}
     return dict(read_json(path / "zarr.json").get("attributes", {}))
