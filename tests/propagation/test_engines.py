@@ -66,6 +66,16 @@ def test_small_window_settles_most_tokens_and_stays_exact():
     assert (found == expected).mean() >= 0.9999
 
 
+@pytest.mark.parametrize("name", ["crw", "vfs", "dino"])
+def test_prior_on_motion_is_the_same_in_every_engine(name):
+    config = dataclasses.replace(preset(name), motion_sigma=2.5)
+    expected, expected_labels = run(config, "reference", (24, 31), [1, 4])
+    found, found_labels = run(config, "cpu", (24, 31), [1, 4])
+    assert (found == expected).mean() >= 0.9999
+    for ours, theirs in zip(found_labels, expected_labels, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
 def test_more_neighbours_than_places():
     config = dataclasses.replace(preset("vfs"), radius=1, neighbours=50)
     expected, _ = run(config, "reference", (6, 7), [1])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from vos.benchmarks.matrix import matrix_gflops
 from vos.errors import UsageError, VosError, near_names
 from vos.machine import peak_memory_mb
 
@@ -132,12 +133,12 @@ def measure(wanted: Measure) -> LossSpeed:
     small = _features(wanted.batch, min(wanted.tokens, 300), wanted.channels, wanted.device)
     _forward_and_backward(loss, small, wanted.device)  # compiles, starts threads
     features = _features(wanted.batch, wanted.tokens, wanted.channels, wanted.device)
-    rate = _matrix_gflops(wanted.channels, wanted.device)
+    rate = matrix_gflops(wanted.channels, wanted.device)
     gc.collect()
     before = _memory_mb(wanted.device)
     times = [_forward_and_backward(loss, features, wanted.device) for _ in range(wanted.repeats)]
     memory = _peak_mb(wanted.device) - before
-    rate = max(rate, _matrix_gflops(wanted.channels, wanted.device))
+    rate = max(rate, matrix_gflops(wanted.channels, wanted.device))
     seconds = min(total for _, total in times)
     work = PRODUCTS * 2 * wanted.batch * wanted.tokens**2 * wanted.channels
     return LossSpeed(
@@ -204,23 +205,6 @@ def _forward_and_backward(
     value.backward()
     _wait(device)
     return forward, time.perf_counter() - start
-
-
-def _matrix_gflops(channels: int, device: str, seconds: float = 0.5) -> float:
-    """Best rate of ``(n, channels) @ (channels, n)`` into memory that is there already."""
-    import torch
-
-    side = 1024 if device == "cpu" else 8192
-    x = torch.randn(side, channels, device=device)
-    y = torch.randn(channels, side, device=device)
-    out = torch.empty(side, side, device=device)
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        torch.mm(x, y, out=out)
-        _wait(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * side * side * channels / best / 1e9
 
 
 def _wait(device: str) -> None:

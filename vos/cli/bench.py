@@ -111,3 +111,42 @@ def _counts(text: str) -> list[int]:
     if min(counts) < 1:
         raise UsageError(f"--tokens takes numbers with commas, not {text!r}")
     return counts
+
+
+@app.command()
+def propagation(
+    preset: options.Preset = "crw",
+    frames: Annotated[
+        int, typer.Option(min=4, help="Of the clip, in all but the long cases.")
+    ] = 40,
+    engine: Annotated[str, typer.Option(help="auto, cpu or reference.")] = "auto",
+    model: Annotated[str, typer.Option(help="Makes the features.")] = "resnet18",
+    plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Time and memory of propagation as context, objects, resolution and length grow."""
+    from vos.benchmarks.propagation import bench_propagation, default_cases
+
+    speeds = []
+    if not as_json:
+        typer.echo(
+            f"{'size':>6}{'context':>9}{'objects':>9}{'frames':>8}{'s/frame':>10}{'labels':>9}"
+            f"{'masks':>9}{'MB':>7}  of the matrix-product rate"
+        )
+    for speed in bench_propagation(default_cases(preset, frames, engine), model=model):
+        speeds.append(speed)
+        case = speed.case
+        if not as_json:
+            typer.echo(
+                f"{case.short_side:5d}p{case.recent:9d}{case.objects:9d}{case.frames:8d}"
+                f"{speed.seconds:10.3f}{speed.propagation:9.3f}"
+                f"{speed.seconds - speed.propagation:9.3f}{speed.memory_mb:7.0f}"
+                f"  {speed.share:.0%} of {speed.matrix_gflops:.0f} GFLOP/s"
+            )
+    if plot is not None:
+        from vos.benchmarks.plots import plot_propagation
+
+        plot_propagation(speeds, plot)
+    if as_json:
+        records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
+        typer.echo(json.dumps(records))

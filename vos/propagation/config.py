@@ -38,6 +38,9 @@ class PropagationConfig:
             (``square``), or all (``everywhere``).
         radius: of the window, in tokens.
         annotated_in_window: whether annotated frames are restricted to the window too.
+        motion_sigma: standard deviation, in tokens, of a Gaussian prior on how far an object moves
+            between a frame and its context: inside the window, similarity / temperature loses
+            distance**2 / (2 motion_sigma**2). ``None`` takes all places of the window alike.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
         mask_to_grid: how the one-hot mask becomes soft labels of tokens (``corners`` aligns the
@@ -57,6 +60,7 @@ class PropagationConfig:
     window: WindowShape = "open-circle"
     radius: float = 12.0
     annotated_in_window: bool = False
+    motion_sigma: float | None = None
     neighbours: int = 10
     temperature: float = 0.05
     mask_to_grid: MaskToGrid = "bilinear"
@@ -71,6 +75,8 @@ class PropagationConfig:
                     f"{name} cannot be {value!r}: {near_names(str(value), get_args(hint))}"
                 )
         positive = {"radius": self.radius, "temperature": self.temperature}
+        if self.motion_sigma is not None:
+            positive["motion_sigma"] = self.motion_sigma
         for name, number in positive.items():
             if not (math.isfinite(number) and number > 0):
                 raise UsageError(f"{name} must be a positive number, not {number}")
@@ -80,6 +86,11 @@ class PropagationConfig:
             raise UsageError("recent and multiple cannot be negative")
         if self.short_side is not None and self.short_side < 16:
             raise UsageError(f"short_side must be at least 16 pixels, not {self.short_side}")
+
+    @property
+    def distance_penalty(self) -> float:
+        """What a similarity inside the window loses for each squared token of distance."""
+        return self.temperature / (2 * self.motion_sigma**2) if self.motion_sigma else 0.0
 
     def with_settings(self, settings: dict[str, str]) -> PropagationConfig:
         """A copy with ``settings`` (names and values as text, from ``--set``) put in.
@@ -103,9 +114,9 @@ def _parse(name: str, text: str, hint: Any) -> Any:
         if text.lower() not in ("true", "false"):
             raise UsageError(f"{name} must be true or false, not {text!r}")
         return text.lower() == "true"
-    if hint == int | None and text.lower() in ("none", "native"):
+    if hint in (int | None, float | None) and text.lower() in ("none", "native"):
         return None
-    kind = float if hint is float else int
+    kind = float if hint in (float, float | None) else int
     try:
         return kind(text)
     except ValueError:

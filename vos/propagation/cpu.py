@@ -51,14 +51,14 @@ def propagate_labels(
     result = np.zeros((len(query), channels), np.float32)
     rows = query.numpy()
     with _one_blas_thread():
-        known = _known_classes(rows, windowed, anywhere, grid, halves, config.neighbours)
+        known = _known_classes(rows, windowed, anywhere, grid, halves, config)
         settled = known >= 0
         result[np.flatnonzero(settled), known[settled]] = 1.0
         tokens = np.flatnonzero(~settled)
         if len(tokens):
             best = _Best(len(rows), config.neighbours)
             if windowed:
-                _search_windows(tokens, rows, windowed, grid, halves, best)
+                _search_windows(tokens, rows, windowed, grid, halves, config, best)
             for offset, source in enumerate(anywhere, start=len(windowed)):
                 _search_everywhere(tokens, query, source, offset, best)
             labels = List([source.frame.labels.numpy() for source in ordered])
@@ -89,7 +89,7 @@ def _known_classes(
     anywhere: Sequence[Source],
     grid: tuple[int, int],
     halves: np.ndarray,
-    neighbours: int,
+    config: PropagationConfig,
 ) -> np.ndarray:
     """(N,) the channel that a token must get whatever its similarities, or -1."""
     known = np.full(len(rows), kernels.MIXED, np.int32)
@@ -101,7 +101,7 @@ def _known_classes(
     for channel in np.unique(low[(low == high) & (low >= 0)]):
         tokens = np.flatnonzero((low == channel) & (high == channel))
         if anywhere:
-            tokens = _out_of_reach(tokens, channel, rows, windowed, anywhere, grid, neighbours)
+            tokens = _out_of_reach(tokens, channel, rows, windowed, anywhere, grid, config)
         known[tokens] = channel
     return known
 
@@ -113,7 +113,7 @@ def _out_of_reach(
     windowed: Sequence[Source],
     anywhere: Sequence[Source],
     grid: tuple[int, int],
-    neighbours: int,
+    config: PropagationConfig,
 ) -> np.ndarray:
     """Those of ``tokens`` that no place of another label, anywhere, can win a vote for."""
     foreign = []
@@ -126,9 +126,10 @@ def _out_of_reach(
         return tokens
     keys = List([source.frame.features.numpy() for source in windowed])
     counts = np.array([source.count for source in windowed], np.int64)
+    penalty, neighbours = np.float32(config.distance_penalty), config.neighbours
 
     def settle(part: np.ndarray) -> np.ndarray:
-        bound = kernels.kth_of_nearby(part, rows, keys, counts, grid, neighbours)
+        bound = kernels.kth_of_nearby(part, rows, keys, counts, grid, penalty, neighbours)
         rivals = (torch.from_numpy(rows[part]) @ others.T).amax(1).numpy()
         return part[rivals < bound]
 
@@ -142,11 +143,13 @@ def _search_windows(
     windowed: Sequence[Source],
     grid: tuple[int, int],
     halves: np.ndarray,
+    config: PropagationConfig,
     best: _Best,
 ) -> None:
     tiles, starts = _tiles(tokens, grid)
     keys = List([source.frame.features.numpy() for source in windowed])
     counts = np.array([source.count for source in windowed], np.int64)
+    penalty = np.float32(config.distance_penalty)
 
     def search(worker: int, workers: int) -> None:
         kernels.windowed_neighbours(
@@ -159,6 +162,7 @@ def _search_windows(
             counts,
             grid,
             halves,
+            penalty,
             best.values,
             best.frames,
             best.places,

@@ -56,7 +56,7 @@ def extremes_around(classes, height, width, reach_y, reach_x):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def kth_of_nearby(tokens, query, keys, counts, grid, neighbours):  # type: ignore[no-untyped-def]
+def kth_of_nearby(tokens, query, keys, counts, grid, penalty, neighbours):  # type: ignore[no-untyped-def]
     """A lower bound of each token's k-th largest similarity, from the places right beside it.
 
     Looks at the 3 x 3 places around ``tokens`` in ``keys`` (newest first), frame by frame, until
@@ -76,7 +76,7 @@ def kth_of_nearby(tokens, query, keys, counts, grid, neighbours):  # type: ignor
                 break
             for ky in range(max(0, y - 1), min(height, y + 2)):
                 for kx in range(max(0, x - 1), min(width, x + 2)):
-                    similarity = np.float32(0.0)
+                    similarity = -penalty * np.float32((ky - y) ** 2 + (kx - x) ** 2)
                     place = ky * width + kx
                     for channel in range(channels):
                         similarity += query[token, channel] * keys[frame][place, channel]
@@ -119,6 +119,14 @@ def _largest(row, start, stop):  # type: ignore[no-untyped-def]
     return largest
 
 
+@njit(cache=True, nogil=True, fastmath=True)
+def _penalise(row, start, stop, dx, dy, penalty):  # type: ignore[no-untyped-def]
+    """Take the penalty of distance off ``row[start:stop]``, which begins (dy, dx) away."""
+    for column in range(start, stop):
+        row[column] -= penalty * np.float32(dy * dy + dx * dx)
+        dx += 1
+
+
 @njit(cache=True, nogil=True)
 def _scan(row, first_place, start, stop, frame, count, values, frames, places):  # type: ignore[no-untyped-def]
     """Offer ``row[start:stop]``; entry ``start`` is the similarity to ``first_place``.
@@ -135,7 +143,19 @@ def _scan(row, first_place, start, stop, frame, count, values, frames, places): 
 
 @njit(cache=True, nogil=True)
 def windowed_neighbours(  # type: ignore[no-untyped-def]
-    tiles, tile_starts, worker, workers, query, keys, counts, grid, halves, values, frames, places
+    tiles,
+    tile_starts,
+    worker,
+    workers,
+    query,
+    keys,
+    counts,
+    grid,
+    halves,
+    penalty,
+    values,
+    frames,
+    places,
 ):
     """Merge the windowed sources into the k best of each token, tile by tile.
 
@@ -146,6 +166,7 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
         keys: list of (N, C), one a source; ``counts`` says how often each one counts.
         grid: height and width.
         halves: (2 R + 1,) half widths of the window's rows.
+        penalty: what a similarity loses for each squared token of distance.
         values, frames, places: (N, k) the best so far, descending; updated in place.
     """
     height, width = grid
@@ -183,6 +204,8 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
                     half = halves[reach_y + y - y0]
                     start, stop = max(0, x0 - half), min(width, x0 + half + 1)
                     offset = (y - top) * span - left
+                    if penalty > 0.0:
+                        _penalise(row, offset + start, offset + stop, start - x0, y - y0, penalty)
                     _scan(
                         row,
                         y * width + start,

@@ -37,7 +37,7 @@ def propagate_labels(
     offered = [source for source in sources for _ in range(source.count)]
     keys = [source.frame.features for source in offered]
     labels = torch.cat([source.frame.labels for source in offered])  # (n N, K + 1)
-    window = window_mask(grid, config, query.device)  # (N, N)
+    window = window_bias(grid, config, query.device)  # (N, N)
     neighbours = min(config.neighbours, len(labels))
 
     result = []
@@ -47,7 +47,7 @@ def propagate_labels(
         for source, key in zip(offered, keys, strict=True):
             similarity = query[chunk] @ key.T  # (q, N)
             if source.windowed:
-                similarity = similarity.masked_fill(~window[chunk], float("-inf"))
+                similarity = similarity + window[chunk]
             similarities.append(similarity)
         values, places = torch.cat(similarities, dim=1).topk(neighbours, dim=1)  # (q, k)
         weights = torch.softmax(values / config.temperature, dim=1)
@@ -55,8 +55,11 @@ def propagate_labels(
     return torch.cat(result)
 
 
-def window_mask(grid: tuple[int, int], config: PropagationConfig, device: torch.device) -> Tensor:
-    """(N, N) bool: whether the place of the column lies in the window of the token of the row."""
+def window_bias(grid: tuple[int, int], config: PropagationConfig, device: torch.device) -> Tensor:
+    """(N, N) float: what a similarity to the place of the column gains for the token of the row.
+
+    Minus infinity outside the window; inside, minus the penalty of the squared distance.
+    """
     halves = torch.from_numpy(half_widths(config.window, config.radius, grid)).to(device)
     reach = len(halves) // 2
     rows = torch.arange(grid[0], device=device)
@@ -66,5 +69,7 @@ def window_mask(grid: tuple[int, int], config: PropagationConfig, device: torch.
     # -1 marks rows that are out of reach whatever the column.
     half = torch.where(dy <= reach, halves[(reach + dy).clamp(max=2 * reach)], -1)
     inside = dx[None, :, None, :] <= half[:, None, :, None]  # (h, w, h, w)
+    distance2 = dy.square()[:, None, :, None] + dx.square()[None, :, None, :]
+    bias = torch.where(inside, -config.distance_penalty * distance2, -torch.inf)
     tokens = grid[0] * grid[1]
-    return inside.reshape(tokens, tokens)
+    return bias.reshape(tokens, tokens)

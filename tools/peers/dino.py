@@ -1,0 +1,58 @@
+"""DINO's own eval_video_segmentation.py (Caron et al. 2021) on features that are given.
+
+Reading, propagation, upsampling and writing run as they are, on the CPU instead of CUDA; the
+vision transformer hands out the given features.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from common import Case
+
+
+def main(folder: str, checkout: str) -> None:
+    case = Case(Path(folder))
+    sys.path.insert(0, checkout)
+    torch.Tensor.cuda = lambda tensor, *_, **__: tensor  # type: ignore[method-assign]
+    import eval_video_segmentation as peer
+
+    stride = case.settings["stride"]
+    args = SimpleNamespace(
+        output_dir=str(case.folder), n_last_frames=case.settings["recent"],
+        size_mask_neighborhood=12, topk=5, patch_size=stride,
+    )  # fmt: skip
+    frames = peer.read_frame_list(str(case.frames))
+    first, truth = peer.read_seg(str(case.masks / "00000.png"), stride)
+    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+
+    start = time.perf_counter()
+    with torch.no_grad():
+        peer.eval_video_tracking_davis(
+            args, Given(case.features, stride), frames, "dino", first, truth, palette
+        )
+    total = time.perf_counter() - start
+    case.report("dino", {"total": total})
+
+
+class Given:
+    """In place of the transformer: the features of one frame after the other."""
+
+    def __init__(self, features: np.ndarray, patch_size: int) -> None:
+        self.features = iter(features)
+        self.patch_embed = SimpleNamespace(patch_size=patch_size)
+
+    def get_intermediate_layers(self, image: torch.Tensor, n: int) -> list[torch.Tensor]:
+        """``[(1, 1 + h w, C)]``: a class token, which the script drops, and the patches."""
+        features = torch.from_numpy(np.array(next(self.features)))
+        tokens = features.flatten(1).T
+        return [torch.cat([tokens[:1], tokens])[None]]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
