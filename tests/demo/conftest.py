@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -20,7 +19,7 @@ FRAMES = 10
 
 @dataclass(frozen=True)
 class TestClip:
-    """A clip of the sample, made smaller: the file, and (T, H, W) uint8 exact masks."""
+    """A short clip of the sample: the file, and (T, H, W) uint8 exact masks of two objects."""
 
     __test__ = False
     path: Path
@@ -29,18 +28,15 @@ class TestClip:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> TestClip:
-    sequence = open_dataset("sample", sequences=["meadow"]).sequences[0]
-    path = tmp_path_factory.mktemp("clip") / "little meadow.mp4"
-    height, width = SIZE
+    sequence = open_dataset("sample", sequences=["table"]).sequences[0]
+    assert sequence.size == SIZE
+    path = tmp_path_factory.mktemp("clip") / "my table.mp4"
     with VideoWriter(path, fps=12, size=SIZE) as writer:
         for index in range(FRAMES):
-            frame = cv2.resize(sequence.frame(index), (width, height), interpolation=cv2.INTER_AREA)
-            writer.write(frame)
-    masks = [
-        cv2.resize(sequence.mask(index), (width, height), interpolation=cv2.INTER_NEAREST)
-        for index in range(FRAMES)
-    ]
-    return TestClip(path, np.stack(masks))
+            writer.write(sequence.frame(index))
+    ids = np.zeros(256, np.uint8)
+    ids[[2, 3]] = 1, 2  # the two larger objects
+    return TestClip(path, np.stack([ids[sequence.mask(index)] for index in range(FRAMES)]))
 
 
 @pytest.fixture(scope="session")

@@ -52,20 +52,20 @@ class Visitor:
             "() => { const text = document.querySelector('#editor').innerText;"
             " const zoom = text.match(/(\\d+)%/); return zoom && Number(zoom[1]) > 60; }"
         )
-        self.page.wait_for_timeout(600)
+        self.page.wait_for_timeout(1500)
 
-    def paint(self, mask: np.ndarray, *, rows: int = 7) -> None:
+    def paint(self, mask: np.ndarray, *, rows: int = 11) -> None:
         """Stroke over the rows of a (H, W) bool region of the frame, as a hand would."""
         box = self._frame_box(mask.shape)
         for y in range(rows // 2, mask.shape[0], rows):
             runs = np.flatnonzero(np.diff(np.r_[0, mask[y].astype(int), 0]))
             for left, right in runs.reshape(-1, 2).tolist():
-                if right - left <= rows:
+                if right - left < rows:
                     continue
                 start, stop = left + rows // 2, right - rows // 2 - 1
                 self.page.mouse.move(*self._place(box, start, y))
                 self.page.mouse.down()
-                self.page.mouse.move(*self._place(box, stop, y), steps=3)
+                self.page.mouse.move(*self._place(box, stop, y), steps=2)
                 self.page.mouse.up()
         self.page.wait_for_timeout(300)
 

@@ -37,13 +37,17 @@ def add_endpoint(
         result = gr.File(label="result")
         trigger = gr.Button()
 
-    def segment(video: str, mask: str, frame: int, model: str, preset_name: str, kind: str) -> str:
-        session = store.open(secrets.token_hex(32))
+    def segment(video: str, mask: str, frame: int, model: str, preset: str, format: str) -> str:
+        token = secrets.token_hex(32)
+        session = store.open(token)
         try:
-            return str(_segment(session, video, mask, frame, model, preset_name, kind))
+            path = _segment(session, video, mask, frame, model, preset, format)
+            return _handed_over(path, store)
         except VosError as error:
             text = str(error).replace(str(video), "the video").replace(str(mask), "the mask")
             raise gr.Error(text, print_exception=False) from error
+        finally:
+            store.end(token)
 
     def _segment(
         session: Session, video: str, mask: str, frame: int, model: str, preset_name: str, kind: str
@@ -67,6 +71,12 @@ def add_endpoint(
         ):
             pass
         return write_download(session, kind)
+
+    def _handed_over(path: Path, store: SessionStore) -> str:
+        """A place outside the session, which ends now; it is removed with the uploads."""
+        place = store.root / "results" / secrets.token_hex(16) / path.name
+        place.parent.mkdir(parents=True)
+        return str(path.rename(place))
 
     trigger.click(
         segment,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -39,7 +41,7 @@ def write_download(session: Session, key: str, report: Report = lambda done, tot
     """
     if key not in FORMATS:
         raise UsageError(f"unknown format {key!r}: choose one of {', '.join(FORMATS)}")
-    if not session.masked_frames():
+    if key != "pca" and not session.masked_frames():
         raise UsageError("There are no masks to download yet: mark an object and propagate it")
     chosen = FORMATS[key]
     path = session.folder / "out" / f"{session.clip.name}-{chosen.ending}"
@@ -112,6 +114,27 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
             _add_image(archive, f"{session.clip.name}/{index:05d}.png", Image.fromarray(cut))
 
 
+def _feature_colours(session: Session, path: Path, report: Report) -> None:
+    """The frames beside the colours of their features: three principal components."""
+    from vos.export import open_features
+    from vos.export.job import ExportSettings, plan_export, run_export
+    from vos.export.pictures import Pictures
+    from vos.machine import resolve_device
+
+    # Zarr keeps the memory flat on long videos; without it, one file in memory.
+    store = path.with_suffix(".zarr" if find_spec("zarr") else ".npz")
+    video = session.clip.video
+    try:
+        settings = ExportSettings(model=session.model)
+        plan = plan_export([video.path], store, settings, resolve_device(session.device))
+        run_export(plan, store, overwrite=True)
+        Pictures(pca=path).draw(open_features(store), video)
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+        if store.is_file():
+            store.unlink()
+
+
 class _zip:
     """A zip file that appears when it is whole. PNGs are compressed already: they are stored."""
 
@@ -139,4 +162,5 @@ FORMATS: dict[str, Format] = {
     "rle": Format("Masks as COCO RLE (JSON)", "masks.json", _rle),
     "mots": Format("Masks as MOTS PNG for CVAT (zip)", "mots.zip", _mots),
     "cutouts": Format("Cut-outs with transparency (zip of PNGs)", "cutouts.zip", _cutouts),
+    "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 from vos.demo import scene
 from vos.demo.desk import Desk, told
 from vos.demo.layout import PAINT
@@ -21,7 +23,7 @@ class Listing(Desk):
         session = self.store.get(token)
         kept = self.keep_paint(session, editor, edition)
         session.active = object_id if object_id in session.objects else session.active
-        return {**kept, **self._objects_changed(session)}
+        return {**kept, **self._chosen(session)}
 
     @told
     def add_object(self, token: str, editor: Any, edition: str) -> Updates:
@@ -29,7 +31,7 @@ class Listing(Desk):
         session.clip  # noqa: B018  # says that there is none
         kept = self.keep_paint(session, editor, edition)
         session.active = session.objects.add().id
-        return {**kept, **self._objects_changed(session)}
+        return {**kept, **self._chosen(session)}
 
     @told
     def remove_object(self, token: str, editor: Any, edition: str) -> Updates:
@@ -70,6 +72,13 @@ class Listing(Desk):
         if session.tool == PAINT:
             return {}
         return {self.layout.viewer: scene.frame_picture(session)}
+
+    def _chosen(self, session: Session) -> Updates:
+        """Another brush: what is painted stays in the editor."""
+        updates = {**scene.panel(self.layout, session), self.layout.hint: scene.hint(session)}
+        if session.tool == PAINT:
+            updates[self.layout.editor] = gr.update(brush=scene.brush(session))
+        return updates
 
     def _objects_changed(self, session: Session) -> Updates:
         return {**scene.stage(self.layout, session), **scene.panel(self.layout, session)}

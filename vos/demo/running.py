@@ -114,6 +114,7 @@ def tell_cost(page: Desk, token: str, model: str, preset_name: str) -> Updates:
     layout = page.layout
     try:
         session = page.store.get(token)
+        session.model, session.device = model, page.models.device
         if not session.has_clip:
             return {layout.cost: ""}
         seconds = seconds_a_frame(session, page.models, model, preset_name)

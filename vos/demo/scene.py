@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from vos.demo import views
+from vos.demo import canvas, views
 from vos.demo.confidence import next_to_correct
 from vos.demo.layout import BOX, CLICK, LOOK, PAINT, Layout
 from vos.demo.messages import duration
@@ -68,7 +68,6 @@ def stage(layout: Layout, session: Session) -> Updates:
         layout.viewer: gr.update(visible=not painting),
         # The editor must have its size when it is filled: it is put out of sight, not removed.
         layout.easel: gr.update(elem_classes=[] if painting else ["away"]),
-        layout.hint: hint(session),
         **timeline(layout, session),
     }
     if painting:
@@ -76,11 +75,12 @@ def stage(layout: Layout, session: Session) -> Updates:
         session.edition += 1
         updates[layout.edition] = str(session.edition)
         value = views.editor_value(session, session.position)
-        updates[layout.editor] = gr.update(value=value, brush=_brush(session))
+        updates[layout.editor] = gr.update(value=value, brush=brush(session))
     else:
         session.editing = None
         updates[layout.editor] = None
         updates[layout.viewer] = gr.update(visible=True, value=frame_picture(session))
+    updates[layout.hint] = hint(session)
     return updates
 
 
@@ -131,7 +131,19 @@ def hint(session: Session) -> str:
     text = _HINTS[session.tool].format(name=escape(name))
     if session.tool == BOX and session.corner is not None:
         text = "Now click on the opposite corner."
-    return f'<p class="hint">{text}</p>'
+    return f'<p class="hint">{text}</p>{_settling(session)}'
+
+
+def _settling(session: Session) -> str:
+    """Style that keeps hands off the editor while it takes in what it was last given.
+
+    A stroke begun before would be all that is left of the layer.
+    """
+    name = f"settle-{session.edition}"
+    return (
+        f"<style>@keyframes {name} {{ to {{ visibility: hidden }} }}"
+        f"#easel::after {{ animation: {name} 0.9s step-end forwards }}</style>"
+    )
 
 
 def _frame_label(session: Session) -> str:
@@ -141,12 +153,13 @@ def _frame_label(session: Session) -> str:
     return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({seconds:.2f} s{marked})"
 
 
-def _brush(session: Session) -> gr.Brush:
+def brush(session: Session) -> gr.Brush:
+    """The colours of all objects, the chosen one's in hand."""
     colours = [item.colour for item in session.objects] or ["#e6194b"]
     chosen = colours[0] if session.active is None else session.objects[session.active].colour
-    size = max(6, min(session.clip.size) // 24)
+    size = max(6, min(canvas.editor_size(session.clip.size)) // 14)
     return gr.Brush(
-        colors=colours, default_color=chosen, color_mode="fixed", default_size=min(size, 24)
+        colors=colours, default_color=chosen, color_mode="fixed", default_size=min(size, 28)
     )
 
 

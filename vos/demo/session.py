@@ -15,6 +15,7 @@ from vos.demo.limits import Limits
 from vos.demo.objects import ObjectList
 from vos.errors import UsageError, VosError
 from vos.media import Video, object_ids, open_video, read_palette_mask, write_mask
+from vos.pipeline.stream import DEFAULT_MODEL
 
 UNDO_STEPS = 50
 
@@ -63,6 +64,7 @@ class Session:
         self.position = 0
         self.tool = "Look"
         self.opacity = 0.5
+        self.model, self.device = DEFAULT_MODEL, "auto"
         self.corner: tuple[int, int] | None = None  # first corner of a box, (x, y)
         self.editing: int | None = None  # the frame that lies in the editor
         self.edition = 0  # counts what the editor was given
@@ -74,6 +76,7 @@ class Session:
         self._clip: Clip | None = None
         self._history: list[_Step] = []
         self._saved = 0
+        self._uploads: list[Path] = []
         folder.mkdir(parents=True)
 
     # --- video ---------------------------------------------------------------------------------
@@ -117,18 +120,27 @@ class Session:
         return self._clip
 
     def adopt(self, upload: Path) -> Path:
-        """Move an uploaded file into this session's folder, under a name of ours."""
-        home = self.folder / "upload" / f"video{upload.suffix.lower()[:8]}"
-        home.parent.mkdir(exist_ok=True)
-        new = home.with_name(f"{time.monotonic_ns()}{home.suffix}")
-        shutil.move(upload, new)
-        for old in home.parent.iterdir():
+        """Take an uploaded file into this session's folder, under a name of ours.
+
+        The upload itself stays until the session is done with it: the browser may be fetching it.
+        """
+        home = self.folder / "upload"
+        home.mkdir(exist_ok=True)
+        new = home / f"{time.monotonic_ns()}{upload.suffix.lower()[:8]}"
+        try:
+            new.hardlink_to(upload)
+        except OSError:  # another disk
+            shutil.copyfile(upload, new)
+        self._uploads.append(upload)
+        for old in home.iterdir():
             if old != new and (self._clip is None or old != self._clip.video.path):
                 old.unlink(missing_ok=True)
         return new
 
     def discard(self) -> None:
         """Forget the video and all masks."""
+        while len(self._uploads) > 1:  # the last one may be the video to come
+            self._uploads.pop(0).unlink(missing_ok=True)
         if self._clip is not None:
             self._clip.frames.close()
             if self.folder in self._clip.video.path.parents:
@@ -148,6 +160,8 @@ class Session:
         self.stop.set()
         if self._clip is not None:
             self._clip.frames.close()
+        for upload in self._uploads:
+            upload.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- masks ---------------------------------------------------------------------------------

@@ -69,6 +69,13 @@ class SessionStore:
         session.touched = time.monotonic()
         return session
 
+    def end(self, token: str) -> None:
+        """End the session of ``token`` and remove its files."""
+        with self._lock:
+            session = self._sessions.pop(_folder_name(token), None)
+        if session is not None:
+            session.close()
+
     def visit(self, token: str, view: str) -> None:
         """Note that the page view ``view`` shows the session of ``token``."""
         with self._lock:

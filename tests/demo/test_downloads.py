@@ -1,0 +1,100 @@
+"""Every download holds what the session holds, in the format it says."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vos.demo.downloads import FORMATS, write_download
+from vos.demo.limits import Limits
+from vos.demo.session import Session
+from vos.errors import UsageError
+from vos.media import PALETTE, open_video, read_rle
+
+
+@pytest.fixture
+def session(tmp_path, clip) -> Session:
+    session = Session(tmp_path / "session", Limits())
+    session.open(clip.path, name="clip")
+    for index, mask in enumerate(clip.masks):
+        session.annotate(index, mask)
+    return session
+
+
+def images(path):
+    with zipfile.ZipFile(path) as archive:
+        return {
+            name: Image.open(io.BytesIO(archive.read(name)))
+            for name in archive.namelist()
+            if name.endswith(".png")
+        }
+
+
+def test_palette_pngs_are_exact_and_in_the_layout_of_results(session, clip):
+    found = images(write_download(session, "png"))
+    assert list(found) == [f"clip/{index:05d}.png" for index in range(len(clip.masks))]
+    for image, mask in zip(found.values(), clip.masks, strict=True):
+        assert image.mode == "P" and image.getpalette() == PALETTE.ravel().tolist()
+        np.testing.assert_array_equal(np.array(image), mask)
+
+
+def test_run_lengths_are_exact(session, clip):
+    masks = list(read_rle(write_download(session, "rle")))
+    np.testing.assert_array_equal(masks, clip.masks)
+
+
+def test_mots_holds_class_and_instance(session, clip):
+    session.objects.change(2, name="dog")
+    path = write_download(session, "mots")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("default/instances/labels.txt").decode() == "Object 1\ndog\n"
+    image = np.array(images(path)["default/instances/frame_000003.png"])
+    assert image.max() > 255, "16 bits"
+    np.testing.assert_array_equal(image % 1000, clip.masks[3])
+    np.testing.assert_array_equal(image // 1000, clip.masks[3])
+
+
+def test_cutouts_hold_the_visible_objects_only(session, clip):
+    session.objects.change(1, visible=False)
+    image = np.array(images(write_download(session, "cutouts"))["clip/00002.png"])
+    np.testing.assert_array_equal(image[..., 3] == 255, clip.masks[2] == 2)
+    frame = open_video(clip.path)[2]
+    np.testing.assert_array_equal(image[..., :3][clip.masks[2] == 2], frame[clip.masks[2] == 2])
+
+
+def test_overlay_video_shows_the_colours(session, clip):
+    session.objects.change(1, colour="#ff00ff")
+    session.opacity = 1.0
+    path = write_download(session, "overlay")
+    video = open_video(path)
+    assert video.count_frames() == len(clip.masks) and video.size == (180, 320)
+    inside = video[4][clip.masks[4] == 1].astype(int)
+    assert np.median(inside[:, 1]) < 60 < 200 < np.median(inside[:, 0])
+
+
+def test_features_in_colours(session):
+    session.model, session.device = "lab", "cpu"
+    path = write_download(session, "pca")
+    assert open_video(path).count_frames() == 10
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
+
+
+def test_the_trimmed_part_only(session):
+    session.clip.trim = (2, 4)
+    names = list(images(write_download(session, "png")))
+    assert names == ["clip/00002.png", "clip/00003.png", "clip/00004.png"]
+    assert open_video(write_download(session, "overlay")).count_frames() == 3
+
+
+def test_nothing_to_download(tmp_path, clip):
+    session = Session(tmp_path / "empty", Limits())
+    session.open(clip.path)
+    for key in set(FORMATS) - {"pca"}:
+        with pytest.raises(UsageError, match="no masks"):
+            write_download(session, key)
+    with pytest.raises(UsageError, match="unknown format"):
+        write_download(session, "../../etc/passwd")

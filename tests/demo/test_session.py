@@ -1,0 +1,97 @@
+"""A session keeps marks, undoes them, and leaves no file behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos.demo.limits import Limits
+from vos.demo.session import Session
+from vos.errors import VosError
+
+
+@pytest.fixture
+def session(tmp_path, clip) -> Session:
+    session = Session(tmp_path / "session", Limits())
+    session.open(session.adopt(_copy(clip.path, tmp_path)), name="../a b/c")
+    return session
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    return Path(shutil.copy(path, folder / "upload.mp4"))
+
+
+def test_names_are_safe_for_files(session):
+    assert session.clip.name == "a-b-c"
+
+
+def test_marks_and_undo(session, clip):
+    session.annotate(0, clip.masks[0])
+    assert [item.id for item in session.objects] == [1, 2]
+    without = np.where(clip.masks[0] == 2, 0, clip.masks[0]).astype(np.uint8)
+    session.annotate(0, without)
+    assert session.clip.annotated == {0: frozenset({2})}
+    assert session.undo() == 0
+    np.testing.assert_array_equal(session.mask(0), clip.masks[0])
+    assert session.clip.annotated == {0: frozenset()}
+    assert session.undo() == 0
+    assert session.clip.annotated == {} and not session.has_mask(0)
+    assert np.isnan(session.clip.confidence[0])
+    assert session.undo() is None
+
+
+def test_removing_an_object_takes_it_out_of_every_mask(session, clip):
+    for index in (0, 3):
+        session.annotate(index, clip.masks[index])
+    session.remove_object(1)
+    assert all((session.mask(index) != 1).all() for index in (0, 3))
+    assert [item.id for item in session.objects] == [2]
+    assert session.active == 2
+
+
+def test_wrong_masks_are_refused(session):
+    with pytest.raises(VosError, match="320 x 180"):
+        session.annotate(0, np.zeros((4, 5), np.uint8))
+    with pytest.raises(VosError, match="no frame 99"):
+        session.annotate(99, np.zeros(session.clip.size, np.uint8))
+
+
+def test_a_new_video_removes_the_old_work(session, clip, tmp_path):
+    session.annotate(0, clip.masks[0])
+    old = session.clip.video.path
+    session.open(session.adopt(_copy(clip.path, tmp_path)))
+    assert not old.exists() and session.masked_frames() == []
+
+
+def test_a_broken_video_leaves_the_old_work(session, clip, tmp_path):
+    session.annotate(0, clip.masks[0])
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"this is no video")
+    with pytest.raises(VosError):
+        session.open(session.adopt(broken))
+    np.testing.assert_array_equal(session.mask(0), clip.masks[0])
+    assert session.clip.frames[0].shape == (180, 320, 3)
+
+
+@pytest.mark.parametrize(
+    "limits, words",
+    [
+        (Limits(megabytes=0), "MB, the limit is 0 MB"),
+        (Limits(frames=5), "10 frames, the limit is 5"),
+        (Limits(megapixels=0.01), "320 x 180 pixels"),
+    ],
+)
+def test_limits_say_what_to_do(tmp_path, clip, limits, words):
+    session = Session(tmp_path / "session", limits)
+    with pytest.raises(VosError, match=words):
+        session.open(clip.path)
+    assert not session.has_clip
+
+
+def test_closing_leaves_nothing(session, clip):
+    session.annotate(0, clip.masks[0])
+    session.close()
+    assert not session.folder.exists()

@@ -1,0 +1,80 @@
+"""Sessions are apart from one another, and end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from vos.demo.limits import Limits
+from vos.demo.store import SessionStore
+from vos.errors import VosError
+
+ANNA, BERT = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SessionStore(Limits(sessions=2, idle_seconds=50, closed_seconds=5), root=tmp_path / "s")
+    yield store
+    store.close()
+
+
+def test_each_token_has_its_own_folder(store):
+    anna, bert = store.open(ANNA), store.open(BERT)
+    assert anna.folder != bert.folder
+    assert store.open(ANNA) is anna and store.get(BERT) is bert
+    assert ANNA not in str(anna.folder), "who sees a path must not learn the token"
+
+
+@pytest.mark.parametrize("token", ["", "../../etc", "a" * 8, "A" * 64, "a" * 500, None, 7])
+def test_what_is_no_token(store, token):
+    with pytest.raises(VosError, match="Reload"):
+        store.open(token)
+
+
+def test_too_many_visitors(store):
+    store.open(ANNA), store.open(BERT)
+    with pytest.raises(VosError, match="Too many people"):
+        store.open("c" * 64)
+
+
+def test_idle_sessions_end_with_their_files(store, monkeypatch):
+    anna = store.open(ANNA)
+    (anna.folder / "file").write_text("x")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 51)
+    store.sweep()
+    assert not anna.folder.exists() and len(store) == 0
+    with pytest.raises(VosError, match="has ended"):
+        store.get(ANNA)
+
+
+def test_a_running_propagation_keeps_a_session(store, monkeypatch):
+    store.open(ANNA).busy = True
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 51)
+    store.sweep()
+    assert len(store) == 1
+
+
+def test_a_reload_keeps_the_work_and_leaving_ends_it(store, monkeypatch):
+    anna = store.open(ANNA)
+    store.visit(ANNA, "view 1")
+    store.open(ANNA)
+    store.visit(ANNA, "view 2")  # the new view comes before the old one is gone
+    store.leave("view 1")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 6)
+    store.sweep()
+    assert store.get(ANNA) is anna
+    store.leave("view 2")
+    monkeypatch.setattr(time, "monotonic", lambda: now + 12)
+    store.sweep()
+    assert len(store) == 0 and not anna.folder.exists()
+
+
+def test_the_end_of_the_server_removes_everything(store):
+    store.open(ANNA)
+    store.close()
+    assert not store.root.exists()
