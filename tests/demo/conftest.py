@@ -46,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     from vos.demo import Limits, Serving, start
 
     limits = Limits(megabytes=20, frames=2500, sessions=8)
-    with start(Serving(limits=limits, device="cpu")) as page:
+    with start(Serving(limits=limits, device="cpu", models=("lab",))) as page:
         yield page
 
 

@@ -35,6 +35,7 @@ def quality(masks, exact, frames):
 def test_whole_job(visitor, running, clip):
     visitor.upload(clip.path)
     visitor.see_workspace()
+    visitor.choose_model("icon-resnet18")
     visitor.start_painting()
     visitor.paint(clip.masks[0] == 1)
     visitor.page.click("#add")
@@ -45,7 +46,7 @@ def test_whole_job(visitor, running, clip):
     visitor.says("Look through them")
     first = masks_in(visitor.download("palette PNGs"))
     assert len(first) == len(clip.masks)
-    assert min(quality(first, clip.masks, [0])) > 0.65, "what was painted"
+    assert min(quality(first, clip.masks, [0])) > 0.6, "what was painted"
     assert min(quality(first, clip.masks, range(1, 10))) > 0.4
 
     visitor.go_to(CORRECTED)

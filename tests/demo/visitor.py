@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -54,26 +55,19 @@ class Visitor:
         )
         self.page.wait_for_timeout(1500)
 
-    def paint(self, mask: np.ndarray, *, rows: int = 11) -> None:
-        """Stroke over the rows of a (H, W) bool region of the frame, as a hand would."""
+    def paint(self, mask: np.ndarray, *, radius: int = 5, step: int = 7) -> None:
+        """Stroke along a (H, W) bool region of the frame with a brush of ``radius`` pixels."""
         box = self._frame_box(mask.shape)
-        for y in range(rows // 2, mask.shape[0], rows):
-            runs = np.flatnonzero(np.diff(np.r_[0, mask[y].astype(int), 0]))
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+        core = cv2.erode(mask.astype(np.uint8), brush)
+        for y in range(int(np.nonzero(core)[0].min()), mask.shape[0], step):
+            runs = np.flatnonzero(np.diff(np.r_[0, core[y].astype(int), 0]))
             for left, right in runs.reshape(-1, 2).tolist():
-                if right - left < rows:
-                    continue
-                start, stop = left + rows // 2, right - rows // 2 - 1
-                self.page.mouse.move(*self._place(box, start, y))
+                self.page.mouse.move(*self._place(box, left, y))
                 self.page.mouse.down()
-                self.page.mouse.move(*self._place(box, stop, y), steps=2)
+                self.page.mouse.move(*self._place(box, right - 1, y), steps=2)
                 self.page.mouse.up()
         self.page.wait_for_timeout(300)
-
-    def brush_size(self, pixels: int) -> None:
-        self.page.click("#editor button[aria-label='Brush Size']")
-        slider = self.page.locator("#editor input[type=range]").first
-        slider.fill(str(pixels))
-        self.page.click("#editor button[aria-label='Brush Size']")
 
     def _frame_box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
         """Left, top and scale of the frame inside the editor's canvas."""
@@ -102,6 +96,18 @@ class Visitor:
 
     def says(self, text: str) -> None:
         self.page.wait_for_selector(f":is(#status, #problem) :text('{text}')")
+
+    def upload_mask(self, path: Path, *, marked: bool = True) -> None:
+        if not self.page.is_visible("#mask-file"):
+            self.page.click("#marking button:has-text('Marking tools')")
+        self.page.set_input_files("#mask-file input[type=file]", path)
+        if marked:
+            self.says("is marked")
+
+    def choose_model(self, name: str) -> None:
+        self.page.click("#settings button:has-text('Model')")
+        self.page.click("#model input")
+        self.page.click(f"[role=option]:has-text('{name}')")
 
     def propagate(self) -> None:
         self.page.click("#propagate")

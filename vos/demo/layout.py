@@ -211,9 +211,9 @@ def _objects(parts: dict[str, Any]) -> None:
             buttons=[],
         )
         parts["mask_file"] = gr.File(
-            label="Mask of this frame (PNG: palette, grey, or black and white)",
+            label="Mask of this frame (PNG)",
             file_types=[".png"],
-            height=110,
+            height=130,
             elem_id="mask-file",
         )
         parts["forget"] = gr.Button("Clear this frame", size="sm", elem_id="forget")

@@ -15,7 +15,7 @@ from vos.demo.messages import message
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.demo.store import SessionStore
-from vos.errors import UsageError, near_names
+from vos.errors import UsageError, VosError, near_names
 
 
 class Opening(Desk):
@@ -49,8 +49,13 @@ class Opening(Desk):
             return {}
         session = self.store.get(token)
         self.refuse_while_busy(session)
-        name = Path(path).stem
-        return self._opened(session, session.adopt(Path(path)), name)
+        upload = Path(path)
+        taken = session.adopt(upload)
+        try:
+            return self._opened(session, taken, upload.stem)
+        except VosError as error:
+            said = VosError(str(error).replace(str(taken), upload.name))
+            return {**self.failed(said), self.layout.upload: None}
 
     @told
     def open_example(self, token: str, name: str) -> Updates:

@@ -58,8 +58,8 @@ def _mark(x: float, width: float, kind: str) -> str:
 
 
 def _colour(value: float) -> str:
-    """Red through yellow to green, 0.5 and below being red."""
-    share = min(1.0, max(0.0, (value - 0.5) / 0.5))
+    """Red through yellow to green, 0.15 and below being red, 0.85 and above green."""
+    share = min(1.0, max(0.0, (value - 0.15) / 0.7))
     return f"hsl({120 * share:.0f} 65% 48%)"
 
 

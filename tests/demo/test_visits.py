@@ -1,0 +1,143 @@
+"""Visits that do not go straight: two at once, a reload, a stop, a broken file, a long video."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from visitor import Visitor, jaccard, masks_in
+
+from vos.media import VideoWriter, write_mask
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def visit(browser, running):
+    """Opens tabs, and closes them."""
+    visitors = []
+
+    def open_tab(**options) -> Visitor:
+        visitors.append(Visitor(browser, running.url, **options))
+        return visitors[-1]
+
+    yield open_tab
+    for visitor in visitors:
+        assert visitor.errors == []
+        visitor.close()
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    """2,000 small frames with a bright square that goes round, and its first mask."""
+    folder = tmp_path_factory.mktemp("long")
+    backdrop = np.random.default_rng(0).integers(0, 90, (48, 64, 3), np.uint8)
+
+    def place(index):
+        angle = index / 40
+        row, column = round(20 + 12 * np.sin(angle)), round(28 + 18 * np.cos(angle))
+        return slice(row, row + 9), slice(column, column + 9)
+
+    with VideoWriter(folder / "long.mp4", fps=25, size=(48, 64)) as writer:
+        for index in range(2000):
+            frame = backdrop.copy()
+            frame[place(index)] = (250, 230, 40)
+            writer.write(frame)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[place(0)] = 1
+    write_mask(folder / "first.png", mask)
+    return folder / "long.mp4", folder / "first.png", place
+
+
+def first_mask(clip, tmp_path):
+    write_mask(tmp_path / "first.png", clip.masks[0])
+    return tmp_path / "first.png"
+
+
+def test_two_visitors_at_once(visit, clip, tmp_path, running):
+    anna, bert = visit(), visit()
+    anna.upload(clip.path)
+    bert.page.click("#open-example")
+    anna.see_workspace()
+    bert.see_workspace()
+    anna.upload_mask(first_mask(clip, tmp_path))
+    anna.propagate()
+    anna.says("Look through them")
+    assert "my-table" in anna.page.inner_text("#title")
+    assert "my-table" not in bert.page.inner_text("#title")
+    assert "nothing propagated" in bert.page.inner_text("#strip")
+    bert.propagate()
+    bert.says("Mark an object on a frame first")
+
+
+def test_reload_in_the_middle(visit, clip, tmp_path):
+    anna = visit()
+    anna.upload(clip.path)
+    anna.see_workspace()
+    anna.upload_mask(first_mask(clip, tmp_path))
+    anna.go_to(3)
+    anna.page.reload()
+    anna.see_workspace()
+    assert "1 marked" in anna.page.inner_text("#strip")
+    assert "Frame 3 of" in anna.page.inner_text("#frame")
+    anna.propagate()
+    anna.says("Look through them")
+
+
+def test_long_video_stopped_and_gone_on_with(visit, long_clip):
+    path, mask, place = long_clip
+    anna = visit()
+    anna.upload(path)
+    anna.see_workspace()
+    anna.upload_mask(mask)
+    anna.propagate()
+    anna.page.wait_for_selector("#status progress")
+    anna.page.click("#stop")
+    anna.says("their masks are kept")
+    assert "2000 frames have masks" not in anna.page.inner_text("#strip")
+    anna.propagate()
+    anna.says("2000 frames in")
+    masks = masks_in(anna.download("palette PNGs"))
+    assert len(masks) == 2000
+    for index in (0, 500, 1999):
+        exact = np.zeros((48, 64), bool)
+        exact[place(index)] = True
+        assert jaccard(masks[index] == 1, exact) > 0.4
+
+
+def test_what_is_no_video(visit, clip, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"\0\0\0\x20ftypisom" + bytes(500))
+    anna = visit()
+    anna.upload(broken)
+    anna.page.wait_for_selector("#problem [role=alert]")
+    words = anna.page.inner_text("#problem")
+    assert "Traceback" not in words and "/" not in words.replace("video/", "")
+    anna.upload(clip.path)
+    anna.see_workspace()
+    assert not anna.page.is_visible("#problem [role=alert]")
+
+
+def test_wrong_mask_and_keyboard(visit, clip, tmp_path):
+    anna = visit()
+    anna.upload(clip.path)
+    anna.see_workspace()
+    write_mask(tmp_path / "small.png", np.ones((20, 30), np.uint8))
+    anna.upload_mask(tmp_path / "small.png", marked=False)
+    anna.says("small.png is 30 x 20 pixels")
+    anna.page.click("#intro")
+    anna.page.keyboard.press("ArrowRight")
+    anna.page.wait_for_selector("#frame :text('Frame 1 of')")
+    anna.page.keyboard.press("ArrowLeft")
+    anna.page.wait_for_selector("#frame :text('Frame 0 of')")
+    anna.tool("Box")
+    rows, columns = np.nonzero(clip.masks[0] == 1)
+    anna.click_frame(columns.min() - 2, rows.min() - 2, clip.masks[0].shape)
+    anna.page.wait_for_selector("#hint :text('opposite corner')")
+    anna.click_frame(columns.max() + 2, rows.max() + 2, clip.masks[0].shape)
+    anna.says("Frame 0 is marked")
+    anna.page.click("#intro")
+    anna.page.keyboard.press("u")
+    anna.says("Undone on frame 0")
+    anna.page.click("#intro")
+    anna.page.keyboard.press(" ")
+    anna.page.wait_for_selector("#frame :text('Frame 9 of')")
