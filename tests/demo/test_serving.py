@@ -1,0 +1,42 @@
+"""`vos demo` and `app.py`: what they take, and what they refuse in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vos.demo import Serving, start
+from vos.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("auth", ["anna", ":secret", "anna:"])
+def test_a_name_and_a_password(auth):
+    with pytest.raises(UsageError, match="NAME:PASSWORD"):
+        start(Serving(auth=auth))
+
+
+def test_a_taken_port_is_named(running, tmp_path):
+    port = int(running.url.rstrip("/").rsplit(":", 1)[1])
+    code = (
+        "from vos.cli.app import main; import sys;"
+        f"sys.argv = ['vos', 'demo', '--port', '{port}', '--device', 'cpu', '-q']; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "try --port" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_the_script_at_the_root_is_a_few_lines():
+    lines = (ROOT / "app.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 15
+
+
+def test_the_page_needs_no_gradio_to_be_imported():
+    code = "import vos.demo, sys; print([m for m in ('gradio', 'torch') if m in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
