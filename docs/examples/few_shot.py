@@ -2,8 +2,9 @@
 
 For each clip of the built-in sample the masks of three frames (first, middle, last) teach a linear
 head which token belongs to which object; it then labels the other frames, each by itself, without
-any propagation. Measured as mean intersection over union of the objects, beside the same head on
-colours (patches of Lab).
+any propagation. The features are those of layer 3, below the projection that training compares.
+Measured as mean intersection over union of the objects, beside the same head on colours (patches of
+Lab).
 
     python docs/examples/few_shot.py [FOLDER]
 """
@@ -20,6 +21,8 @@ import vos
 from vos.datasets import Sequence
 from vos.export import Features, export_features
 from vos.export.geometry import resize_map
+
+LAYERS = {"icon-resnet18": 3, "lab": None}
 
 
 def labels_of_tokens(features: Features, mask: np.ndarray) -> np.ndarray:
@@ -68,8 +71,8 @@ def segment(features: Features, head: torch.nn.Module, t: int) -> np.ndarray:
 
 def measure(sequence: Sequence, folder: Path, model: str) -> float:
     """Mean IoU of the objects over the frames that were not taught."""
-    out = folder / f"{sequence.name}-{model}.zarr"
-    export_features(sequence.frame_paths[0].parent, out, model=model)
+    out = folder / f"{sequence.name}-few-shot-{model}.zarr"
+    export_features(sequence.frame_paths[0].parent, out, model=model, layer=LAYERS[model])
     features = vos.open_features(out)
     last = len(sequence) - 1
     masks = {t: sequence.mask(t) for t in (0, last // 2, last)}
@@ -85,11 +88,10 @@ def measure(sequence: Sequence, folder: Path, model: str) -> float:
 
 
 def main(folder: Path) -> None:
-    models = ("icon-resnet18", "lab")
-    print(f"{'clip':8} " + " ".join(f"{model:>14}" for model in models))
+    print(f"{'clip':8} " + " ".join(f"{model:>14}" for model in LAYERS))
     rows = []
     for sequence in vos.open_dataset("sample"):
-        rows.append([measure(sequence, folder, model) for model in models])
+        rows.append([measure(sequence, folder, model) for model in LAYERS])
         print(f"{sequence.name:8} " + " ".join(f"{value:14.3f}" for value in rows[-1]))
     print(f"{'mean':8} " + " ".join(f"{value:14.3f}" for value in np.mean(rows, axis=0)))
 

@@ -2,8 +2,8 @@
 
 The thing is one object on the first frame of a clip; the question is in which of the frames of all
 clips it can be seen. A frame scores by how well its tokens match those of the object, and frames
-are ranked by score. Measured as average precision, beside the same with colours in place of
-features and beside chance.
+are ranked by score. The features are those of layer 3, below the projection that training compares.
+Measured as average precision, beside the same with colours (patches of Lab) and beside chance.
 
     python docs/examples/find_frames.py [FOLDER]
 """
@@ -18,6 +18,7 @@ import numpy as np
 import vos
 from vos.export import Features, export_features
 
+LAYERS = {"icon-resnet18": 3, "lab": None}
 NEIGHBOURS = 1  # the best match of each token of the object, in each frame
 
 
@@ -53,8 +54,9 @@ def measure(folder: Path, model: str) -> tuple[list[float], list[float]]:
     sequences = list(vos.open_dataset("sample"))
     clips = []
     for sequence in sequences:
-        out = folder / f"{sequence.name}-{model}-4.zarr"
-        export_features(sequence.frame_paths[0].parent, out, model=model, every=4)
+        out = folder / f"{sequence.name}-find-{model}.zarr"
+        frames = sequence.frame_paths[0].parent
+        export_features(frames, out, model=model, layer=LAYERS[model], every=4)
         clips.append(vos.open_features(out))
     frames = [(clip, t) for clip, features in enumerate(clips) for t in range(len(features))]
     tokens = [unit_tokens(clips[clip], t) for clip, t in frames]
@@ -78,7 +80,7 @@ def measure(folder: Path, model: str) -> tuple[list[float], list[float]]:
 
 
 def main(folder: Path) -> None:
-    for model in ("icon-resnet18", "lab"):
+    for model in LAYERS:
         found, chance = measure(folder, model)
         print(
             f"{model:14} mean average precision {np.mean(found):.3f} "
