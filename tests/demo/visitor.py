@@ -82,6 +82,11 @@ class Visitor:
         return box[0] + (x + 0.5) * box[2], box[1] + (y + 0.5) * box[2]
 
     def click_frame(self, x: float, y: float, shape: tuple[int, int]) -> None:
+        self.page.wait_for_timeout(700)
+        self.page.wait_for_function(
+            "() => { const i = document.querySelector('#viewer img');"
+            " return i && i.complete && i.naturalWidth > 0; }"
+        )
         box = self.page.locator("#viewer img").bounding_box()
         scale = min(box["width"] / shape[1], box["height"] / shape[0])
         left = box["x"] + (box["width"] - scale * shape[1]) / 2
