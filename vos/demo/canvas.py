@@ -24,6 +24,15 @@ def editor_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def picture_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the picture to look at and click on: small frames are enlarged.
+
+    Enlarged here and not by the browser, where Gradio would mistake the place of a click.
+    """
+    scale = EDITOR_SIDE / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 def shown_frame(frame: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 at the size of the editor."""
     height, width = editor_size(frame.shape[:2])

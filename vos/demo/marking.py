@@ -120,7 +120,7 @@ class Marking(Desk):
 
 def _full_size(shown: Any, size: tuple[int, int]) -> tuple[int, int]:
     """(x, y) on the frame, from (x, y) on the picture of it that the page shows."""
-    height, width = canvas.editor_size(size)
+    height, width = canvas.picture_size(size)
     x = (float(shown[0]) + 0.5) * size[1] / width
     y = (float(shown[1]) + 0.5) * size[0] / height
     return min(max(int(x), 0), size[1] - 1), min(max(int(y), 0), size[0] - 1)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vos.demo.canvas import shown_frame, shown_mask, to_layer
+from vos.demo.canvas import enlarge, picture_size, shown_frame, shown_mask, to_layer
 from vos.demo.session import Session
 from vos.media import overlay, write_image
 
@@ -24,11 +24,14 @@ def picture(
         corner: (x, y) in pixels of the frame, the first corner of a box, marked by a cross.
     """
     frame = session.clip.frames[index]
-    small = shown_frame(frame)
-    mask = visible(session, shown_mask(session.mask(index)))
-    drawn = overlay(small, mask, opacity, colours=session.objects.palette())
+    height, width = picture_size(frame.shape[:2])
+    shrinks = height < frame.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    shown = cv2.resize(frame, (width, height), interpolation=method)
+    mask = enlarge(shown_mask(session.mask(index)), (height, width))
+    drawn = overlay(shown, visible(session, mask), opacity, colours=session.objects.palette())
     if corner is not None:
-        scale = small.shape[1] / frame.shape[1]
+        scale = width / frame.shape[1]
         place = (round(corner[0] * scale), round(corner[1] * scale))
         cv2.drawMarker(drawn, place, (0, 0, 0), cv2.MARKER_CROSS, 27, 5)
         cv2.drawMarker(drawn, place, (255, 255, 255), cv2.MARKER_CROSS, 25, 2)
