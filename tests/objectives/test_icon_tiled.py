@@ -50,7 +50,8 @@ def test_agrees_with_float64(batch, n, m, radius, noise):
     found = value_and_gradients(inverse_consistency_tiled, sets)
     assert found[0].dtype is torch.float32
     expected = value_and_gradients(inverse_consistency_dense, [x.double() for x in sets])
-    assert_agree(found, expected, 1e-5)
+    # Scores reach radius squared: at 400 the rounding of float32 alone is 3e-5 in an exponent.
+    assert_agree(found, expected, 1e-5 if radius <= 12 else 3e-5)
 
 
 def test_a_single_token_of_b_is_where_all_go():
