@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 
@@ -30,6 +31,8 @@ def progress(
 
     ``scale`` writes large counts with a metric prefix, as for bytes.
     """
+    from tqdm import tqdm
+
     return tqdm(
         items,
         total=total,
