@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,12 +59,3 @@ def davis_2016(tmp_path: Path) -> Path:
             lines.append(f"/{image.as_posix()} /{label.as_posix()} \n")
     (lists / "val.txt").write_text("".join(lines), encoding="utf-8")
     return root
-
-
-@pytest.fixture
-def vos_data() -> Path:
-    """The folder of real data, for those who have it."""
-    folder = os.environ.get("VOS_DATA")
-    if not folder:
-        pytest.skip("VOS_DATA is not set: no real DAVIS frames")
-    return Path(folder)

@@ -175,16 +175,16 @@ def test_numbering_gaps_at_any_step():
     assert numbering_gaps(["a", "b", "c"]) == []
 
 
-def test_real_davis_2016(vos_data):
-    dataset = open_dataset("davis", root=vos_data / "davis-2016-dev", year=2016, split="train")
+def test_real_davis_2016(data_root):
+    dataset = open_dataset("davis", root=data_root / "davis-2016-dev", year=2016, split="train")
     assert len(dataset) == 10
     assert sum(len(sequence) for sequence in dataset) == 591
     assert all(sequence.object_ids == [1] for sequence in dataset)
     assert dataset.sequences[0].size == (480, 854)
 
 
-def test_real_davis_2017(vos_data):
-    dataset = open_dataset("davis", root=vos_data / "davis-2017-dev", split="train")
+def test_real_davis_2017(data_root):
+    dataset = open_dataset("davis", root=data_root / "davis-2017-dev", split="train")
     (sequence,) = dataset
     assert (sequence.name, len(sequence)) == ("schoolgirls", 80)
     assert sequence.object_ids == [1, 2, 3, 4, 5, 6, 7]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,17 @@ from vos.evaluation.tables import global_row
 GOLDEN = Path(__file__).with_name("lag5_golden.csv")
 HALF_A_DIGIT = 5.1e-10  # the golden figures have nine decimals
 
-if "VOS_DATA" not in os.environ:
-    pytest.skip("set VOS_DATA to the development data", allow_module_level=True)
-
 
 @pytest.fixture(scope="module")
-def scores(tmp_path_factory: pytest.TempPathFactory) -> Scores:
-    data = Path(os.environ["VOS_DATA"])
+def scores(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Scores:
     folder = tmp_path_factory.mktemp("lag5")
     parts = []
     for name, year in (("davis-2016-dev", 2016), ("davis-2017-dev", 2017)):
         for split in ("train", "val"):
-            lists = data / name / "ImageSets" / ("480p" if year == 2016 else "2017")
+            lists = data_root / name / "ImageSets" / ("480p" if year == 2016 else "2017")
             if (lists / f"{split}.txt").is_file():
                 break
-        dataset = open_dataset("davis", root=data / name, year=year, split=split)
+        dataset = open_dataset("davis", root=data_root / name, year=year, split=split)
         write_lagging_results(folder, dataset)
         parts.append(score_results(folder, dataset))
     return Scores.combine(parts)

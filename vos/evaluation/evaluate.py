@@ -17,7 +17,6 @@ from vos.evaluation.tables import write_tables
 from vos.files import write_json
 from vos.machine import device_name, peak_memory_mb
 from vos.media.images import image_size
-from vos.pipeline.run_file import weights_digest
 from vos.propagation import PropagationConfig
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def evaluate(
         VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
             without decoding all of them is told before anything is segmented.
     """
-    from vos.backbones import load
+    from vos.backbones import load, weights_digest
     from vos.backbones.inference import FeatureExtractor
 
     check_dataset(dataset)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import vos
-from vos.backbones import Backbone, load
+from vos.backbones import Backbone, load, weights_digest
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import MissingError, UsageError
 from vos.files import remove, write_json
@@ -31,7 +31,7 @@ from vos.media import (
 )
 from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.pipeline.prefetch import BackgroundWriter
-from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes, weights_digest
+from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
 from vos.pipeline.segment import SegmentedFrame
 from vos.pipeline.stopwatch import Stopwatch
 from vos.pipeline.stream import check_masks, propagate

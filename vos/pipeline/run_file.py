@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vos.errors import UsageError, VosError
 from vos.files import read_json
-
-if TYPE_CHECKING:
-    from torch import nn
 
 RUN_FILE = "run.json"
 
@@ -48,15 +44,6 @@ def refuse_changes(folder: Path, known: Mapping[str, Any], wanted: Mapping[str, 
                 f"({_difference(known.get(name), value)}): choose another --out, "
                 "or add --overwrite to start anew"
             )
-
-
-def weights_digest(network: nn.Module) -> str:
-    """Twelve hexadecimal digits that change when any weight of ``network`` does."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _difference(known: Any, wanted: Any) -> str:

@@ -177,6 +177,17 @@ def _channels_of_cells(values, height, width):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _enlarged(values, channel, top, bottom, left, right, down, across):  # type: ignore[no-untyped-def]
+    """Bilinear value between four tokens; rows start at ``top`` and ``bottom``."""
+    one = np.float32(1)
+    upper = values[top + left, channel] * (one - across) + values[top + right, channel] * across
+    lower = (
+        values[bottom + left, channel] * (one - across) + values[bottom + right, channel] * across
+    )
+    return upper * (one - down) + lower * down
+
+
+@njit(cache=True, nogil=True)
 def _ranges(  # type: ignore[no-untyped-def]
     values, height, width, y0, y1, ys, x0, x1, xs, starts, channels, worker, workers
 ):
@@ -185,7 +196,6 @@ def _ranges(  # type: ignore[no-untyped-def]
     low = np.full(count, np.inf, np.float32)
     high = np.full(count, -np.inf, np.float32)
     covered = np.zeros(count, np.int64)
-    one = np.float32(1)
     for row in range(worker, len(y0), workers):
         top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
         for column in range(len(x0)):
@@ -193,14 +203,7 @@ def _ranges(  # type: ignore[no-untyped-def]
             cell = top + left
             for entry in range(starts[cell], starts[cell + 1]):
                 channel = channels[entry]
-                upper = (
-                    values[cell, channel] * (one - across) + values[top + right, channel] * across
-                )
-                lower = (
-                    values[bottom + left, channel] * (one - across)
-                    + values[bottom + right, channel] * across
-                )
-                value = upper * (one - down) + lower * down
+                value = _enlarged(values, channel, top, bottom, left, right, down, across)
                 low[channel] = min(low[channel], value)
                 high[channel] = max(high[channel], value)
                 covered[channel] += 1
@@ -227,7 +230,6 @@ def _pick(  # type: ignore[no-untyped-def]
     workers,
 ):
     """Write the channel with the largest stretched value of every pixel; the first one on ties."""
-    one = np.float32(1)
     for row in range(worker, len(y0), workers):
         top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
         for column in range(len(x0)):
@@ -237,14 +239,8 @@ def _pick(  # type: ignore[no-untyped-def]
             best = (np.float32(0) - low[0]) * scale[0]
             for entry in range(starts[cell], starts[cell + 1]):
                 channel = channels[entry]
-                upper = (
-                    values[cell, channel] * (one - across) + values[top + right, channel] * across
-                )
-                lower = (
-                    values[bottom + left, channel] * (one - across)
-                    + values[bottom + right, channel] * across
-                )
-                value = (upper * (one - down) + lower * down - low[channel]) * scale[channel]
+                value = _enlarged(values, channel, top, bottom, left, right, down, across)
+                value = (value - low[channel]) * scale[channel]
                 if channel == 0:
                     best = value
                 elif value > best:
