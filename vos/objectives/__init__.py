@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from vos.objectives.contrastive import (
+    critic,
+    critic_in_batch,
+    information_bound,
+    log_partition,
+    nce_loss,
+    softmax_loss,
+    view_pairs,
+)
 from vos.objectives.icon import (
     Sphere,
     cycle_accuracy,
@@ -10,15 +19,24 @@ from vos.objectives.icon import (
     inverse_consistency_loss,
     tokens,
 )
+from vos.objectives.memory_bank import MemoryBank
 from vos.objectives.random_walk import random_walk, random_walk_loss
 
 __all__ = [
+    "MemoryBank",
     "Sphere",
+    "critic",
+    "critic_in_batch",
     "cycle_accuracy",
+    "information_bound",
     "inverse_consistency",
     "inverse_consistency_dense",
     "inverse_consistency_loss",
+    "log_partition",
+    "nce_loss",
     "random_walk",
     "random_walk_loss",
+    "softmax_loss",
     "tokens",
+    "view_pairs",
 ]
