@@ -9,6 +9,10 @@ import vos
 from vos.backbones import families
 
 SPECS = [
+    "cmc-alexnet,stem=5,stem_stride=2,pool=2,hidden=32",
+    "cmc-resnet18,views=L+ab+edges+blur",
+    "cmc-resnet50,width=0.25",
+    "cmc,encoder=unet-short-64;stride=4",
     "lab",
     "lab,stride=4,patch=8",
     "resnet18",
