@@ -58,7 +58,7 @@ def test_blur_loses_detail() -> None:
     np.testing.assert_allclose(
         blurred[..., 1:].mean((0, 1)), sharp[..., 1:].mean((0, 1)), atol=0.05
     )
-    assert (blurred.std((0, 1)) < 0.25 * sharp.std((0, 1))).all()
+    assert (blurred.std((0, 1)) < 0.4 * sharp.std((0, 1))).all()
 
 
 def test_next_is_the_same_view_of_the_neighbour() -> None:
