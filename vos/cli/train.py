@@ -10,6 +10,8 @@ import typer
 
 from vos.cli import options
 
+MEASURES = ("loss", "cycle_accuracy", "accuracy", "bound")  # told at the end, where there are
+
 
 def train(
     config: Annotated[str, typer.Argument(help="A shipped config or a YAML file.")],
@@ -73,9 +75,8 @@ def train(
     if as_json:
         typer.echo(json.dumps(result))
         return
-    typer.echo(
-        f"{trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
-        f"loss {result.get('loss', float('nan')):.3f}, "
-        f"cycle accuracy {result.get('cycle_accuracy', float('nan')):.3f}"
+    measures = ", ".join(
+        f"{name.replace('_', ' ')} {result[name]:.3f}" for name in MEASURES if name in result
     )
+    typer.echo(f"{trained.steps} steps in {trained.seconds / 60:.1f} minutes, {measures}")
     typer.echo(f"weights: {trained.weights}")

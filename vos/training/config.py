@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vos.errors import MissingError, UsageError, near_names
+from vos.training.contrastive_config import CHOICES, ContrastiveConfig, contrastive_rules
 from vos.training.photometric import Photometric
 
 
@@ -78,8 +79,9 @@ class OptimiserConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """``symmetric`` averages over all eight round trips that the four draws of a pair allow.
+    """``name`` is icon or contrastive.
 
+    Of ICON, ``symmetric`` averages over all eight round trips that the four draws of a pair allow.
     ``pool`` is how many pairs share their tokens: a round trip may get lost in the frames of the
     others too, so that features tell apart what never stands in one picture.
     """
@@ -87,6 +89,7 @@ class ObjectiveConfig:
     name: str = "icon"
     symmetric: bool = False
     pool: int = 1
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
 
 
 @dataclass
@@ -198,16 +201,21 @@ def check_config(config: TrainConfig) -> None:
         <= 1,
         "model.radius must be positive": config.model.radius > 0,
         "optimiser.rate must be positive": config.optimiser.rate > 0,
+        **contrastive_rules(config.objective.contrastive),
     }
     for message, holds in rules.items():
         if not holds:
             raise UsageError(f"config {config.name}: {message}")
     for key, value, known in (
         ("data.cache", config.data.cache, ("memory", "disk", "device")),
-        ("objective.name", config.objective.name, ("icon", "random-walk")),
+        ("objective.name", config.objective.name, ("icon", "contrastive")),
         ("optimiser.name", config.optimiser.name, ("adamw", "rmsprop", "sgd")),
         ("optimiser.schedule", config.optimiser.schedule, ("constant", "cosine")),
         ("augmentation.mode", config.augmentation.mode, ("none", "affine", "center", "roll")),
+        *(
+            (f"objective.contrastive.{name}", getattr(config.objective.contrastive, name), choices)
+            for name, choices in CHOICES.items()
+        ),
     ):
         if value not in known:
             raise UsageError(

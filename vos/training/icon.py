@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from vos.errors import UsageError
 from vos.objectives.icon import Sphere, cycle_accuracy, inverse_consistency, tokens
 from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
+from vos.training.objective import Objective
 from vos.training.photometric import apply_photometric, draw_photometric
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -20,8 +22,10 @@ Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
 
-class IconModel(nn.Module):
+class IconModel(Objective):
     """A backbone and the sphere that the objective puts its features on."""
+
+    shown = "cycle_accuracy"
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         super().__init__()
@@ -34,6 +38,12 @@ class IconModel(nn.Module):
                 f"augmentation.mode=center needs a backbone that centres, such as "
                 f"unet-short-64,center=true; {config.model.backbone} does not"
             )
+
+    def own_parameters(self) -> Iterable[nn.Parameter]:
+        return self.sphere.parameters()
+
+    def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Tensor, Draw]:
+        return StepDraws.of(self.config, step).augment(crops, numbers)
 
     def forward(self, images: Tensor, drawn: Draw) -> dict[str, Tensor]:
         """Loss and measures of the draws of B pairs.

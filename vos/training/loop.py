@@ -19,10 +19,12 @@ from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
 from vos.training.config import TrainConfig
+from vos.training.contrastive import ContrastiveModel
 from vos.training.evaluation import make_evaluation
-from vos.training.icon import IconModel, StepDraws
+from vos.training.icon import IconModel
 from vos.training.launch import launch, stop_on_signal
 from vos.training.metrics import MetricsWriter
+from vos.training.objective import Objective
 from vos.training.pairs import PairLoader, PairSampler
 from vos.training.run import Run
 from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
@@ -31,6 +33,11 @@ from vos.training.shared_statistics import share_statistics
 log = logging.getLogger("vos")
 
 Evaluate = Callable[[Backbone], dict[str, float]]
+
+OBJECTIVES: dict[str, Callable[[Backbone, TrainConfig], Objective]] = {
+    "icon": IconModel,
+    "contrastive": ContrastiveModel,
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +104,10 @@ class Trainer:
         backbone = vos.load(config.model.backbone, seed=config.seed)
         if not any(parameter.requires_grad for parameter in backbone.parameters()):
             raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
-        self.model = IconModel(backbone, config).train()
+        self.model = OBJECTIVES[config.objective.name](backbone, config).train()
         if fabric.world_size > 1:
             share_statistics(self.model)
-        self.optimiser = make_optimiser(config.optimiser, backbone, self.model.sphere.parameters())
+        self.optimiser = make_optimiser(config.optimiser, backbone, self.model.own_parameters())
         self.average: WeightAverage | None = None
         self.step = 0  # steps made
         self.last_step = config.steps
@@ -109,6 +116,7 @@ class Trainer:
         state = run.load_state()
         if state is not None:
             self.model.load_state_dict(state["model"])
+            self.model.remember(state.get("memory", {}))
         self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
         if config.ema:
             self.average = WeightAverage(self.model, config.ema)
@@ -160,17 +168,16 @@ class Trainer:
         set_rate(self.optimiser, factor)
         self.optimiser.zero_grad(set_to_none=True)
         parts = config.optimiser.accumulate
-        draws = StepDraws.of(config, self.step)
         share = config.batch // parts
         total: dict[str, Tensor] = {}
         for part in range(parts):
             crops = next(batches).to(self.fabric.device, non_blocking=True)
             offset = part * share
-            images, drawn = draws.augment(
-                crops, range(offset + numbers.start, offset + numbers.stop)
+            inputs = self.model.prepare(
+                crops, self.step, range(offset + numbers.start, offset + numbers.stop)
             )
             with self.fabric.no_backward_sync(self.wrapped, enabled=part < parts - 1):
-                values = self.wrapped(images, drawn)
+                values = self.wrapped(*inputs)
                 self.fabric.backward(values["loss"] / parts)
             for name, value in values.items():
                 total[name] = total.get(name, 0) + value.detach() / parts
@@ -225,9 +232,8 @@ class Trainer:
             "seconds": round(self.seconds, 3),
             **evaluated,
         }
-        bar.set_postfix(
-            loss=f"{numbers['loss']:.3f}", cycle=f"{numbers['cycle_accuracy']:.3f}", refresh=False
-        )
+        shown = {name: f"{numbers[name]:.3f}" for name in ("loss", self.model.shown)}
+        bar.set_postfix(shown, refresh=False)
         if writer is not None:
             writer.write(self.step, self.metrics)
 
@@ -254,12 +260,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write state and weights."""
+        memory = self.model.memory()
         if self.fabric.is_global_zero:
             state = {
                 "step": self.step,
                 "last_step": self.last_step,
                 "seconds": self.seconds,
                 "model": self.model.state_dict(),
+                "memory": memory,
                 "average": self.average.state if self.average is not None else None,
                 "optimiser": self.optimiser.state_dict(),
                 "random": torch.random.get_rng_state(),
@@ -291,8 +299,16 @@ class Trainer:
     def _loader(self, clips: list[Clip]) -> PairLoader:
         config = self.config
         sampler = PairSampler(clips, config.data, config.crop, seed=config.seed)
-        device = self.fabric.device if config.data.cache == "device" else None
-        return PairLoader(clips, sampler, workers=config.data.workers, device=device)
+        fabric = self.fabric
+        self.model.begin(sampler, fabric.device, fabric.global_rank, fabric.world_size)
+        device = fabric.device if config.data.cache == "device" else None
+        return PairLoader(
+            clips,
+            sampler,
+            workers=config.data.workers,
+            device=device,
+            frames=self.model.frames,
+        )
 
 
 def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:

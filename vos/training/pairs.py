@@ -55,11 +55,25 @@ class PairSampler:
         self.gap = data.gap
         self.seed = seed
         self.probabilities = _probabilities(clips, data)
+        self.cumulative = self.probabilities.cumsum()
+        self.cumulative /= self.cumulative[-1]
+        self.first_frames = np.cumsum([0, *(shape[0] for shape in self.shapes)])
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames of all clips."""
+        return int(self.first_frames[-1])
+
+    def frame_number(self, number: int) -> int:
+        """Place of the first frame of this pair among all frames of all clips."""
+        pair = self.pair(number)
+        return int(self.first_frames[pair.clip]) + pair.frames[0]
 
     def pair(self, number: int) -> Pair:
         """The pair of this number."""
         random = np.random.default_rng([self.seed, number])
-        clip = int(random.choice(len(self.shapes), p=self.probabilities))
+        # What random.choice(p=...) does, without its sum over all clips for every pair.
+        clip = int(self.cumulative.searchsorted(random.random(), side="right"))
         length, height, width = self.shapes[clip]
         first, second = self._frames(length, random)
         jitter = self.crop.jitter if first != second else self.crop.photo_jitter
@@ -120,8 +134,9 @@ def _probabilities(clips: Sequence[Clip], data: DataConfig) -> np.ndarray:
 class PairLoader:
     """Cuts and resizes the crops of each step in threads, a few steps ahead.
 
-    Iterating gives ``(2, B, 3, size, size)`` uint8 tensors, first and second frame of B pairs,
-    on the device that holds the clips (``device`` given: they are moved there once).
+    Iterating gives ``(frames, B, 3, size, size)`` uint8 tensors, first and second frame of B pairs
+    (``frames`` 1: the first alone), on the device that holds the clips (``device`` given: they
+    are moved there once).
     """
 
     def __init__(
@@ -131,7 +146,9 @@ class PairLoader:
         *,
         workers: int,
         device: torch.device | None = None,
+        frames: int = 2,
     ) -> None:
+        self.crops_a_pair = frames
         self.frames: list[np.ndarray | Tensor] = [
             clip.frames if device is None else torch.from_numpy(np.array(clip.frames)).to(device)
             for clip in clips
@@ -161,9 +178,11 @@ class PairLoader:
                 pool.shutdown(cancel_futures=True)
 
     def load(self, numbers: Sequence[int]) -> Tensor:
-        """Crops of the pairs of these numbers, (2, B, 3, size, size) uint8."""
+        """Crops of the pairs of these numbers, (frames, B, 3, size, size) uint8."""
         pairs = [self.sampler.pair(number) for number in numbers]
-        return torch.stack([torch.stack([self._crop(p, i) for p in pairs]) for i in range(2)])
+        return torch.stack(
+            [torch.stack([self._crop(p, i) for p in pairs]) for i in range(self.crops_a_pair)]
+        )
 
     def _crop(self, pair: Pair, which: int) -> Tensor:
         box, size = pair.boxes[which], self.sampler.crop.size

@@ -109,13 +109,24 @@ def _changed_keys(path: Path, config: TrainConfig) -> list[str]:
     except Exception as error:
         raise VosError(f"{path} cannot be read: start over with --overwrite") from error
     after = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(before, dict) and isinstance(after, dict)
+    default = OmegaConf.to_container(OmegaConf.structured(TrainConfig))
+    assert isinstance(before, dict) and isinstance(after, dict) and isinstance(default, dict)
+    before = _filled(before, default)
     for values in (before, after):
         for key in _FREE_KEYS:
             values.pop(key, None)
         for key in _FREE_DATA_KEYS:
             values.get("data", {}).pop(key, None)
     return _differences(before, after)
+
+
+def _filled(values: dict, default: dict) -> dict:
+    """``values`` with the defaults of keys that came to vos after they were written."""
+    filled = {**default, **values}
+    for key, value in default.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            filled[key] = _filled(values[key], value)
+    return filled
 
 
 def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:

@@ -1,0 +1,217 @@
+"""One step of contrastive multiview coding: embed each view, compare, remember."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import torch
+from torch import Tensor, distributed
+
+from vos.backbones import Backbone
+from vos.backbones.cmc import Multiview
+from vos.errors import UsageError
+from vos.objectives.contrastive import (
+    critic,
+    critic_in_batch,
+    directions,
+    information_bound,
+    log_partition,
+    nce_loss,
+    softmax_loss,
+)
+from vos.objectives.memory_bank import MemoryBank, uniform_ids
+from vos.training.config import TrainConfig
+from vos.training.objective import Objective
+from vos.training.pairs import PairSampler
+from vos.training.photometric import apply_photometric, draw_photometric
+from vos.training.shared_statistics import all_sum
+
+Scores = tuple[Tensor, Tensor]  # of positives (B,) and of negatives (B, k)
+
+
+class ContrastiveModel(Objective):
+    """A multiview backbone, and the memory banks of its views.
+
+    A scene is a frame (or photo) of the training data: the first one of a pair. Views named
+    ``next-...`` are made from the second frame of the pair, and belong to the same scene.
+    """
+
+    shown = "accuracy"
+    log_partition: Tensor
+
+    def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
+        super().__init__()
+        if not isinstance(backbone, Multiview):
+            raise UsageError(
+                "objective.name=contrastive needs a backbone of several views, such as "
+                f"cmc-alexnet or cmc,encoder=resnet18; {config.model.backbone} is none"
+            )
+        self.backbone: Multiview = backbone
+        self.config, self.choices = config, config.objective.contrastive
+        self.directions = directions(self.choices.graph, len(backbone.views))
+        self.frames = 2 if any(view.neighbour for view in backbone.views) else 1
+        self.at_tokens = self.choices.level == "tokens"
+        self.remembers = self.choices.negatives > 0 and not self.at_tokens
+        self._check()
+        self.banks: list[MemoryBank] = []
+        self._saved: dict[str, Tensor] = {}
+        self.population = 0
+        self.rank, self.world = 0, 1
+        # Not a number until the first batch.
+        unknown = torch.full((len(self.directions),), torch.nan)
+        self.register_buffer("log_partition", unknown)
+
+    def _check(self) -> None:
+        if len(self.backbone.views) == 1 and not self.remembers:
+            raise UsageError("a single view is compared with its memory: set negatives above 0")
+        if self.at_tokens and self.frames == 2:
+            raise UsageError("level=tokens wants views of the same frame, not next-...")
+        if self.at_tokens and self.backbone.heads[0].pool != 1:
+            raise UsageError("level=tokens wants a projection of single tokens: pool=1")
+
+    def begin(self, sampler: PairSampler, device: torch.device, rank: int, world: int) -> None:
+        self.sampler, self.rank, self.world = sampler, rank, world
+        self.population = sampler.frame_count
+        if not self.remembers:
+            return
+        for index, view in enumerate(self.backbone.views):
+            bank = MemoryBank(
+                self.population,
+                self.backbone.dim,
+                momentum=self.choices.momentum,
+                seed=self.config.seed * 1_000_003 + index,
+                device=device,
+                rank=rank,
+                world=world,
+            )
+            if view.name in self._saved:
+                bank.load(self._saved[view.name])
+            self.banks.append(bank)
+
+    def memory(self) -> dict[str, Tensor]:
+        views = self.backbone.views
+        return {view.name: bank.state() for view, bank in zip(views, self.banks, strict=False)}
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        self._saved = memory
+
+    def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (frames, B, 3, H, W) in [0, 1], scenes (B,), and the ids of the negatives."""
+        batch, choices = self.config.batch, self.choices
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        part, device = slice(numbers.start, numbers.stop), crops.device
+        images = crops.float() / 255
+        photometric = self.config.augmentation.photometric
+        if any(asdict(photometric).values()):
+            draws = (draw_photometric(photometric, batch, generator)[part] for _ in crops)
+            changed = [apply_photometric(images[i], d.to(device)) for i, d in enumerate(draws)]
+            images = torch.stack(changed)
+        scenes = [self.sampler.frame_number(step * batch + number) for number in numbers]
+        ids = torch.empty(0, dtype=torch.long)
+        if self.remembers and choices.draw == "batch":
+            ids = uniform_ids(self.population, (choices.negatives,), generator)
+        elif self.remembers:
+            ids = uniform_ids(self.population, (batch, choices.negatives), generator)[part]
+        elif self.at_tokens and choices.negatives:
+            ids = torch.rand(choices.negatives, generator=generator)  # places among the tokens
+        return images, torch.tensor(scenes, device=device), ids.to(device)
+
+    def forward(self, images: Tensor, scenes: Tensor, negatives: Tensor) -> dict[str, Tensor]:
+        """Loss and measures of B scenes.
+
+        Returns:
+            scalars ``loss`` (sum over the directions of the graph), ``bound`` (on the mutual
+            information, log k - L in nats, mean over directions) and ``accuracy`` (how often
+            the positive beats all negatives).
+        """
+        network = self.backbone
+        look = network.tokens if self.at_tokens else network.embed
+        views = [look(i, images[int(v.neighbour)]) for i, v in enumerate(network.views)]
+        with torch.autocast(images.device.type, enabled=False):
+            if self.at_tokens:
+                views = [view.permute(0, 2, 3, 1).flatten(0, 2) for view in views]
+                scenes = torch.arange(len(views[0]), device=scenes.device)
+                scenes = scenes + self.rank * len(scenes)
+            scores = self._scores([view.float() for view in views], scenes, negatives)
+            losses = [self._loss(index, *each) for index, each in enumerate(scores)]
+        if self.training:
+            for bank, view in zip(self.banks, views, strict=False):
+                bank.update(scenes, view)
+        with torch.no_grad():
+            bound = torch.stack([information_bound(*each) for each in scores]).mean()
+            wins = torch.stack([(one > most.amax(1)).float().mean() for one, most in scores])
+        return {"loss": torch.stack(losses).sum(), "bound": bound, "accuracy": wins.mean()}
+
+    def _scores(self, views: list[Tensor], scenes: Tensor, negatives: Tensor) -> list[Scores]:
+        """Scores of each direction of the graph."""
+        temperature = self.choices.temperature
+        if self.remembers:
+            positive = [bank.rows(scenes) for bank in self.banks]
+            negative = [bank.rows(negatives) for bank in self.banks]
+            return [
+                critic(views[one], positive[other], negative[other], temperature=temperature)
+                for one, other in self.directions
+            ]
+        everywhere = [self._gathered(view) for view in views]
+        ids = self._gathered(scenes[:, None].double())[:, 0].long()
+        own = torch.arange(len(scenes), device=ids.device) + self.rank * len(scenes)
+        if self.at_tokens and len(negatives):
+            chosen = (negatives * len(ids)).long()
+            return [
+                self._among(views[one], everywhere[other], scenes, ids, own, chosen)
+                for one, other in self.directions
+            ]
+        return [
+            critic_in_batch(
+                views[one], everywhere[other], scenes, ids, own, temperature=temperature
+            )
+            for one, other in self.directions
+        ]
+
+    def _among(
+        self,
+        anchors: Tensor,
+        candidates: Tensor,
+        scenes: Tensor,
+        ids: Tensor,
+        own: Tensor,
+        chosen: Tensor,
+    ) -> Scores:
+        """Scores with the ``chosen`` candidates as negatives."""
+        temperature = self.choices.temperature
+        positive, negative = critic(
+            anchors, candidates[own], candidates[chosen], temperature=temperature
+        )
+        return positive, negative.masked_fill(scenes[:, None] == ids[chosen], -torch.inf)
+
+    def _gathered(self, rows: Tensor) -> Tensor:
+        """Rows of all processes one after another, with gradients to each of them."""
+        if self.world == 1:
+            return rows
+        everything = rows.new_zeros(self.world, *rows.shape)
+        everything[self.rank] = rows
+        return all_sum(everything).flatten(0, 1)
+
+    def _loss(self, index: int, positive: Tensor, negative: Tensor) -> Tensor:
+        if self.choices.loss == "softmax":
+            return softmax_loss(positive, negative).mean()
+        population = len(negative[0]) if self.at_tokens else self.population
+        known = self._partition(index, positive, negative, population)
+        return nce_loss(positive, negative, log_partition=known, population=population).mean()
+
+    def _partition(self, index: int, positive: Tensor, negative: Tensor, population: int) -> Tensor:
+        """Log Z of a direction: what the first batch said, or a mean over the batches so far."""
+        known = self.log_partition[index]
+        first = bool(known.isnan())
+        if not self.training or (self.choices.partition == "first" and not first):
+            return known
+        newest = log_partition(positive, negative, population)
+        if self.world > 1:
+            sizes = newest.exp()
+            distributed.all_reduce(sizes)
+            newest = (sizes / self.world).log()
+        if not first:
+            share = known.new_tensor([self.choices.partition_momentum])
+            newest = torch.logaddexp(known + share.log(), newest + (1 - share).log())[0]
+        self.log_partition[index] = newest
+        return newest
