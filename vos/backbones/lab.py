@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from vos.backbones.base import Backbone, Equivariance
+from vos.backbones.layers import scaled_lab
 from vos.backbones.registry import family
 from vos.errors import UsageError
 
@@ -39,11 +40,7 @@ class LabPatches(Backbone):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        from kornia.color import rgb_to_lab
-
-        scale = images.new_tensor([50.0, 100.0, 100.0]).view(1, 3, 1, 1)
-        offset = images.new_tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
-        lab = rgb_to_lab(images) / scale - offset
+        lab = scaled_lab(images)
         rows, columns = self.grid(*images.shape[-2:])
         margin = (self.patch - self.stride) // 2
         right = columns * self.stride - images.shape[-1] + margin

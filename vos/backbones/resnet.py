@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 import torchvision
 from torch import nn
+from torch.nn import functional
 
 from vos.backbones.base import Backbone, Equivariance
-from vos.backbones.layers import Normalise
+from vos.backbones.layers import ColourDescriptor, Normalise
 from vos.backbones.registry import family
 from vos.errors import UsageError
 
@@ -33,6 +34,9 @@ class ResNet(Backbone):
         head: channels of a projection head of 1x1 convolutions, 0 for none.
         head_layers: convolutions of the head, with ReLU between them.
         output: ``"layer"`` gives the features of the stage, ``"head"`` their projection.
+        colour: weight of a colour descriptor beside the features, both of unit length; 0 for
+            none. What is learnt to survive a change of light and pose tells little of colour,
+            which tells much from one frame to the next.
 
     Raises:
         UsageError: a choice that makes no sense.
@@ -47,9 +51,10 @@ class ResNet(Backbone):
         head: int = 0,
         head_layers: int = 1,
         output: str = "layer",
+        colour: float = 0.0,
     ) -> None:
         super().__init__()
-        _check(stride, layer, head, head_layers, output)
+        _check(stride, layer, head, head_layers, output, colour)
         self.normalise = Normalise()
         self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
         stages = (network.layer1, network.layer2, network.layer3, network.layer4)[:layer]
@@ -60,6 +65,8 @@ class ResNet(Backbone):
         self._layer_channels = _width(stages[-1])
         self._head_channels = head
         self.head = _projection(self._layer_channels, head, head_layers) if head else None
+        self.colour = colour
+        self.describe_colour = ColourDescriptor(self.stride) if colour else None
         self.set_output(output)
         self.equivariance = Equivariance(
             group=f"translation by multiples of {self.stride} pixels",
@@ -79,10 +86,9 @@ class ResNet(Backbone):
         if output == "head" and self.head is None:
             raise UsageError("output=head needs a head: give head=CHANNELS")
         self.output = output
-        if output == "head":
-            self.channels = self._head_channels
-        else:
-            self.channels = self._layer_channels
+        self.channels = self._head_channels if output == "head" else self._layer_channels
+        if self.describe_colour is not None:
+            self.channels += self.describe_colour.channels
         if self.recipe is not None:
             self.recipe.options["output"] = output
 
@@ -92,11 +98,16 @@ class ResNet(Backbone):
             features = stage(features)
         if self.output == "head":
             assert self.head is not None
-            return self.head(features)
-        return features
+            features = self.head(features)
+        if self.describe_colour is None:
+            return features
+        beside = self.colour * self.describe_colour(images)
+        return torch.cat([functional.normalize(features, dim=1), beside], dim=1)
 
 
-def _check(stride: int, layer: int, head: int, head_layers: int, output: str) -> None:
+def _check(
+    stride: int, layer: int, head: int, head_layers: int, output: str, colour: float
+) -> None:
     if stride not in STRIDES:
         raise UsageError(f"a ResNet has stride 4, 8, 16 or 32, got {stride}")
     if layer not in (1, 2, 3, 4):
@@ -105,6 +116,8 @@ def _check(stride: int, layer: int, head: int, head_layers: int, output: str) ->
         raise UsageError("head must be 0 or more channels and head_layers at least 1")
     if output not in OUTPUTS:
         raise UsageError(f"unknown output {output!r}: known: {', '.join(OUTPUTS)}")
+    if colour < 0:
+        raise UsageError(f"colour must be a weight of 0 or more, got {colour}")
 
 
 def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
@@ -140,21 +153,41 @@ def _projection(channels: int, width: int, depth: int) -> nn.Sequential:
 
 @family("resnet18", "ResNet-18 up to layer 3, random weights")
 def resnet18(
-    stride: int = 8, layer: int = 3, head: int = 0, head_layers: int = 1, output: str = "layer"
+    stride: int = 8,
+    layer: int = 3,
+    head: int = 0,
+    head_layers: int = 1,
+    output: str = "layer",
+    colour: float = 0.0,
 ) -> ResNet:
     """ResNet-18; layer 3 has 256 channels."""
-    network = torchvision.models.resnet18()
     return ResNet(
-        network, stride=stride, layer=layer, head=head, head_layers=head_layers, output=output
+        torchvision.models.resnet18(),
+        stride=stride,
+        layer=layer,
+        head=head,
+        head_layers=head_layers,
+        output=output,
+        colour=colour,
     )
 
 
 @family("resnet50", "ResNet-50 up to layer 3, random weights")
 def resnet50(
-    stride: int = 8, layer: int = 3, head: int = 0, head_layers: int = 1, output: str = "layer"
+    stride: int = 8,
+    layer: int = 3,
+    head: int = 0,
+    head_layers: int = 1,
+    output: str = "layer",
+    colour: float = 0.0,
 ) -> ResNet:
     """ResNet-50; layer 3 has 1024 channels."""
-    network = torchvision.models.resnet50()
     return ResNet(
-        network, stride=stride, layer=layer, head=head, head_layers=head_layers, output=output
+        torchvision.models.resnet50(),
+        stride=stride,
+        layer=layer,
+        head=head,
+        head_layers=head_layers,
+        output=output,
+        colour=colour,
     )
