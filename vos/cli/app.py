@@ -15,6 +15,7 @@ from vos.cli import (
     export_model,
     info,
     models,
+    probe,
     propagate,
     score,
     train,
@@ -37,6 +38,7 @@ app.command(name="train")(train.train)
 app.command(name="export")(export.export)
 app.command(name="export-model")(export_model.export_model)
 app.command(name="demo")(demo.demo)
+app.command(name="probe")(probe.probe)
 app.command(name="models")(models.models)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")
