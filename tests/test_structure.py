@@ -18,6 +18,7 @@ FLOORS = {
     "files": 0,
     "progress": 0,
     "machine": 0,
+    "scheduling": 1,
     "media": 1,
     "metrics": 1,
     "datasets": 2,

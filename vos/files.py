@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,12 +26,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and move it there when the block succeeds.
 
     The temporary file keeps the suffix of ``path``, so that libraries that choose a format by
-    suffix work. It is removed when the block fails, whatever the reason.
+    suffix work. It is removed when the block fails, whatever the reason. Its number is random: two
+    machines that write one file to a disk they share do not meet.
 
     Raises:
         VosError: the folder cannot be made or written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{secrets.randbelow(10**12)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -12,10 +12,14 @@ from vos.cli import options
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="sample (built in) or davis.")] = "sample",
+    dataset: Annotated[
+        str, typer.Option(help="sample (built in), davis or youtube-vos.")
+    ] = "sample",
     root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
-    split: Annotated[str | None, typer.Option(help="List of sequences.  [default: val]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="List of sequences.  [default: val; youtube-vos: valid]")
+    ] = None,
     sequences: Annotated[
         str | None, typer.Option(help="Only these sequences, separated by commas.")
     ] = None,
@@ -26,6 +30,9 @@ def evaluate(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
@@ -56,15 +63,19 @@ def evaluate(
         )
         return
 
+    import torch
+
     from vos.evaluation.evaluate import evaluate as run_evaluation
 
+    chosen = options.chosen_engine(engine, device, address, workers)
     evaluation = run_evaluation(
         opened,
         out,
         model=model,
         preset_name=preset,
         config=config,
-        device=options.chosen_device(device),
+        device=torch.device(chosen.device),
+        engine=chosen,
         seed=seed,
         overwrite=overwrite,
         report=report,
@@ -72,14 +83,21 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(evaluation.record))
         return
-    typer.echo(format_table(evaluation.scores))
+    if evaluation.scores is not None:
+        typer.echo(format_table(evaluation.scores))
     seconds = evaluation.record["seconds"]
     typer.echo(
         f"\n{evaluation.record['frames']} frames, {evaluation.record['fps']:.1f} a second "
         f"(features {seconds['features']:.1f} s, propagation {seconds['propagation']:.1f} s, "
         f"scoring {seconds['scoring']:.1f} s), {evaluation.record['peak_memory_mb']:.0f} MB"
     )
-    typer.echo(f"masks, tables and report: {out}")
+    if evaluation.scores is not None:
+        typer.echo(f"masks, tables and report: {out}")
+        return
+    typer.echo(
+        f"masks: {evaluation.record['masks']}, as the official server takes them; "
+        f"the truth of {opened.name} {opened.split} is there"
+    )
 
 
 def _folder_name(dataset: str, split: str, model: str, preset: str) -> str:

@@ -15,6 +15,8 @@ from vos.progress import set_quiet
 if TYPE_CHECKING:
     import torch
 
+    from vos.scheduling import Engine as EngineType
+
 log = logging.getLogger("vos")
 
 
@@ -54,6 +56,28 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a choice of the preset: --set radius=9. Repeatable."),
 ]
+_MANY = "Many videos"
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="local (this machine) or ray (a cluster: a worker a GPU, else a core).",
+        rich_help_panel=_MANY,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the Ray cluster.  [default: $RAY_ADDRESS, else Ray on this machine]",
+        rich_help_panel=_MANY,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="How many at once.  [default: local 1, ray as many as there are devices]",
+        rich_help_panel=_MANY,
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
 
 
@@ -75,6 +99,20 @@ def chosen_device(name: str) -> torch.device:
     set_up_messages()
     log.info("device: %s", device_name(device))
     return device
+
+
+def chosen_engine(name: str, device: str, address: str | None, workers: int | None) -> EngineType:
+    """The engine, with its device told on standard error."""
+    from vos.machine import device_name
+    from vos.scheduling import choose_engine
+
+    set_up_messages()
+    engine = choose_engine(name, device=device, address=address, workers=workers)
+    if name == "local":
+        import torch
+
+        log.info("device: %s", device_name(torch.device(engine.device)))
+    return engine
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, str]:

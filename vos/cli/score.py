@@ -21,7 +21,7 @@ class Scorer(StrEnum):
 
 def score(
     results: Annotated[Path, typer.Argument(help="Folder of <sequence>/<00000>.png masks.")],
-    dataset: Annotated[str, typer.Option(help="sample or davis.")] = "sample",
+    dataset: Annotated[str, typer.Option(help="sample, davis or youtube-vos.")] = "sample",
     root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
     split: Annotated[str | None, typer.Option(help="List of sequences.  [default: val]")] = None,

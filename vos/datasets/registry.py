@@ -7,9 +7,10 @@ from pathlib import Path
 
 from vos.datasets.davis import open_davis
 from vos.datasets.sequence import Dataset
+from vos.datasets.youtube_vos import open_youtube_vos
 from vos.errors import MissingError, UsageError, near_names
 
-NAMES = ("sample", "davis")
+NAMES = ("sample", "davis", "youtube-vos")
 
 
 def open_dataset(
@@ -23,10 +24,10 @@ def open_dataset(
     """Open a data set by name.
 
     Args:
-        name: ``sample`` (rendered on first use into the cache) or ``davis``.
-        root: the DAVIS folder; for ``sample``, a folder written by ``vos data sample``.
+        name: ``sample`` (rendered on first use into the cache), ``davis`` or ``youtube-vos``.
+        root: the folder of the data; for ``sample``, one written by ``vos data sample``.
         year: 2016 or 2017, for ``davis``.
-        split: ``val`` when None.
+        split: ``val`` when None, ``valid`` for ``youtube-vos``.
         sequences: names to keep, in this order; None keeps all.
 
     Raises:
@@ -44,4 +45,11 @@ def open_dataset(
                 f"Annotations; `vos data download davis-{year}` gets one"
             )
         return open_davis(Path(root), year=year, split=split or "val", sequences=sequences)
+    if name == "youtube-vos":
+        if root is None:
+            raise MissingError(
+                "--root is needed: the YouTube-VOS folder that holds valid/meta.json; its makers "
+                "give it out at https://youtube-vos.org"
+            )
+        return open_youtube_vos(Path(root), split=split, sequences=sequences)
     raise UsageError(f"unknown data set {name!r}: {near_names(name, NAMES)}")

@@ -24,12 +24,16 @@ class Sequence:
         mask_paths: one path a frame, in step with ``frame_paths``. Some data sets publish the
             masks of some frames only; ``annotated`` says which are there.
         binary: the masks say object or not (DAVIS-2016): every non-zero value is object 1.
+        begins: pairs of object id and index of the frame that shows it first, where objects may
+            appear late and truth is there for some frames only (YouTube-VOS). Empty where all
+            objects are those of frame 0 (DAVIS).
     """
 
     name: str
     frame_paths: tuple[Path, ...]
     mask_paths: tuple[Path, ...]
     binary: bool = False
+    begins: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame_paths)
@@ -46,8 +50,37 @@ class Sequence:
 
     @cached_property
     def object_ids(self) -> list[int]:
-        """Ids in the mask of frame 0, sorted, without background and void."""
+        """Ids of the objects to follow, sorted: those of frame 0, or all that ever begin."""
+        if self.begins:
+            return sorted(object_id for object_id, _ in self.begins)
         return object_ids(self.mask(0))
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is truth beyond the first masks of the objects."""
+        return not self.begins or not set(self.annotated) <= {index for _, index in self.begins}
+
+    def first_masks(self) -> dict[int, np.ndarray]:
+        """What is given: by frame, the (H, W) uint8 mask of the objects that begin there.
+
+        Raises:
+            MissingError: there is no mask where an object begins.
+            VosError: a mask is broken, or does not show an object that should begin in it.
+        """
+        if not self.begins:
+            return {0: self.mask(0)}
+        given = {}
+        for index in sorted({index for _, index in self.begins}):
+            mask = self.mask(index)
+            ids = [object_id for object_id, first in self.begins if first == index]
+            for object_id in ids:
+                if not (mask == object_id).any():
+                    raise VosError(
+                        f"{self.mask_paths[index]} does not show object {object_id}, which is "
+                        "said to begin there"
+                    )
+            given[index] = np.where(np.isin(mask, ids), mask, 0).astype(np.uint8)
+        return given
 
     def frame(self, index: int) -> np.ndarray:
         """Frame ``index`` as (H, W, 3) uint8 RGB.
@@ -89,12 +122,18 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The sequences of one split of one data set, in the order of its list file."""
+    """The sequences of one split of one data set, in the order of its list file.
+
+    Attributes:
+        masks_folder: folder within a results folder that holds the masks, where the official
+            scorer wants one.
+    """
 
     name: str
     root: Path
     split: str
     sequences: tuple[Sequence, ...]
+    masks_folder: str = ""
 
     def __len__(self) -> int:
         return len(self.sequences)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from vos.datasets import Dataset
 from vos.errors import VosError
-from vos.evaluation.predict import Run, RunSettings, predict
+from vos.evaluation.predict import OpenSegmenter, Run, RunSettings, Segmenter, predict
 from vos.evaluation.report import write_report
-from vos.evaluation.results import check_truth
+from vos.evaluation.results import check_truth, scored_sequences
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import write_tables
 from vos.files import write_json
 from vos.machine import device_name, peak_memory_mb
 from vos.media.images import image_size
+from vos.pipeline.remote import ModelChoice
 from vos.propagation import PropagationConfig
+from vos.scheduling import Engine, LocalEngine, Outcome
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores, and the record that `vos eval --json` prints."""
+    """Scores (None where there is no truth), and the record that `vos eval --json` prints."""
 
-    scores: Scores
+    scores: Scores | None
     record: dict[str, Any]
 
 
@@ -39,13 +41,18 @@ def evaluate(
     preset_name: str,
     config: PropagationConfig,
     device: torch.device,
+    engine: Engine | None = None,
     seed: int = 0,
     overwrite: bool = False,
     report: bool = True,
 ) -> Evaluation:
     """Segment ``dataset`` into ``out``, score it, and write metrics.json, tables and report.html.
 
-    Sequences that an earlier run with the same settings finished are not done again.
+    Sequences that an earlier run with the same settings finished are not done again. Where objects
+    may begin late and nothing but their first masks is published, there are masks and no scores.
+
+    Args:
+        engine: who segments the sequences; None does it here, one after another.
 
     Raises:
         UsageError: unknown model, or ``out`` holds another run.
@@ -67,15 +74,24 @@ def evaluate(
         config=config,
         device=device.type,
     )
-    run = Run(out, settings)
+    run = Run(out, settings, dataset)
     run.open(dataset, overwrite=overwrite)
+    engine = engine or LocalEngine(str(device))
     frames = sum(map(len, dataset.sequences))
-    predict(dataset, FeatureExtractor(backbone, device, frame_count=frames), run)
-    scores = score_results(out, dataset)
-    write_tables(out, scores)
-    record = _record(dataset, run, scores, device)
+
+    def segmenter_here(_: str) -> Segmenter:
+        extractor = FeatureExtractor(backbone, device, frame_count=frames)
+        return Segmenter(run.masks, config, extractor)
+
+    choice = ModelChoice.of(model, backbone, seed=seed, frame_count=frames)
+    elsewhere = OpenSegmenter(out.absolute(), run.masks.absolute(), config, choice)
+    outcome = predict(dataset, elsewhere if engine.elsewhere else segmenter_here, run, engine)
+    scores = score_results(out, dataset) if scored_sequences(dataset) else None
+    if scores is not None:
+        write_tables(out, scores)
+    record = _record(dataset, run, scores, device, outcome)
     write_json(out / "metrics.json", record)
-    if report:
+    if report and scores is not None:
         write_report(out, dataset, scores, settings.to_json(), record["seconds"])
     return Evaluation(scores, record)
 
@@ -104,25 +120,31 @@ def check_dataset(dataset: Dataset) -> None:
             )
 
 
-def _record(dataset: Dataset, run: Run, scores: Scores, device: torch.device) -> dict[str, Any]:
-    """Figures of a finished run; timings include sequences that earlier calls finished."""
+def _record(
+    dataset: Dataset, run: Run, scores: Scores | None, device: torch.device, outcome: Outcome
+) -> dict[str, Any]:
+    """Figures of a finished run; timings are those of the workers, added up, and include sequences
+    that earlier calls finished."""
     timings = [run.seconds[sequence.name] for sequence in dataset.sequences]
     stages = {
         stage: round(sum(timing.get(stage, 0.0) for timing in timings), 3)
         for stage in ("features", "propagation")
     }
     segmenting = sum(timing["total"] for timing in timings)
+    scoring = scores.seconds if scores else 0.0
     frames = sum(map(len, dataset.sequences))
     return {
-        **scores.as_dict(),
+        **(scores.as_dict() if scores else {}),
         "frames": frames,
         "seconds": {
             **stages,
-            "scoring": round(scores.seconds, 3),
-            "total": round(segmenting + scores.seconds, 3),
+            "scoring": round(scoring, 3),
+            "total": round(segmenting + scoring, 3),
         },
         "fps": round(frames / segmenting, 3),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "peak_memory_mb": round(max(peak_memory_mb(), outcome.peak_memory_mb), 1),
+        "lost_workers": outcome.lost_workers,
+        "masks": str(run.masks),
         "dataset": dataset.name,
         "split": dataset.split,
         "model": run.settings.model,

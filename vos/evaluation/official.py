@@ -71,6 +71,8 @@ def score_official(results: Path, dataset: Dataset) -> OfficialScores:
         VosError: it stopped with a message.
     """
     require_official()
+    if any(sequence.begins for sequence in dataset):
+        raise VosError(f"the official scorer is that of DAVIS, not of {dataset.name}")
     with tempfile.TemporaryDirectory(prefix="vos-official-") as folder:
         root = Path(folder)
         for task, sequence in zip(plan_scoring(results, dataset), dataset.sequences, strict=True):

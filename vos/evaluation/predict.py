@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import vos
 from vos.datasets import Dataset, Sequence
 from vos.errors import UsageError
@@ -17,9 +19,11 @@ from vos.machine import describe, versions
 from vos.media import write_mask
 from vos.pipeline import Stopwatch, segment
 from vos.pipeline.prefetch import BackgroundWriter
+from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
-from vos.progress import progress
 from vos.propagation import PropagationConfig
+from vos.scheduling import Advance, Engine, OpenWorker, Outcome, Task, run_tasks
+from vos.scheduling.tasks import Done, Failed
 
 if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
@@ -46,12 +50,18 @@ class RunSettings:
 
 
 class Run:
-    """A results folder: masks of each sequence, and `run.json` with settings and timings."""
+    """A results folder: masks of each sequence, and `run.json` with settings and timings.
 
-    def __init__(self, folder: Path, settings: RunSettings) -> None:
+    `run.json` is the manifest too: a sequence is done when its timings are in it; those that
+    failed are there with the reason.
+    """
+
+    def __init__(self, folder: Path, settings: RunSettings, dataset: Dataset) -> None:
         self.folder = folder
+        self.masks = folder / dataset.masks_folder
         self.settings = settings
         self.seconds: dict[str, dict[str, float]] = {}
+        self.failures: dict[str, str] = {}  # of this call: those of calls before are tried again
 
     def open(self, dataset: Dataset, *, overwrite: bool) -> None:
         """Start, or go on where an earlier run with the same settings stopped.
@@ -78,7 +88,7 @@ class Run:
 
     def _refuse_truth(self, dataset: Dataset) -> None:
         for sequence in dataset:
-            if (self.folder / sequence.name).resolve() == sequence.mask_paths[0].parent.resolve():
+            if (self.masks / sequence.name).resolve() == sequence.mask_paths[0].parent.resolve():
                 raise UsageError(
                     f"{self.folder} holds the true masks of {dataset.name}: choose another --out"
                 )
@@ -87,15 +97,16 @@ class Run:
         """Remove what an earlier run left, and nothing else."""
         patterns = [RUN_FILE, "metrics.json", "report.html", "global_results-*.csv"]
         patterns += ["per-sequence_results-*.csv"]
-        patterns += [f"{glob.escape(sequence.name)}/*.png" for sequence in dataset]
         remove(path for pattern in patterns for path in self.folder.glob(pattern))
+        masks = [f"{glob.escape(sequence.name)}/*.png" for sequence in dataset]
+        remove(path for pattern in masks for path in self.masks.glob(pattern))
 
     def _clear_halves(self, dataset: Dataset) -> None:
         """Remove the files that a killed run was writing."""
         remove(
             path
             for sequence in dataset
-            for path in self.folder.glob(f"{glob.escape(sequence.name)}/.*.png")
+            for path in self.masks.glob(f"{glob.escape(sequence.name)}/.*.png")
         )
 
     def save(self) -> None:
@@ -107,42 +118,107 @@ class Run:
                 "versions": versions(),
                 "machine": describe(),
                 "sequences": self.seconds,
+                "failed": self.failures,
             },
         )
 
     def is_done(self, sequence: Sequence) -> bool:
         """Whether every mask of ``sequence`` is there."""
-        paths = (mask_path(self.folder, sequence, i) for i in range(len(sequence)))
+        paths = (mask_path(self.masks, sequence, i) for i in range(len(sequence)))
         return sequence.name in self.seconds and all(path.is_file() for path in paths)
 
 
-def predict(
-    dataset: Dataset, extractor: FeatureExtractor, run: Run, *, engine: str = "auto"
-) -> None:
-    """Write the masks of every sequence that ``run`` does not hold yet."""
-    config = run.settings.config
+class Segmenter:
+    """A worker: segments a sequence into a results folder, from the masks that are given.
+
+    Each mask is written whole, and the same bytes each time: a sequence may be begun, lost and
+    begun again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: PropagationConfig,
+        extractor: FeatureExtractor,
+        *,
+        engine: str = "auto",
+    ) -> None:
+        self.folder = folder
+        self.config = config
+        self.extractor = extractor
+        self.engine = engine
+
+    def __call__(self, sequence: Sequence, advance: Advance) -> dict[str, Any]:
+        """Frames, and seconds by stage."""
+        stopwatch = Stopwatch()
+        given = sequence.first_masks()
+        first = min(given)
+        with stopwatch("total"), BackgroundWriter() as writer:
+            frames = segment(
+                _frames(sequence, first),
+                given,
+                self.extractor,
+                self.config,
+                engine=self.engine,
+                stopwatch=stopwatch,
+            )
+            for index in range(first):  # nothing is known before the first object begins
+                blank = np.zeros(sequence.size, np.uint8)
+                writer.submit(write_mask, mask_path(self.folder, sequence, index), blank)
+                advance(1)
+            for frame in frames:
+                path = mask_path(self.folder, sequence, frame.index)
+                writer.submit(write_mask, path, frame.mask)
+                advance(1)
+            writer.wait()
+        return {"frames": len(sequence), **stopwatch.seconds}
+
+
+@dataclass(frozen=True)
+class OpenSegmenter:
+    """Makes a `Segmenter` where it is to work.
+
+    Attributes:
+        run: the results folder, as an absolute path.
+        masks: the folder of the masks in it.
+    """
+
+    run: Path
+    masks: Path
+    config: PropagationConfig
+    model: ModelChoice
+
+    def __call__(self, device: str) -> Segmenter:
+        check_shared(self.run / RUN_FILE)
+        return Segmenter(self.masks, self.config, self.model.extractor(device))
+
+
+def predict(dataset: Dataset, open_worker: OpenWorker, run: Run, engine: Engine) -> Outcome:
+    """Write the masks of every sequence that ``run`` does not hold yet.
+
+    Raises:
+        VosError: sequences could not be segmented; all others were.
+    """
     todo = [sequence for sequence in dataset.sequences if not run.is_done(sequence)]
-    bar = progress(total=sum(map(len, todo)), description="segmenting")
-    with bar, BackgroundWriter() as writer:
-        for sequence in todo:
-            bar.set_postfix_str(sequence.name, refresh=False)
-            stopwatch = Stopwatch()
-            with stopwatch("total"):
-                frames = segment(
-                    _frames(sequence),
-                    {0: sequence.mask(0)},
-                    extractor,
-                    config,
-                    engine=engine,
-                    stopwatch=stopwatch,
-                )
-                for frame in frames:
-                    path = mask_path(run.folder, sequence, frame.index)
-                    writer.submit(write_mask, path, frame.mask)
-                    bar.update()
-                writer.wait()
-            run.seconds[sequence.name] = {"frames": len(sequence), **stopwatch.seconds}
-            run.save()
+
+    def note(task: Task, event: Done | Failed, attempts: int) -> None:
+        run.failures.pop(task.name, None)
+        if isinstance(event, Done):
+            run.seconds[task.name] = event.result
+        else:
+            run.failures[task.name] = str(event.error)
+        run.save()
+
+    outcome = run_tasks(
+        [Task(sequence.name, _absolute(sequence), len(sequence)) for sequence in todo],
+        open_worker,
+        engine,
+        description="segmenting",
+        unit="frame",
+        on_end=note,
+    )
+    outcome.raise_failures("sequence", hint="; the others are done")
+    return outcome
 
 
 def mask_path(folder: Path, sequence: Sequence, index: int) -> Path:
@@ -150,9 +226,18 @@ def mask_path(folder: Path, sequence: Sequence, index: int) -> Path:
     return folder / sequence.name / f"{sequence.frame_paths[index].stem}.png"
 
 
-def _frames(sequence: Sequence) -> Iterator[tuple[int, Any]]:
-    for index in range(len(sequence)):
+def _frames(sequence: Sequence, start: int) -> Iterator[tuple[int, Any]]:
+    for index in range(start, len(sequence)):
         yield index, sequence.frame(index)
+
+
+def _absolute(sequence: Sequence) -> Sequence:
+    """Workers have working folders of their own."""
+    return dataclasses.replace(
+        sequence,
+        frame_paths=tuple(path.absolute() for path in sequence.frame_paths),
+        mask_paths=tuple(path.absolute() for path in sequence.mask_paths),
+    )
 
 
 def _timings(sequences: Any) -> dict[str, dict[str, float]]:

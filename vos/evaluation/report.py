@@ -17,7 +17,7 @@ import numpy as np
 import vos
 from vos.datasets import Dataset, Sequence
 from vos.errors import VosError
-from vos.evaluation.results import Task, plan_scoring
+from vos.evaluation.results import Task, plan_scoring, scored_sequences
 from vos.evaluation.scores import ObjectScores, Scores
 from vos.files import write_text
 from vos.media import PALETTE, overlay
@@ -55,7 +55,7 @@ def write_report(
     views = [
         _view(task, sequence, scores.of_sequence(sequence.name))
         for task, sequence in progress(
-            list(zip(plan_scoring(folder, dataset), dataset.sequences, strict=True)),
+            list(zip(plan_scoring(folder, dataset), scored_sequences(dataset), strict=True)),
             description="report",
             unit="sequence",
         )
@@ -119,11 +119,14 @@ def _view(task: Task, sequence: Sequence, objects: list[ObjectScores]) -> Sequen
     ]
     if not objects:
         return SequenceView(sequence.name, frames, 0.0, [], sheet, None, None)
-    by_frame = np.mean([(each.J + each.F) / 2 for each in objects], axis=0)
-    indices = objects[0].frames
+    by_frame: dict[int, list[float]] = {}
+    for each in objects:  # which may begin at different frames
+        for index, score in zip(each.frames.tolist(), (each.J + each.F) / 2, strict=True):
+            by_frame.setdefault(index, []).append(float(score))
+    means = {index: float(np.mean(scores)) for index, scores in sorted(by_frame.items())}
     best, worst = (
-        _compared(task, sequence, int(indices[place]), float(by_frame[place]))
-        for place in (by_frame.argmax(), by_frame.argmin())
+        _compared(task, sequence, index, means[index])
+        for index in (max(means, key=means.__getitem__), min(means, key=means.__getitem__))
     )
     return SequenceView(
         name=sequence.name,

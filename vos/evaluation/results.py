@@ -6,6 +6,7 @@ scorer stops, miscounts or passes over these in silence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,26 +28,22 @@ class Task:
         truth_paths: mask of each frame.
         result_paths: predicted mask of each frame.
         size: (height, width) of every mask.
-        first_ids: ids in the true mask of frame 0.
+        given_ids: ids of the first masks, which are all that results may hold.
         binary: every non-zero value is object 1 (DAVIS-2016).
+        objects: ids that are scored.
+        scored_frames: indices of the frames that count.
+        begins: the frame in which an object is given, by id: it is scored behind that.
     """
 
     sequence: str
     truth_paths: tuple[Path, ...]
     result_paths: tuple[Path, ...]
     size: tuple[int, int]
-    first_ids: tuple[int, ...]
+    given_ids: tuple[int, ...]
     binary: bool
-
-    @property
-    def objects(self) -> range:
-        """Ids that are scored: like the official scorer, all from 1 to the highest of frame 0."""
-        return range(1, max(self.first_ids, default=0) + 1)
-
-    @property
-    def scored_frames(self) -> range:
-        """Indices of the frames that count: all but the first, which is given, and the last."""
-        return range(1, len(self.truth_paths) - 1)
+    objects: tuple[int, ...]
+    scored_frames: tuple[int, ...]
+    begins: Mapping[int, int]
 
     def truth(self, index: int) -> np.ndarray:
         """True mask of a frame, (H, W) uint8 ids, 255 for void."""
@@ -79,19 +76,20 @@ class Task:
         return mask
 
     def check(self, index: int) -> None:
-        """Read a predicted mask and see that it holds no object but those of frame 0.
+        """Read a predicted mask and see that it holds no object but those that were given.
 
         Raises:
             InvalidResultsError: see ``result``; or a foreign id.
         """
         mask = self.result(index)
-        if mask.max() <= len(self.first_ids) == len(self.objects):
+        if mask.max() <= len(self.given_ids) == max(self.given_ids, default=0):
             return
-        extra = sorted((set(object_ids(mask)) | {int(mask.max())}) - {0, *self.first_ids})
+        extra = sorted((set(object_ids(mask)) | {int(mask.max())}) - {0, *self.given_ids})
         if extra:
+            where = "frame 0" if set(self.begins.values()) <= {0} else "the first masks"
             raise InvalidResultsError(
-                f"{self.result_paths[index]} holds the id {extra[0]}, but frame 0 of "
-                f"{self.sequence} has only {_id_words(self.first_ids)}: "
+                f"{self.result_paths[index]} holds the id {extra[0]}, but {where} of "
+                f"{self.sequence} has only {_id_words(self.given_ids)}: "
                 "write the ids of the first true mask, 0 for background"
             )
 
@@ -107,7 +105,19 @@ def plan_scoring(results: Path, dataset: Dataset) -> list[Task]:
     if not results.is_dir():
         raise InvalidResultsError(f"there is no results folder {results}")
     check_truth(dataset)
-    return [_plan(results, sequence) for sequence in dataset.sequences]
+    masks = masks_of(results, dataset)
+    return [_plan(masks, sequence) for sequence in scored_sequences(dataset)]
+
+
+def masks_of(results: Path, dataset: Dataset) -> Path:
+    """The folder of the masks in a results folder, which may be that folder itself."""
+    inside = results / dataset.masks_folder
+    return inside if inside.is_dir() else results
+
+
+def scored_sequences(dataset: Dataset) -> list[Sequence]:
+    """The sequences for which there is truth beyond what is given."""
+    return [sequence for sequence in dataset if sequence.is_scored]
 
 
 def check_truth(dataset: Dataset) -> None:
@@ -118,6 +128,8 @@ def check_truth(dataset: Dataset) -> None:
         VosError: a sequence is too short to be scored.
     """
     for sequence in dataset.sequences:
+        if sequence.begins:  # has truth for some frames, by design
+            continue
         missing = [path for path in sequence.mask_paths if not path.is_file()]
         if missing:
             raise MissingError(
@@ -146,16 +158,34 @@ def _plan(results: Path, sequence: Sequence) -> Task:
             f"{missing[0]} is missing{_and_more(missing)}: "
             f"every frame of {sequence.name} needs a mask, {len(paths)} in all"
         )
-    first = read_palette_mask(sequence.mask_paths[0])
-    ids = (1,) if sequence.binary and first.any() else tuple(object_ids(first))
+    begins = dict(sequence.begins) or dict.fromkeys(_first_ids(sequence), 0)
+    # Like the official DAVIS scorer: all ids up to the highest, without the last frame.
+    davis = not sequence.begins
+    objects = tuple(range(1, max(begins, default=0) + 1)) if davis else tuple(begins)
+    frames = tuple(range(1, len(paths) - 1)) if davis else sequence.annotated
     return Task(
         sequence=sequence.name,
         truth_paths=sequence.mask_paths,
         result_paths=paths,
-        size=(first.shape[0], first.shape[1]),
-        first_ids=() if sequence.binary and not first.any() else ids,
+        size=_mask_size(sequence),
+        given_ids=tuple(begins),
         binary=sequence.binary,
+        objects=objects,
+        scored_frames=tuple(index for index in frames if index > min(begins.values(), default=0)),
+        begins=begins,
     )
+
+
+def _first_ids(sequence: Sequence) -> list[int]:
+    first = read_palette_mask(sequence.mask_paths[0])
+    if sequence.binary:
+        return [1] if first.any() else []
+    return object_ids(first)
+
+
+def _mask_size(sequence: Sequence) -> tuple[int, int]:
+    height, width = read_palette_mask(sequence.mask_paths[sequence.annotated[0]]).shape
+    return height, width
 
 
 def _size_words(size: tuple[int, ...]) -> str:

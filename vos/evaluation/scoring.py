@@ -27,6 +27,8 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     The figures are those of davis2017-evaluation: the first and last frame are left out, an
     object that is in neither the truth nor the prediction of a frame scores 1, the objects are
     all ids from 1 to the highest of frame 0. Void pixels of the truth (255) count for nothing.
+    Where objects begin at any time (YouTube-VOS), each is scored on all annotated frames behind the
+    one in which it is given.
 
     Args:
         results: ``<results>/<sequence>/<frame>.png``, ids as in the first true mask; for binary
@@ -43,7 +45,7 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     started = time.perf_counter()
     tasks = plan_scoring(Path(results), dataset)
     if not any(task.objects for task in tasks):
-        raise VosError(f"nothing to score: no first mask of {dataset.name} holds an object")
+        raise VosError(_nothing_to_score(dataset))
     checks: list[Callable[[], Any]] = [
         partial(task.check, index) for task in tasks for index in range(len(task.result_paths))
     ]
@@ -70,6 +72,15 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
     )
 
 
+def _nothing_to_score(dataset: Dataset) -> str:
+    if any(sequence.begins for sequence in dataset):
+        return (
+            f"nothing to score: {dataset.name} {dataset.split} has masks only where objects begin; "
+            "the truth is with the official server"
+        )
+    return f"nothing to score: no first mask of {dataset.name} holds an object"
+
+
 def _keep_freed_memory() -> None:
     """Make the C library reuse the memory of masks instead of giving it back after each one.
 
@@ -91,5 +102,7 @@ def _collect(task: Task, frames: Iterator[tuple[np.ndarray, np.ndarray]]) -> Ite
     # (T, 2, K): frame, measure, object
     scores = np.array([next(frames) for _ in indices])
     for position, object_id in enumerate(task.objects):
-        region, boundary = scores[:, :, position].T
-        yield ObjectScores(task.sequence, object_id, indices, region, boundary)
+        counts = indices > task.begins.get(object_id, 0)
+        if counts.any():
+            region, boundary = scores[counts, :, position].T
+            yield ObjectScores(task.sequence, object_id, indices[counts], region, boundary)
