@@ -18,7 +18,16 @@ from vos.errors import UsageError, near_names
 Builder = TypeVar("Builder", bound=Callable[..., Backbone])
 
 # Modules that define families; each is imported when the first name is looked up.
-_MODULES = ("cmc", "lab", "resnet", "timm_models", "torchvision_models", "unet")
+_MODULES = (
+    "cmc",
+    "lab",
+    "resnet",
+    "rotation_resnet",
+    "rotation_unet",
+    "timm_models",
+    "torchvision_models",
+    "unet",
+)
 
 
 @dataclass(frozen=True)
