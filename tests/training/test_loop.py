@@ -8,63 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from runs import PROGRAM, assert_same_run, losses, start, wait_for_step
 
 import vos
 from vos.datasets import open_dataset
 from vos.errors import UsageError, VosError
 from vos.training import TrainConfig, train
 from vos.training.config import EvaluationConfig, config_text, load_config
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from vos.errors import VosError
-from vos.training import load_config, train
-try:
-    train(load_config(sys.argv[1]), Path(sys.argv[2]), device="cpu")
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-
-
-def losses(run: Path) -> dict[int, float]:
-    rows = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [json.loads(row) for row in rows]
-    assert [row["step"] for row in found] == sorted({row["step"] for row in found})
-    return {row["step"]: row["loss"] for row in found}
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return vos.load(str(run / "weights")).state_dict()
-
-
-def assert_same_run(one: Path, two: Path) -> None:
-    assert losses(one) == losses(two)
-    first, second = weights(one), weights(two)
-    assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def start(config: TrainConfig, run: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
-    """The run in a process of its own."""
-    path = tmp_path / "run.yaml"
-    path.write_text(config_text(config), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROGRAM, str(path), str(run)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-
-
-def wait_for_step(run: Path, step: int) -> None:
-    for _ in range(600):
-        path = run / "metrics.jsonl"
-        if path.is_file() and len(path.read_text(encoding="utf-8").splitlines()) >= step:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"no step {step} after a minute")
 
 
 def test_a_run_writes_metrics_and_weights_that_load(

@@ -93,7 +93,7 @@ def _best_strength(
     found = {}
     for strength in sorted(strengths, reverse=True):  # from simple to complex, warm
         _fit(classifier, fitted, fitted_labels, strength, iterations, afresh=False)
-        found[_accuracy(classifier, features[held], labels[held])] = strength
+        found.setdefault(_accuracy(classifier, features[held], labels[held]), strength)
     return found[max(found)]
 
 
