@@ -46,7 +46,7 @@ def test_features_that_know_nothing_are_at_chance() -> None:
 
 
 def test_the_penalty_is_chosen_where_features_are_many_and_images_few() -> None:
-    train, test = blobs(600, 1.0, seed=0, dims=400), blobs(2000, 1.0, seed=1, dims=400)
+    train, test = (blobs(n, 0.6, seed=n, dims=400) for n in (600, 2000))
     chosen = linear_probe(train, test, strengths=(1e-6, 1.0))
     loose = linear_probe(train, test, strengths=(1e-6,))
     assert (chosen.strength, loose.strength) == (1.0, 1e-6)
