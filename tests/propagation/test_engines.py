@@ -11,7 +11,7 @@ from vos.propagation import PRESETS, Propagator, preset
 from vos.propagation.engines import engine_for
 
 
-def drifting_features(frames, grid, channels=24, seed=0):
+def drifting_features(frames, grid, channels=64, seed=0):
     """Smooth random features that move by one token a frame, with noise: a toy video."""
     generator = torch.Generator().manual_seed(seed)
     height, width = grid
@@ -74,6 +74,21 @@ def test_prior_on_motion_is_the_same_in_every_engine(name):
     assert (found == expected).mean() >= 0.9999
     for ours, theirs in zip(found_labels, expected_labels, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
+def test_a_cut_to_another_scene_stays_exact():
+    first = list(drifting_features(5, (20, 24), channels=96, seed=0))
+    second = list(drifting_features(5, (20, 24), channels=96, seed=1))
+    directions = torch.linspace(1, 0, 96)[:, None, None] ** 4  # few are long, and others later
+    frames = [f * directions for f in first] + [f * directions.flip(0) for f in second]
+    mask = blocks((160, 192), [1, 2])
+    found = []
+    for engine in ("reference", "cpu"):
+        propagator = Propagator(preset("crw"), engine=engine)
+        propagator.annotate(0, frames[0], mask)
+        found.append([propagator.step(i, f).labels for i, f in enumerate(frames[1:], start=1)])
+    for plain, fast in zip(*found, strict=True):
+        torch.testing.assert_close(fast, plain, atol=2e-5, rtol=0)
 
 
 def test_more_neighbours_than_places():

@@ -56,14 +56,23 @@ def extremes_around(classes, height, width, reach_y, reach_x):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def kth_of_nearby(tokens, query, keys, counts, grid, penalty, neighbours):  # type: ignore[no-untyped-def]
+def _similarity(query, key):  # type: ignore[no-untyped-def]
+    """Product of two feature vectors."""
+    total = np.float32(0)
+    for channel in range(len(query)):
+        total += query[channel] * key[channel]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def kth_of_nearby(tokens, query, keys, near, counts, grid, penalty, neighbours):  # type: ignore[no-untyped-def]
     """A lower bound of each token's k-th largest similarity, from the places right beside it.
 
-    Looks at the 3 x 3 places around ``tokens`` in ``keys`` (newest first), frame by frame, until
-    twice ``neighbours`` candidates are seen. -inf where there are fewer than ``neighbours``.
+    Looks at the 3 x 3 places around ``tokens`` in the first ``near`` of ``keys`` (newest first),
+    frame by frame, until twice ``neighbours`` candidates are seen. -inf where there are fewer than
+    ``neighbours``.
     """
     height, width = grid
-    channels = query.shape[1]
     bounds = np.empty(len(tokens), np.float32)
     best = np.empty(neighbours, np.float32)
     for number in range(len(tokens)):
@@ -71,15 +80,13 @@ def kth_of_nearby(tokens, query, keys, counts, grid, penalty, neighbours):  # ty
         y, x = token // width, token % width
         best[:] = -np.inf
         seen = 0
-        for frame in range(len(keys)):
+        for frame in range(near):
             if seen >= 2 * neighbours:
                 break
             for ky in range(max(0, y - 1), min(height, y + 2)):
                 for kx in range(max(0, x - 1), min(width, x + 2)):
-                    similarity = -penalty * np.float32((ky - y) ** 2 + (kx - x) ** 2)
-                    place = ky * width + kx
-                    for channel in range(channels):
-                        similarity += query[token, channel] * keys[frame][place, channel]
+                    similarity = _similarity(query[token], keys[frame][ky * width + kx])
+                    similarity -= penalty * np.float32((ky - y) ** 2 + (kx - x) ** 2)
                     for _ in range(min(counts[frame], neighbours)):
                         seen += 1
                         if similarity <= best[neighbours - 1]:
@@ -128,17 +135,37 @@ def _penalise(row, start, stop, dx, dy, penalty):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _scan(row, first_place, start, stop, frame, count, values, frames, places):  # type: ignore[no-untyped-def]
-    """Offer ``row[start:stop]``; entry ``start`` is the similarity to ``first_place``.
+def _scan(  # type: ignore[no-untyped-def]
+    bounds,
+    start,
+    stop,
+    first_place,
+    query,
+    key,
+    frame,
+    count,
+    token,
+    width,
+    penalty,
+    threshold,
+    values,
+    frames,
+    places,
+):
+    """Offer the places whose ``bounds[start:stop]`` pass; entry ``start`` is ``first_place``.
 
     The maximum is taken first (it vectorises): most stretches hold nothing new.
     """
-    if start >= stop or _largest(row, start, stop) <= values[-1]:
+    if start >= stop or _largest(bounds, start, stop) <= max(values[-1], threshold):
         return
     for column in range(start, stop):
-        if row[column] > values[-1]:
+        if bounds[column] > max(values[-1], threshold):
             place = first_place + column - start
-            _offer(values, frames, places, row[column], frame, place, count)
+            similarity = _similarity(query, key[place])
+            if penalty > 0.0:
+                dy, dx = place // width - token // width, place % width - token % width
+                similarity -= penalty * np.float32(dy * dy + dx * dx)
+            _offer(values, frames, places, similarity, frame, place, count)
 
 
 @njit(cache=True, nogil=True)
@@ -148,11 +175,15 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
     worker,
     workers,
     query,
+    reduced_query,
     keys,
+    reduced_keys,
+    near,
     counts,
     grid,
     halves,
     penalty,
+    thresholds,
     values,
     frames,
     places,
@@ -162,11 +193,13 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
     Args:
         tiles: tokens, grouped by tile; tile i is ``tiles[tile_starts[i] : tile_starts[i + 1]]``.
         worker, workers: this call does tiles worker, worker + workers, ...
-        query: (N, C).
-        keys: list of (N, C), one a source; ``counts`` says how often each one counts.
+        query, reduced_query: (N, C) and (N, d + 1).
+        keys, reduced_keys: lists of the like, one a source, of which the first ``near`` are
+            windowed; ``counts`` says how often each one counts.
         grid: height and width.
         halves: (2 R + 1,) half widths of the window's rows.
         penalty: what a similarity loses for each squared token of distance.
+        thresholds: (N,) similarities below it are of no interest.
         values, frames, places: (N, k) the best so far, descending; updated in place.
     """
     height, width = grid
@@ -174,31 +207,31 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
     reach_x = 0
     for half in halves:
         reach_x = max(reach_x, half)
-    channels = query.shape[1]
+    numbers = reduced_query.shape[1]
     for tile in range(worker, len(tile_starts) - 1, workers):
         tokens = tiles[tile_starts[tile] : tile_starts[tile + 1]]
         top, bottom, left, right = height, 0, width, 0
-        rows = np.empty((len(tokens), channels), np.float32)
+        rows = np.empty((len(tokens), numbers), np.float32)
         for number in range(len(tokens)):
             token = tokens[number]
-            rows[number] = query[token]
+            rows[number] = reduced_query[token]
             top, bottom = min(top, token // width), max(bottom, token // width)
             left, right = min(left, token % width), max(right, token % width)
         top, bottom = max(0, top - reach_y), min(height, bottom + reach_y + 1)
         left, right = max(0, left - reach_x), min(width, right + reach_x + 1)
         span = right - left
         # One matrix product per tile and frame: the tile's tokens times the union of their windows.
-        union = np.empty(((bottom - top) * span, channels), np.float32)
-        similarities = np.empty((len(tokens), len(union)), np.float32)
-        for frame in range(len(keys)):
-            key = keys[frame]
+        union = np.empty(((bottom - top) * span, numbers), np.float32)
+        bounds = np.empty((len(tokens), len(union)), np.float32)
+        for frame in range(near):
+            key = reduced_keys[frame]
             for y in range(top, bottom):
                 start = (y - top) * span
                 union[start : start + span] = key[y * width + left : y * width + right]
-            np.dot(rows, union.T, similarities)
+            np.dot(rows, union.T, bounds)
             for number in range(len(tokens)):
                 token = tokens[number]
-                row = similarities[number]
+                row = bounds[number]
                 y0, x0 = token // width, token % width
                 for y in range(max(0, y0 - reach_y), min(height, y0 + reach_y + 1)):
                     half = halves[reach_y + y - y0]
@@ -208,11 +241,17 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
                         _penalise(row, offset + start, offset + stop, start - x0, y - y0, penalty)
                     _scan(
                         row,
-                        y * width + start,
                         offset + start,
                         offset + stop,
+                        y * width + start,
+                        query[token],
+                        keys[frame],
                         frame,
                         counts[frame],
+                        token,
+                        width,
+                        penalty,
+                        thresholds[token],
                         values[token],
                         frames[token],
                         places[token],
@@ -220,23 +259,44 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def merge_similarities(  # type: ignore[no-untyped-def]
-    tokens, similarities, first_place, frame, count, worker, workers, values, frames, places
+def merge_everywhere(  # type: ignore[no-untyped-def]
+    tokens,
+    bounds,
+    first_place,
+    frame,
+    count,
+    worker,
+    workers,
+    query,
+    key,
+    thresholds,
+    values,
+    frames,
+    places,
 ):
-    """Merge similarities of ``tokens`` to a run of places, starting at ``first_place``."""
+    """Merge a run of places of an unrestricted source, starting at ``first_place``.
+
+    ``bounds`` is (tokens, places of the run).
+    """
     stretch = 64
     for number in range(worker, len(tokens), workers):
         token = tokens[number]
-        row = similarities[number]
+        row = bounds[number]
         for start in range(0, len(row), stretch):
             stop = min(len(row), start + stretch)
             _scan(
                 row,
-                first_place + start,
                 start,
                 stop,
+                first_place + start,
+                query[token],
+                key,
                 frame,
                 count,
+                token,
+                1,
+                np.float32(0),
+                thresholds[token],
                 values[token],
                 frames[token],
                 places[token],

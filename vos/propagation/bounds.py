@@ -1,0 +1,85 @@
+"""Upper bounds of similarities, many times cheaper than the similarities themselves.
+
+Features of natural video spend most of their length in few directions. With an orthonormal basis
+of the leading ones, a product splits into the products of what lies in them and of what is left
+over, and the latter is at most the product of the two left-over lengths:
+
+    q . x  <=  q' . x',   q' = (leading coordinates of q, left-over length of q)
+
+So one matrix product over 48 numbers a token, instead of hundreds, bounds every similarity; where
+the bound is below the k-th best similarity known, the place is out of the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vos.propagation.context import ContextFrame, Source
+
+NUMBERS = 48  # a token: fewer make looser bounds, more make longer products
+SLACK = 1e-5  # squared length added to what is left over: rounding must not break the bound
+
+
+@dataclass(frozen=True)
+class LeadingComponents:
+    """The directions in which features are longest.
+
+    Attributes:
+        basis: (C, d) orthonormal columns.
+        left_over: mean squared length outside them, of the features they were found with.
+    """
+
+    basis: Tensor
+    left_over: float
+
+    @classmethod
+    def of(cls, features: Tensor) -> LeadingComponents:
+        """From (N, C) features of length one: leading eigenvectors of their second moments."""
+        moments = features.T @ features / len(features)
+        values, vectors = torch.linalg.eigh(moments.double())  # ascending
+        leading = min(NUMBERS - 1, len(values))
+        left_over = float(values[: len(values) - leading].sum())
+        return cls(vectors[:, len(values) - leading :].float().contiguous(), left_over)
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """(N, C) features of length one -> (N, d + 1), whose products bound theirs from above."""
+        leading = features @ self.basis
+        left_over = (1 - leading.square().sum(1, keepdim=True)).clamp(min=0) + SLACK
+        return torch.cat([leading, left_over.sqrt()], dim=1)
+
+    def suit(self, reduced: Tensor) -> bool:
+        """Whether these directions still hold most of a frame, or the scene has changed."""
+        return float(reduced[:, -1].square().mean()) <= 2 * self.left_over + 0.05
+
+
+def reduced_features(query: Tensor, sources: Sequence[Source]) -> tuple[Tensor, list[Tensor]]:
+    """Reduced features of the query and of each source, in the same directions.
+
+    What is found for a source is kept with its frame.
+    """
+    components = _known_components(sources)
+    reduced = components.reduce(query)
+    if not components.suit(reduced):
+        components = LeadingComponents.of(query)
+        reduced = components.reduce(query)
+    return reduced, [_reduced(source.frame, components) for source in sources]
+
+
+def _known_components(sources: Sequence[Source]) -> LeadingComponents:
+    for source in sources:
+        if "reduced" in source.frame.derived:
+            return source.frame.derived["reduced"][0]
+    return LeadingComponents.of(sources[0].frame.features)
+
+
+def _reduced(frame: ContextFrame, components: LeadingComponents) -> Tensor:
+    known, reduced = frame.derived.get("reduced", (None, None))
+    if known is not components:
+        reduced = components.reduce(frame.features)
+        frame.derived["reduced"] = (components, reduced)
+    assert reduced is not None
+    return reduced
