@@ -101,14 +101,14 @@ def test_any_family_encodes_a_view() -> None:
 
 def test_a_checkpoint_remembers_its_views_and_gives_other_layers(tmp_path: Path) -> None:
     backbone = vos.load(f"cmc-alexnet,views=L+edges,{SMALL}", seed=5)
-    save_checkpoint(tmp_path / "run", backbone)
+    save_checkpoint(tmp_path / "run" / "weights", backbone)
     images = torch.rand(1, 3, 24, 24)
     with torch.inference_mode():
         torch.testing.assert_close(vos.load(str(tmp_path / "run"))(images), backbone(images))
     from vos.backbones import load_checkpoint
 
     with torch.inference_mode():
-        third = load_checkpoint(tmp_path / "run", layer="3", use="edges")(images)
+        third = load_checkpoint(tmp_path / "run" / "weights", layer="3", use="edges")(images)
         torch.testing.assert_close(third, backbone.maps(1, images, 3))
 
 

@@ -20,10 +20,12 @@ Builder = TypeVar("Builder", bound=Callable[..., Backbone])
 # Modules that define families; each is imported when the first name is looked up.
 _MODULES = (
     "cmc",
+    "dss",
     "lab",
     "resnet",
     "rotation_resnet",
     "rotation_unet",
+    "small",
     "timm_models",
     "torchvision_models",
     "unet",
@@ -109,7 +111,8 @@ def load(spec: str | Path, *, seed: int = 0, device: str | torch.device = "cpu")
 
     ``spec`` is one of
 
-    - the name of a checkpoint shipped with vos (``icon-resnet18``) or a checkpoint folder;
+    - the name of a checkpoint shipped with vos (``icon-resnet18``), a checkpoint folder, or the
+      folder of a training run;
     - a family, for random weights decided by ``seed`` (``resnet18``, ``unet-short-64``, ``lab``);
     - ``timm:MODEL`` or ``torchvision:MODEL``, with the publisher's weights;
     - a Hugging Face hub id of a vos checkpoint (``owner/name`` or ``hf:owner/name``);
@@ -150,9 +153,10 @@ def _find(name: str, options: dict[str, str], seed: int) -> Backbone:
     if name in shipped:
         return load_checkpoint(shipped[name], **options)
     if Path(name).is_dir():
-        if not (Path(name) / CONFIG_NAME).is_file():
-            raise UsageError(f"{name} is no checkpoint folder: it holds no {CONFIG_NAME}")
-        return load_checkpoint(Path(name), **options)
+        for folder in (Path(name), Path(name) / "weights"):  # of a run, its weights
+            if (folder / CONFIG_NAME).is_file():
+                return load_checkpoint(folder, **options)
+        raise UsageError(f"{name} is no checkpoint folder: it holds no {CONFIG_NAME}")
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
         return _from_hub(name, options)
     if "/" in name:

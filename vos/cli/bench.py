@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
-from vos.errors import UsageError
+from vos.errors import UsageError, near_names
 
 app = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
 
@@ -150,3 +150,35 @@ def propagation(
     if as_json:
         records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
         typer.echo(json.dumps(records))
+
+
+@app.command()
+def contrastive(
+    draw: Annotated[
+        str, typer.Option(help="Negatives: batch (one set a step) or sample (one an anchor).")
+    ] = "batch",
+    loss: Annotated[str, typer.Option(help="nce or softmax.")] = "nce",
+    as_json: options.AsJson = False,
+) -> None:
+    """Time and memory of a contrastive step as negatives and the memory bank grow."""
+    from vos.benchmarks.contrastive import bench_contrastive, default_cases
+
+    for name, value, known in (
+        ("--draw", draw, ("batch", "sample")),
+        ("--loss", loss, ("nce", "softmax")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value}: {near_names(value, known)}")
+    speeds = []
+    if not as_json:
+        typer.echo(f"{'negatives':>9}{'scenes':>9}{'seconds':>9}{'MiB':>7}{'bank MiB':>10}")
+    for speed in bench_contrastive(default_cases(draw, loss)):
+        speeds.append(dataclasses.asdict(speed))
+        case = speed.case
+        if not as_json:
+            typer.echo(
+                f"{case.negatives:9d}{case.scenes:9d}{speed.seconds:9.4f}{speed.memory_mb:7.0f}"
+                f"{speed.bank_mb:10.0f}"
+            )
+    if as_json:
+        typer.echo(json.dumps(speeds))

@@ -1,0 +1,31 @@
+"""The benchmark of a contrastive step measures what it says."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from vos.benchmarks.contrastive import SCENES, Case, bench_contrastive, default_cases
+from vos.cli.app import app
+from vos.errors import UsageError, VosError
+
+
+def test_a_case_is_measured_in_a_process_of_its_own() -> None:
+    case = Case(64, 500, "sample", batch=8, dim=16, repeats=2)
+    (speed,) = bench_contrastive([case])
+    assert speed.case == case
+    assert speed.seconds > 0
+    assert speed.bank_mb == pytest.approx(2 * 500 * 16 * 4 / 2**20)
+
+
+def test_cases_vary_one_thing_at_a_time() -> None:
+    cases = default_cases("batch", "softmax")
+    assert {case.scenes for case in cases[:5]} == {SCENES[0]}
+    assert {case.negatives for case in cases[5:]} == {4096}
+
+
+def test_mistakes() -> None:
+    with pytest.raises(VosError, match="two scenes"):
+        list(bench_contrastive([Case(4, 1, "batch")]))
+    result = CliRunner().invoke(app, ["bench", "contrastive", "--draw", "sampel"])
+    assert isinstance(result.exception, UsageError)
