@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from vos.export.job import ExportSettings, plan_export, run_export
+from vos.export import export_features
 from vos.media import write_image
 
 SIZE = (61, 83)
@@ -36,9 +35,9 @@ def export() -> Callable[..., dict[str, Any]]:
     """``export(out, video, ..., every=2)``: run the job, and give its record."""
 
     def run(out: Path, *videos: Path, overwrite: bool = False, **choices: Any) -> dict[str, Any]:
-        settings = ExportSettings(**{"model": "resnet18,stride=4,layer=2", **choices})
-        plan = plan_export(videos, out, settings, torch.device("cpu"))
-        return run_export(plan, out, overwrite=overwrite)
+        how = {"model": "resnet18,stride=4,layer=2", "device": "cpu", **choices}
+        which = videos[0] if len(videos) == 1 else list(videos)
+        return export_features(which, out, overwrite=overwrite, **how)
 
     return run
 

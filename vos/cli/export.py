@@ -10,14 +10,16 @@ import typer
 
 from vos.cli import options
 
+_SHOWN = 10  # videos; of more there is a manifest
 _PICTURES = "Pictures (.png: a sheet of 12 frames, .mp4: all frames)"
 
 
 def export(
-    videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames.")
-    ],
     out: Annotated[Path, typer.Option(help="PATH.zarr, or PATH.npz, PATH.safetensors for small.")],
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
+    ] = None,
     model: options.Model = "icon-resnet18",
     every: Annotated[int, typer.Option(help="Take every n-th frame.")] = 1,
     layer: Annotated[int | None, typer.Option(help="Layer of the backbone.")] = None,
@@ -42,6 +44,10 @@ def export(
         str | None,
         typer.Option(metavar="FRAME:X,Y", help="For --similar.", rich_help_panel=_PICTURES),
     ] = None,
+    list_file: options.ListFile = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     device: options.Device = "auto",
@@ -54,22 +60,34 @@ def export(
 
     Zarr is written a shard at a time: memory does not grow with the video, and a run that was
     stopped goes on when the same command is given again. The features of one video are at
-    PATH.zarr, those of several at PATH.zarr/NAME. Read them with vos.open_features(PATH), or with
-    any zarr reader. Pictures of a finished export cost no second run of the network.
+    PATH.zarr, those of several at PATH.zarr/NAME; PATH.manifest.jsonl says how each ended. Read
+    them with vos.open_features(PATH), or with any zarr reader. Pictures of a finished export cost
+    no second run of the network.
     """
     from vos.errors import UsageError
     from vos.export import open_features
     from vos.export.job import ExportSettings, plan_export, run_export
     from vos.export.pictures import Pictures
     from vos.export.similarity import parse_point
+    from vos.pipeline.collection import read_list
 
     place = parse_point(point) if point else None
     pictures = Pictures(pca, segments, clusters, similar, place)
     pictures.check()
-    if pictures.paths and len(videos) > 1:
+    paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    many = len(paths) > 1 or list_file is not None
+    if pictures.paths and many:
         raise UsageError("pictures are of one video: export one, or leave the pictures out")
+    if not many and (engine != "local" or address or workers):
+        raise UsageError("--engine, --address and --workers are for many videos")
     settings = ExportSettings(model, every, layer, resolution, precision, seed)
-    plan = plan_export(videos, out, settings, options.chosen_device(device))
+    if many and not dry_run:
+        from vos.export.many import export_many
+
+        chosen = options.chosen_engine(engine, device, address, workers)
+        _tell(export_many(paths, out, settings, chosen, overwrite=overwrite), precision, as_json)
+        return
+    plan = plan_export(paths, out, settings, options.chosen_device(device))
     if dry_run:
         rows: list[dict[str, Any]] = [
             {
@@ -93,16 +111,23 @@ def export(
     if pictures.paths:
         video = next(iter(plan.values())).video
         record["pictures"] = [str(path) for path in pictures.draw(open_features(out), video)]
+    _tell(record, precision, as_json)
+
+
+def _tell(record: dict[str, Any], precision: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(record))
         return
-    for row in record["videos"]:
+    rows = record["videos"]
+    for row in rows[:_SHOWN]:
         typer.echo(f"{row['path']}: {_shape(row['shape'])} {precision}")
+    if len(rows) > _SHOWN:
+        typer.echo(f"and {len(rows) - _SHOWN} more: {record['manifest']}")
     typer.echo(
         f"{record['computed']} of {record['frames']} frames computed in {record['seconds']:.1f} s "
         f"({record['fps']:.1f} a second), {record['bytes'] / 2**20:.1f} MiB"
     )
-    for path in pictures.paths:
+    for path in record.get("pictures", []):
         typer.echo(f"picture: {path}")
 
 

@@ -78,6 +78,16 @@ Workers = Annotated[
         rich_help_panel=_MANY,
     ),
 ]
+ListFile = Annotated[
+    Path | None,
+    typer.Option("--list", help="More videos, a path a line.", rich_help_panel=_MANY),
+]
+Masks = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of VIDEO.png or VIDEO/FRAME.png, for many videos.", rich_help_panel=_MANY
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
 
 

@@ -56,8 +56,8 @@ class FeatureStream:
 
     @cached_property
     def times(self) -> np.ndarray:
-        """(T,) float64 seconds, by the average frame rate."""
-        return self.frame_indices / self.video.fps
+        """(T,) float64 seconds at which the frames are shown, the first of the video at 0."""
+        return self.video.frame_times()[self.frame_indices]
 
     @cached_property
     def geometry(self) -> Geometry:

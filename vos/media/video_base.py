@@ -49,6 +49,13 @@ class Video(ABC):
     def count_frames(self) -> int:
         """The exact number of frames; reads through a file the first time."""
 
+    def frame_times(self) -> np.ndarray:
+        """(T,) float64, seconds at which each frame is shown, the first at 0.
+
+        What the file says, where it says it; else by the frame rate.
+        """
+        return np.arange(self.count_frames()) / self.fps
+
     @abstractmethod
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         """Frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""

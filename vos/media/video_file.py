@@ -36,6 +36,7 @@ class VideoFile(Video):
             if first is None:
                 raise VosError(f"{path} has no frames: give another video")
             self.frame_rate = _frame_rate(stream)
+            self._time_base = stream.time_base
             self._claimed_count = stream.frames or None
         self._stored_size = (first.height, first.width)
         self._orientation = orientation_of(first)
@@ -49,6 +50,12 @@ class VideoFile(Video):
 
     def count_frames(self) -> int:
         return len(self._index)
+
+    def frame_times(self) -> np.ndarray:
+        if self._index.timestamps is None or self._time_base is None:
+            return super().frame_times()
+        ticks = self._index.timestamps - self._index.timestamps[0]
+        return ticks * float(self._time_base)
 
     @cached_property
     def _index(self) -> FrameIndex:

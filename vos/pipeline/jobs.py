@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import vos
-from vos.backbones import Backbone, load, weights_digest
+from vos.backbones import load, weights_digest
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import MissingError, UsageError
 from vos.files import remove, write_json
@@ -63,6 +64,20 @@ def parse_mask_options(options: Sequence[str]) -> dict[int, Path]:
     return masks
 
 
+@dataclass(frozen=True)
+class LoadedModel:
+    """A backbone that is there: its name, the digest of its weights, and what makes features.
+
+    Attributes:
+        extractor: gives the extractor for so many frames (None: nobody knows); it is asked for one
+            only where there is something to do.
+    """
+
+    spec: str
+    digest: str
+    extractor: Callable[[int | None], FeatureExtractor]
+
+
 def propagate_to_files(
     video: Path,
     mask_files: Mapping[int, Path],
@@ -76,17 +91,55 @@ def propagate_to_files(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
+    """Load a model and carry masks with it; see `carry_to_files`.
+
+    Returns:
+        Its record, with model and device.
+
+    Raises:
+        UsageError: an unknown model; and what `carry_to_files` raises.
+    """
+    backbone = load(model, seed=seed)
+    loaded = LoadedModel(
+        model,
+        weights_digest(backbone),
+        lambda frames: FeatureExtractor(backbone, device, frame_count=frames),
+    )
+    record = carry_to_files(
+        video,
+        mask_files,
+        out,
+        loaded=loaded,
+        config=config,
+        overlay_file=overlay_file,
+        rle_file=rle_file,
+        overwrite=overwrite,
+    )
+    return {**record, "model": model, "device": device_name(device)}
+
+
+def carry_to_files(
+    video: Path,
+    mask_files: Mapping[int, Path],
+    out: Path,
+    *,
+    loaded: LoadedModel,
+    config: PropagationConfig,
+    overlay_file: Path | None = None,
+    rle_file: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Write the mask of every frame to ``out/<00000>.png``, then the overlay and the run lengths.
 
     Masks of a finished run with the same settings are used again, so that an overlay can be had
-    later at little cost.
+    later at little cost. A run is finished when ``run.json`` is there, which is written last.
 
     Returns:
-        frames, ids, seconds by stage, fps, peak_memory_mb, model, device, out.
+        frames, ids, seconds by stage, fps, peak_memory_mb, out.
 
     Raises:
-        UsageError: a mask that does not fit the video, an unknown model, an output that cannot
-            be, or a folder that holds something else.
+        UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
+            holds something else.
         MissingError: the video or a mask is not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
@@ -94,15 +147,14 @@ def propagate_to_files(
     masks = {index: _read_mask(path, opened) for index, path in mask_files.items()}
     check_masks(opened, masks)
     _check_outputs(out, overlay_file, rle_file)
-    backbone = load(model, seed=seed)
-    settings = _settings(opened, masks, model, backbone, config)
+    settings = _settings(opened, masks, loaded, config)
     stopwatch = Stopwatch()
     frames = _finished_frames(out, settings, overwrite)
     computed = 0
     with stopwatch("total"):
         if frames is None:
             _start(out, overwrite)
-            extractor = FeatureExtractor(backbone, device, frame_count=opened.frame_count)
+            extractor = loaded.extractor(opened.frame_count)
             stream = propagate(opened, masks, model=extractor, preset=config, stopwatch=stopwatch)
             frames = computed = _write_masks(stream, opened.frame_count, out)
             write_json(out / RUN_FILE, {"settings": settings, "frames": frames})
@@ -117,8 +169,6 @@ def propagate_to_files(
         "seconds": seconds,
         "fps": round(computed / stopwatch.seconds["total"], 3),
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "model": model,
-        "device": device_name(device),
         "out": str(out),
     }
 
@@ -143,8 +193,7 @@ def _check_outputs(out: Path, overlay_file: Path | None, rle_file: Path | None) 
 def _settings(
     video: Video,
     masks: Mapping[int, np.ndarray],
-    model: str,
-    backbone: Backbone,
+    loaded: LoadedModel,
     config: PropagationConfig,
 ) -> dict[str, Any]:
     """What decides the masks; the same names may stand for other files later."""
@@ -153,8 +202,8 @@ def _settings(
         "video": str(video.path.resolve()),
         "video content": _fingerprint(video.path),
         "mask": digests,
-        "model": model,
-        "weights": weights_digest(backbone),
+        "model": loaded.spec,
+        "weights": loaded.digest,
         "config": dataclasses.asdict(config),
         "version": vos.__version__,
     }

@@ -32,7 +32,7 @@ class ModelChoice:
         cls, spec: str, backbone: Backbone, *, seed: int = 0, frame_count: int | None = None
     ) -> ModelChoice:
         """The choice that gave ``backbone`` here."""
-        return cls(_absolute(spec), seed, weights_digest(backbone), frame_count)
+        return cls(absolute_spec(spec), seed, weights_digest(backbone), frame_count)
 
     def load(self) -> Backbone:
         """The backbone.
@@ -62,7 +62,7 @@ def check_shared(path: Path) -> None:
         )
 
 
-def _absolute(spec: str) -> str:
+def absolute_spec(spec: str) -> str:
     """Workers have working folders of their own."""
     folder, comma, options = spec.partition(",")
     return f"{Path(folder).absolute()}{comma}{options}" if Path(folder).is_dir() else spec
