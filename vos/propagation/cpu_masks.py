@@ -2,7 +2,8 @@
 
 Most tokens carry one or two labels, whatever the number of objects. So every cell of the token
 grid (the square between four token centres, in which enlarged labels are bilinear) lists the
-channels that are not zero at its corners, and each pixel compares those of its cell only. The cost
+channels that are not zero at its corners, and each pixel compares those of its cell only. Cells
+whose corners carry one and the same label are filled without looking at their pixels. The cost
 hardly grows with the number of objects, and memory not at all.
 """
 
@@ -55,17 +56,18 @@ def _decide(
     """(H, W) the winning channel of every pixel of the bilinearly enlarged labels."""
     rows = _bilinear_places(grid[0], size[0], corners)
     columns = _bilinear_places(grid[1], size[1], corners)
+    edges = _first_pixels(grid[1], size[1], corners)
     starts, channels = _channels_of_cells(values, *grid)
+    plain = _plain_cells(values, *grid, starts, channels)
     low = np.zeros(values.shape[1], np.float32)
     scale = np.ones(values.shape[1], np.float32)
     if min_max:
-        low, scale = _stretching(values, grid, rows, columns, starts, channels)
+        low, scale = _stretching(values, grid, rows, columns, edges, starts, channels, plain)
     winners = np.empty(size, np.int16)
 
     def decide(worker: int, workers: int) -> None:
-        _pick(
-            values, *grid, *rows, *columns, starts, channels, low, scale, winners, worker, workers
-        )
+        places = (*grid, *rows, *columns, edges, starts, channels, plain)
+        _pick(values, *places, low, scale, winners, worker, workers)  # type: ignore[call-arg]
 
     in_threads(decide)
     return winners
@@ -76,15 +78,17 @@ def _stretching(
     grid: tuple[int, int],
     rows: tuple[np.ndarray, ...],
     columns: tuple[np.ndarray, ...],
+    edges: np.ndarray,
     starts: np.ndarray,
     channels: np.ndarray,
+    plain: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What to subtract from, and to multiply with, each channel to stretch it to [0, 1]."""
     results: list[Any] = []
 
     def measure(worker: int, workers: int) -> None:
-        places = (*grid, *rows, *columns)
-        results.append(_ranges(values, *places, starts, channels, worker, workers))  # type: ignore[call-arg]
+        places = (*grid, *rows, *columns, edges, starts, channels, plain)
+        results.append(_ranges(values, *places, worker, workers))  # type: ignore[call-arg]
 
     in_threads(measure)
     low = np.min([result[0] for result in results], axis=0)
@@ -128,6 +132,13 @@ def _bilinear_places(
     after = np.minimum(before + 1, tokens - 1)
     share = np.clip(place - before, 0, 1).astype(np.float32)
     return before, after, share
+
+
+@lru_cache(maxsize=32)
+def _first_pixels(tokens: int, pixels: int, corners: bool) -> np.ndarray:
+    """(tokens + 1,) the first pixel of each column of cells, and the end."""
+    before, _, _ = _bilinear_places(tokens, pixels, corners)
+    return np.searchsorted(before, np.arange(tokens + 1))
 
 
 @lru_cache(maxsize=32)
@@ -177,6 +188,28 @@ def _channels_of_cells(values, height, width):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _plain_cells(values, height, width, starts, channels):  # type: ignore[no-untyped-def]
+    """(cells,) the only channel of a cell whose corners all have the same value of it, or -1."""
+    plain = np.full(height * width, -1, np.int32)
+    for y in range(height):
+        below = min(y + 1, height - 1) * width
+        for x in range(width):
+            cell = y * width + x
+            if starts[cell + 1] - starts[cell] != 1:
+                continue
+            channel = channels[starts[cell]]
+            right = min(x + 1, width - 1)
+            value = values[cell, channel]
+            if (
+                value == values[y * width + right, channel]
+                and value == values[below + x, channel]
+                and value == values[below + right, channel]
+            ):
+                plain[cell] = channel
+    return plain
+
+
+@njit(cache=True, nogil=True)
 def _enlarged(values, channel, top, bottom, left, right, down, across):  # type: ignore[no-untyped-def]
     """Bilinear value between four tokens; rows start at ``top`` and ``bottom``."""
     one = np.float32(1)
@@ -189,7 +222,21 @@ def _enlarged(values, channel, top, bottom, left, right, down, across):  # type:
 
 @njit(cache=True, nogil=True)
 def _ranges(  # type: ignore[no-untyped-def]
-    values, height, width, y0, y1, ys, x0, x1, xs, starts, channels, worker, workers
+    values,
+    height,
+    width,
+    y0,
+    y1,
+    ys,
+    x0,
+    x1,
+    xs,
+    edges,
+    starts,
+    channels,
+    plain,
+    worker,
+    workers,
 ):
     """Smallest and largest enlarged value of each channel, and in how many pixels it is listed."""
     count = values.shape[1]
@@ -198,15 +245,26 @@ def _ranges(  # type: ignore[no-untyped-def]
     covered = np.zeros(count, np.int64)
     for row in range(worker, len(y0), workers):
         top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
-        for column in range(len(x0)):
-            left, right, across = x0[column], x1[column], xs[column]
-            cell = top + left
-            for entry in range(starts[cell], starts[cell + 1]):
-                channel = channels[entry]
-                value = _enlarged(values, channel, top, bottom, left, right, down, across)
+        for across_cell in range(width):
+            first, last = edges[across_cell], edges[across_cell + 1]
+            cell = top + across_cell
+            if first == last:
+                continue
+            if plain[cell] >= 0:
+                channel = plain[cell]
+                value = values[cell, channel]
                 low[channel] = min(low[channel], value)
                 high[channel] = max(high[channel], value)
-                covered[channel] += 1
+                covered[channel] += last - first
+                continue
+            for column in range(first, last):
+                left, right, across = x0[column], x1[column], xs[column]
+                for entry in range(starts[cell], starts[cell + 1]):
+                    channel = channels[entry]
+                    value = _enlarged(values, channel, top, bottom, left, right, down, across)
+                    low[channel] = min(low[channel], value)
+                    high[channel] = max(high[channel], value)
+                    covered[channel] += 1
     return low, high, covered
 
 
@@ -221,8 +279,10 @@ def _pick(  # type: ignore[no-untyped-def]
     x0,
     x1,
     xs,
+    edges,
     starts,
     channels,
+    plain,
     low,
     scale,
     winners,
@@ -230,19 +290,27 @@ def _pick(  # type: ignore[no-untyped-def]
     workers,
 ):
     """Write the channel with the largest stretched value of every pixel; the first one on ties."""
+    no_background = (np.float32(0) - low[0]) * scale[0]
     for row in range(worker, len(y0), workers):
         top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
-        for column in range(len(x0)):
-            left, right, across = x0[column], x1[column], xs[column]
-            cell = top + left
-            winner = 0
-            best = (np.float32(0) - low[0]) * scale[0]
-            for entry in range(starts[cell], starts[cell + 1]):
-                channel = channels[entry]
-                value = _enlarged(values, channel, top, bottom, left, right, down, across)
-                value = (value - low[channel]) * scale[channel]
-                if channel == 0:
-                    best = value
-                elif value > best:
-                    winner, best = channel, value
-            winners[row, column] = winner
+        for across_cell in range(width):
+            first, last = edges[across_cell], edges[across_cell + 1]
+            cell = top + across_cell
+            if plain[cell] >= 0:
+                channel = plain[cell]
+                value = (values[cell, channel] - low[channel]) * scale[channel]
+                wins = channel == 0 or value > no_background
+                winners[row, first:last] = channel if wins else 0
+                continue
+            for column in range(first, last):
+                left, right, across = x0[column], x1[column], xs[column]
+                winner, best = 0, no_background
+                for entry in range(starts[cell], starts[cell + 1]):
+                    channel = channels[entry]
+                    value = _enlarged(values, channel, top, bottom, left, right, down, across)
+                    value = (value - low[channel]) * scale[channel]
+                    if channel == 0:
+                        best = value
+                    elif value > best:
+                        winner, best = channel, value
+                winners[row, column] = winner
