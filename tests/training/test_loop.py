@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from runs import PROGRAM, assert_same_run, losses, start, wait_for_step
 
 import vos
@@ -201,3 +202,14 @@ def test_each_tiny_config_makes_a_step(mode: str, clips_folder: Path, tmp_path: 
     trained = train(config, tmp_path / mode, device="cpu")
     assert trained.metrics["loss"] >= 0  # without any augmentation it may be 0 from the start
     assert trained.metrics["gradient_norm"] < float("inf")
+
+
+def test_a_run_whose_config_lacks_newer_keys_goes_on(
+    tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    run = train(dataclasses.replace(tiny_config, steps=1), tmp_path / "run", device="cpu").run
+    older = OmegaConf.load(run / "config.yaml")
+    del older["keep"], older["objective"]["contrastive"]
+    OmegaConf.save(older, run / "config.yaml")
+    again = train(dataclasses.replace(tiny_config, steps=1), run, device="cpu")
+    assert again.steps == 1
