@@ -57,26 +57,6 @@ def vos_command(
 
 
 @pytest.fixture
-def write_davis(moving_scene, tmp_path: Path) -> Callable[..., Path]:
-    """A DAVIS-2017 folder of the small scene, in a path with spaces and accents."""
-
-    def write(*names: str, frames: int = 6, folder: str = "mes données") -> Path:
-        root = tmp_path / folder
-        (root / "ImageSets/2017").mkdir(parents=True)
-        (root / "ImageSets/2017/val.txt").write_text("".join(f"{name}\n" for name in names))
-        for shift, name in enumerate(names):
-            images = root / "JPEGImages/480p" / name
-            images.mkdir(parents=True)
-            for index in range(frames):
-                frame, mask = moving_scene(index + shift)
-                Image.fromarray(frame).save(images / f"{index:05d}.jpg", quality=95)
-                write_mask(root / "Annotations/480p" / name / f"{index:05d}.png", mask)
-        return root
-
-    return write
-
-
-@pytest.fixture
 def davis(write_davis: Callable[..., Path]) -> Path:
     """Two sequences of six frames."""
     return write_davis("ant", "bee")
