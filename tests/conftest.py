@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,44 @@ def write_davis(moving_scene, tmp_path: Path) -> Callable[..., Path]:
                 frame, mask = moving_scene(index + shift)
                 Image.fromarray(frame).save(images / f"{index:05d}.jpg", quality=95)
                 write_mask(root / "Annotations/480p" / name / f"{index:05d}.png", mask)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def write_youtube_vos(moving_scene, tmp_path: Path) -> Callable[[str], Path]:
+    """A YouTube-VOS folder with one split of two videos of six frames, every fifth of a camera.
+
+    In ``0a1b`` object 2 begins in frame 0 and object 7 in frame 2; in ``c2d3`` one frame later
+    each. ``train`` has whole masks for frames 0, 2 and 4 (1, 3 and 5); ``valid`` only where objects
+    begin, and of those objects.
+    """
+
+    def write(split: str) -> Path:
+        root = tmp_path / "youtube vos"
+        videos = {}
+        for name, start in (("0a1b", 0), ("c2d3", 1)):
+            begins = {2: start, 7: start + 2}
+            stems = [f"{5 * index:05d}" for index in range(6)]
+            for index, stem in enumerate(stems):
+                frame, mask = moving_scene(index)
+                images = root / split / "JPEGImages" / name
+                images.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(frame).save(images / f"{stem}.jpg", quality=95)
+                shown = [id for id, first in begins.items() if first <= index]
+                if split == "valid":
+                    shown = [id for id, first in begins.items() if first == index]
+                if shown and (index - start) % 2 == 0:
+                    only = np.where(np.isin(mask, shown), mask, 0).astype(np.uint8)
+                    write_mask(root / split / "Annotations" / name / f"{stem}.png", only)
+            videos[name] = {
+                "objects": {
+                    str(id): {"category": "thing", "frames": stems[first:]}
+                    for id, first in begins.items()
+                }
+            }
+        (root / split / "meta.json").write_text(json.dumps({"videos": videos}))
         return root
 
     return write

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import vos
 from vos.backbones import load
 from vos.errors import MissingError, UsageError
+from vos.files import remove
 from vos.machine import peak_memory_mb
 from vos.media import Video, open_video
 from vos.media.video_folder import FrameFolder
@@ -122,6 +123,8 @@ def propagate_many(
     if out.is_file():
         raise UsageError(f"{out} is a file: --out takes a folder")
     manifest = Manifest.open(out / MANIFEST, settings, overwrite=overwrite)
+    if overwrite:  # what says that they are finished; workers, begun again or not, do the rest
+        remove(out / name / RUN_FILE for name in jobs)
 
     def job(name: str, video: Path) -> VideoJob:
         overlay = overlays.absolute() / f"{name}.mp4" if overlays else None
