@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vos.analysis.probe import linear_probe, nearest_neighbours
-from vos.analysis.representations import choose, extract, representations
+from vos.analysis.representations import checked_names, extract, represent
 from vos.backbones import Backbone
 from vos.datasets.labelled import LabelledDataset
 
@@ -19,7 +19,7 @@ class ProbeRow:
     """Accuracies, 0 to 1, of one kind of features.
 
     Attributes:
-        features: its name, see :func:`vos.analysis.representations.representations`.
+        features: its name, see :func:`vos.analysis.representations.represent`.
         channels: of one image.
         linear: test accuracy of the linear classifier.
         linear_train: its accuracy on the training images.
@@ -74,14 +74,16 @@ def probe(
     Raises:
         UsageError: an unknown kind of features, or images of several sizes.
     """
-    chosen = choose(representations(backbone, pool=pool), names)
+    names, look = checked_names(backbone, names), represent(backbone, pool=pool)
     train = dataset.train if per_class is None else dataset.train.subset(per_class)
-    known = extract(train, chosen, size=size, batch=batch, device=device, description="training")
-    asked = extract(dataset.test, chosen, size=size, batch=batch, device=device, description="test")
+    known, asked = (
+        extract(images, look, names, size=size, batch=batch, device=device, description=part)
+        for part, images in (("training", train), ("test", dataset.test))
+    )
     labels = torch.from_numpy(train.labels).to(device)
     truth = torch.from_numpy(dataset.test.labels).to(device)
     rows = []
-    for name in chosen:
+    for name in names:
         given, wanted = (known[name], labels), (asked[name], truth)
         linear = linear_probe(given, wanted)
         rows.append(

@@ -18,11 +18,34 @@ from vos.errors import UsageError, near_names
 from vos.machine import processors
 from vos.progress import progress
 
-Represent = Callable[[Tensor], Tensor]  # (B, 3, H, W) in [0, 1] -> (B, d)
+Represent = Callable[[Tensor], dict[str, Tensor]]  # (B, 3, H, W) in [0, 1] -> (B, d) by name
 
 
-def representations(backbone: Backbone, *, pool: int = 2) -> dict[str, Represent]:
-    """What can be read off a backbone, by name.
+def representation_names(backbone: Backbone) -> list[str]:
+    """What can be read off a backbone, see `represent`."""
+    if not isinstance(backbone, Multiview):
+        return ["map"]
+    numbers = range(1, len(backbone.views) + 1)
+    return [*(f"z{n}" for n in numbers), "z", *(f"map{n}" for n in numbers), "map"]
+
+
+def checked_names(backbone: Backbone, names: Sequence[str] | None) -> list[str]:
+    """``names``; for None those of z1, z2, z and map that there are.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    known = representation_names(backbone)
+    if names is None:
+        return [name for name in ("z1", "z2", "z", "map") if name in known]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"this model has no features {name!r}: {near_names(name, known)}")
+    return list(names)
+
+
+def represent(backbone: Backbone, *, pool: int = 2) -> Represent:
+    """A function from images to all representations of a backbone.
 
     ``map`` is the feature map averaged to ``pool x pool`` cells, side by side. A multiview
     backbone also has ``map1``, ``map2``, ... of each view, ``z1``, ``z2``, ... (the vectors that
@@ -32,39 +55,25 @@ def representations(backbone: Backbone, *, pool: int = 2) -> dict[str, Represent
     def pooled(features: Tensor) -> Tensor:
         return functional.adaptive_avg_pool2d(features, pool).flatten(1)
 
-    found: dict[str, Represent] = {"map": lambda images: pooled(backbone(images))}
-    if not isinstance(backbone, Multiview):
+    def of_views(images: Tensor) -> dict[str, Tensor]:
+        assert isinstance(backbone, Multiview)
+        seen = [backbone.look(index, images) for index in range(len(backbone.views))]
+        maps, vectors = [pooled(features) for features, _ in seen], [z for _, z in seen]
+        found = {"z": torch.cat(vectors, dim=1), "map": torch.cat(maps, dim=1)}
+        for number, (features, z) in enumerate(zip(maps, vectors, strict=True), start=1):
+            found[f"map{number}"], found[f"z{number}"] = features, z
         return found
-    count = len(backbone.views)
-    for index in range(count):
-        found[f"map{index + 1}"] = lambda images, index=index: pooled(  # type: ignore[misc]
-            backbone.maps(index, images, backbone.layer)
-        )
-        found[f"z{index + 1}"] = lambda images, index=index: backbone.embed(  # type: ignore[misc]
-            index, images
-        )
-    found["z"] = lambda images: torch.cat([backbone.embed(i, images) for i in range(count)], dim=1)
-    return found
 
-
-def choose(found: dict[str, Represent], names: Sequence[str] | None) -> dict[str, Represent]:
-    """Those called ``names``; None for those that are not parts of others.
-
-    Raises:
-        UsageError: an unknown name.
-    """
-    if names is None:
-        return {name: found[name] for name in ("z1", "z2", "z", "map") if name in found}
-    for name in names:
-        if name not in found:
-            raise UsageError(f"this model has no features {name!r}: {near_names(name, found)}")
-    return {name: found[name] for name in names}
+    if isinstance(backbone, Multiview):
+        return of_views
+    return lambda images: {"map": pooled(backbone(images))}
 
 
 @torch.inference_mode()
 def extract(
     images: LabelledImages,
-    chosen: dict[str, Represent],
+    look: Represent,
+    names: Sequence[str],
     *,
     size: int | None = None,
     batch: int = 250,
@@ -75,7 +84,8 @@ def extract(
 
     Args:
         images: of one size, unless ``size`` is given.
-        chosen: what to compute, see `representations`.
+        look: see `represent`.
+        names: which of its results to keep.
         size: shorter side that images are resized to, and side of the square in their middle
             that is seen; None takes them as they are.
         batch: images at a time.
@@ -83,12 +93,13 @@ def extract(
     Raises:
         UsageError: images of several sizes without ``size``.
     """
-    parts: dict[str, list[Tensor]] = {name: [] for name in chosen}
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
     bar = progress(total=len(images), description=description, unit="image")
     for pixels in _batches(images, size, batch):
         batched = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-        for name, represent in chosen.items():
-            parts[name].append(represent(batched).float())
+        found = look(batched)
+        for name in names:
+            parts[name].append(found[name].float())
         bar.update(len(pixels))
     bar.close()
     return {name: torch.cat(part).clone() for name, part in parts.items()}

@@ -157,11 +157,19 @@ class Multiview(Backbone):
     def maps(self, index: int, images: Tensor, layer: int) -> Tensor:
         """Map of one view, (B, 3, H, W) RGB -> (B, C, h, w)."""
         view = self.scales[index](self.views[index].compute(images))
-        return self.encoders[index](view, layer)
+        # Channels last: a fifth to a third faster on processors.
+        return self.encoders[index](view.contiguous(memory_format=torch.channels_last), layer)
 
     def embed(self, index: int, images: Tensor) -> Tensor:
         """The representation z of one view, (B, 3, H, W) RGB -> (B, dim), of length 1."""
         return self.heads[index](self.maps(index, images, self.last))
+
+    def look(self, index: int, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map of the chosen layer and z of one view, in one pass."""
+        features = self.maps(index, images, self.layer)
+        return features, self.heads[index](
+            self.encoders[index](features, self.last, done=self.layer)
+        )
 
     def tokens(self, index: int, images: Tensor) -> Tensor:
         """The representation of each token of a view, (B, 3, H, W) RGB -> (B, dim, h, w)."""

@@ -30,16 +30,19 @@ class ViewEncoder(nn.Module):
     strides: tuple[int, ...]
     widths: tuple[int, ...]
 
-    def forward(self, view: torch.Tensor, layer: int) -> torch.Tensor:
-        """(B, c, H, W) -> (B, widths[layer - 1], ceil(H / strides[layer - 1]), ...)."""
+    def forward(self, view: torch.Tensor, layer: int, done: int = 0) -> torch.Tensor:
+        """Map of a layer, (B, c, H, W) -> (B, widths[layer - 1], ceil(H / stride), ceil(W / stride)).
+
+        With ``done`` layers, ``view`` is the map of that layer already.
+        """
         raise NotImplementedError
 
 
 class _Staged(ViewEncoder):
     stages: nn.ModuleList
 
-    def forward(self, view: torch.Tensor, layer: int) -> torch.Tensor:
-        for stage in list(self.stages)[:layer]:
+    def forward(self, view: torch.Tensor, layer: int, done: int = 0) -> torch.Tensor:
+        for stage in list(self.stages)[done:layer]:
             view = stage(view)
         return view
 
@@ -146,8 +149,8 @@ class AnyEncoder(ViewEncoder):
         self.order = [index % channels for index in range(3)]
         self.strides, self.widths = (backbone.stride,), (backbone.channels,)
 
-    def forward(self, view: torch.Tensor, layer: int) -> torch.Tensor:
-        return self.backbone((view[:, self.order] + 1) / 2)
+    def forward(self, view: torch.Tensor, layer: int, done: int = 0) -> torch.Tensor:
+        return view if done else self.backbone((view[:, self.order] + 1) / 2)
 
 
 def _check_stem(what: str, stride: int, stem: int, begins: int, *, poolings: int) -> None:
