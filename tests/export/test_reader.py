@@ -112,7 +112,7 @@ def test_tokens_and_pixels_are_inverse_to_one_another(store: Path) -> None:
     ],
 )
 def test_token_centre_is_measured(spec: str, cells: bool) -> None:
-    from vos.export.token_centre import token_centre
+    from vos.backbones.token_centre import token_centre
 
     backbone = vos.load(spec)
     assert token_centre(backbone) == ((backbone.stride - 1) / 2 if cells else 0)

@@ -11,8 +11,8 @@ import vos
 from vos.backbones import Backbone, weights_digest
 from vos.backbones.inference import FeatureExtractor
 from vos.backbones.layers import Normalise
+from vos.backbones.token_centre import token_centre
 from vos.errors import UsageError
-from vos.export.token_centre import token_centre
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from torch.export import Dim, ExportedProgram
 import vos
 from vos.backbones import Backbone, weights_digest
 from vos.backbones.engines import onnx_program, onnx_session, require_onnx
+from vos.backbones.token_centre import token_centre
 from vos.errors import UsageError, VosError
-from vos.export.token_centre import token_centre
 from vos.files import atomic_path
 
 SUFFIXES = (".onnx", ".pt2")

@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from vos.backbones import Backbone
+from vos.backbones.base import Backbone
 
 _ROUNDS = 6
 _CELLS = 12
