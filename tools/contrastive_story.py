@@ -102,7 +102,11 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         per_class=arguments.per_class,
         device=device,
     )
-    jf = make_evaluation(EvaluationConfig(), arguments.out / name / "evaluation", device)(backbone)
+    jf = make_evaluation(
+        EvaluationConfig(settings={"short_side": "160"}),
+        arguments.out / name / "evaluation",
+        device,
+    )(backbone)
     accuracies = {row.features: [row.linear, row.neighbours] for row in report.rows}
     return {"choice": description, "probe": accuracies, "sample": jf, "curves": curves}
 

@@ -90,7 +90,7 @@ def _best_strength(
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
     fitted, fitted_labels = features[~held], labels[~held]
-    found = {}
+    found: dict[float, float] = {}
     for strength in sorted(strengths, reverse=True):  # from simple to complex, warm
         _fit(classifier, fitted, fitted_labels, strength, iterations, afresh=False)
         found.setdefault(_accuracy(classifier, features[held], labels[held]), strength)

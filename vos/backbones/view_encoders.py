@@ -31,7 +31,7 @@ class ViewEncoder(nn.Module):
     widths: tuple[int, ...]
 
     def forward(self, view: torch.Tensor, layer: int, done: int = 0) -> torch.Tensor:
-        """Map of a layer, (B, c, H, W) -> (B, widths[layer - 1], ceil(H / stride), ceil(W / stride)).
+        """Map of a layer, (B, c, H, W) -> (B, widths[layer - 1], h, w) with h = ceil(H / stride).
 
         With ``done`` layers, ``view`` is the map of that layer already.
         """
@@ -68,7 +68,9 @@ class AlexNetHalf(_Staged):
         _check_stem("an AlexNet half", stride, stem, stem_stride, poolings=2)
         widths = [round(count * width) for count in ALEXNET_CHANNELS]
         kernels = (stem, 5, 3, 3, 3)
-        stages, strides, inside = [], [], channels
+        stages: list[nn.Module] = []
+        strides: list[int] = []
+        inside = channels
         for index, (kernel, outside) in enumerate(zip(kernels, widths, strict=True)):
             layers: list[nn.Module] = []
             step = stem_stride if index == 0 else 1
