@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
-from vos.benchmarks.contrastive import SCENES, Case, bench_contrastive, default_cases
+from vos.benchmarks.contrastive import (
+    SCENES,
+    Case,
+    ContrastiveSpeed,
+    bench_contrastive,
+    default_cases,
+)
+from vos.benchmarks.plots import plot_contrastive
 from vos.cli.app import app
 from vos.errors import UsageError, VosError
 
@@ -29,3 +38,13 @@ def test_mistakes() -> None:
         list(bench_contrastive([Case(4, 1, "batch")]))
     result = CliRunner().invoke(app, ["bench", "contrastive", "--draw", "sampel"])
     assert isinstance(result.exception, UsageError)
+
+
+def test_the_figure_has_both_growths(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    speeds = [
+        ContrastiveSpeed(case, 1e-6 * case.negatives, 0.01 * case.negatives, 1e-3 * case.scenes)
+        for case in default_cases("batch", "nce")
+    ]
+    plot_contrastive(speeds, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 10_000

@@ -158,6 +158,7 @@ def contrastive(
         str, typer.Option(help="Negatives: batch (one set a step) or sample (one an anchor).")
     ] = "batch",
     loss: Annotated[str, typer.Option(help="nce or softmax.")] = "nce",
+    plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Time and memory of a contrastive step as negatives and the memory bank grow."""
@@ -173,12 +174,16 @@ def contrastive(
     if not as_json:
         typer.echo(f"{'negatives':>9}{'scenes':>9}{'seconds':>9}{'MiB':>7}{'bank MiB':>10}")
     for speed in bench_contrastive(default_cases(draw, loss)):
-        speeds.append(dataclasses.asdict(speed))
+        speeds.append(speed)
         case = speed.case
         if not as_json:
             typer.echo(
                 f"{case.negatives:9d}{case.scenes:9d}{speed.seconds:9.4f}{speed.memory_mb:7.0f}"
                 f"{speed.bank_mb:10.0f}"
             )
+    if plot is not None:
+        from vos.benchmarks.plots import plot_contrastive
+
+        plot_contrastive(speeds, plot)
     if as_json:
-        typer.echo(json.dumps(speeds))
+        typer.echo(json.dumps([dataclasses.asdict(speed) for speed in speeds]))
