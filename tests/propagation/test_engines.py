@@ -31,11 +31,12 @@ def blocks(size, ids):
     return mask
 
 
-def run(config, engine, grid, ids, frames=8):
+def run(config, engine, grid, ids, frames=8, device="cpu"):
     propagator = Propagator(config, engine=engine)
     mask = blocks((grid[0] * 8, grid[1] * 8), ids)
     masks, labels = [], []
     for index, features in enumerate(drifting_features(frames, grid)):
+        features = features.to(device)
         if index == 0:
             soft = propagator.annotate(0, features, mask)
         else:

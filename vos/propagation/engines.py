@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from vos.errors import UsageError, near_names
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
 
-ENGINES = ("auto", "reference", "cpu")
+ENGINES = ("auto", "reference", "cpu", "triton")
 
 
 class Engine(Protocol):
@@ -43,6 +44,9 @@ class Engine(Protocol):
 def engine_for(device: torch.device, name: str = "auto") -> Engine:
     """The implementation for tensors on ``device``.
 
+    ``auto`` takes compiled loops on the processor, a fused kernel on CUDA devices where Triton is
+    installed, and plain PyTorch elsewhere.
+
     Raises:
         UsageError: there is no engine of that name.
     """
@@ -52,6 +56,14 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
         from vos.propagation import cpu
 
         return cpu
+    if name == "triton" or (name == "auto" and device.type == "cuda" and _has_triton()):
+        from vos.propagation import gpu
+
+        return gpu
     from vos.propagation import reference
 
     return reference
+
+
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from vos.propagation.config import PropagationConfig
 
+PLANES_AT_ONCE = 8  # of soft labels at full size
+
 
 def mask_to_labels(
     mask: np.ndarray, ids: Sequence[int], grid: tuple[int, int], config: PropagationConfig
@@ -55,16 +57,32 @@ def labels_to_mask(
         (H, W) uint8 ids.
     """
     if config.grid_to_mask == "bilinear-then-nearest":
-        planes = enlarge(labels, grid, seen_size, "bilinear")
-    else:
-        planes = enlarge(labels, grid, size, config.grid_to_mask)
-    if config.min_max:
-        planes = stretch(planes)
-    channels = planes[0].argmax(0)  # (H, W)
-    if config.grid_to_mask == "bilinear-then-nearest":
+        channels = _strongest(labels, grid, seen_size, "bilinear", min_max=config.min_max)
         channels = _resize(channels[None, None].float(), size, "nearest-exact")[0, 0].long()
+    else:
+        channels = _strongest(labels, grid, size, config.grid_to_mask, min_max=config.min_max)
     table = np.array([0, *ids], dtype=np.uint8)
     return table[channels.cpu().numpy()]
+
+
+def _strongest(
+    labels: Tensor, grid: tuple[int, int], size: tuple[int, int], how: str, *, min_max: bool
+) -> Tensor:
+    """(H, W) the channel with the largest enlarged value of every pixel; the first one on ties.
+
+    A few planes at a time, so that memory does not grow with the number of objects.
+    """
+    best = labels.new_full(size, -torch.inf)
+    channels = torch.zeros(size, dtype=torch.long, device=labels.device)
+    for start in range(0, labels.shape[1], PLANES_AT_ONCE):
+        planes = enlarge(labels[:, start : start + PLANES_AT_ONCE], grid, size, how)
+        if min_max:
+            planes = stretch(planes)
+        values, places = planes[0].max(0)
+        stronger = values > best
+        best = torch.where(stronger, values, best)
+        channels = torch.where(stronger, places + start, channels)
+    return channels
 
 
 def enlarge(labels: Tensor, grid: tuple[int, int], size: tuple[int, int], how: str) -> Tensor:
