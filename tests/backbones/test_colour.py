@@ -23,12 +23,12 @@ def test_descriptors_have_length_one_on_every_token_of_any_size() -> None:
 
 
 def test_products_are_the_mean_of_a_cosine_and_of_a_gaussian_kernel() -> None:
-    one, other = (0.6, 0.35, 0.2), (0.55, 0.4, 0.25)
+    one, other = (0.6, 0.35, 0.2), (0.58, 0.37, 0.22)
     describe = ColourDescriptor(8)
     first, second = (describe(_plain(colour))[0, :, 0, 0] for colour in (one, other))
     lab = [scaled_lab(_plain(colour, 1)).flatten() for colour in (one, other)]
     cosine = torch.nn.functional.cosine_similarity(*lab, dim=0)
-    kernel = torch.exp(-((lab[0] - lab[1]) ** 2).sum() / (2 * 0.2**2))
+    kernel = torch.exp(-((lab[0] - lab[1]) ** 2).sum() / (2 * 0.1**2))
     expected = float(cosine + kernel) / 2
     # Sixteen random frequencies approach the kernel to about 1 / sqrt(16).
     assert float(first @ second) == pytest.approx(expected, abs=0.15)

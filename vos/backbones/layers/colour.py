@@ -11,7 +11,7 @@ from vos.errors import UsageError
 
 CELLS = 2  # a side: the patch of a token is described by CELLS x CELLS mean colours
 FREQUENCIES = 16
-WIDTH = 0.2  # of the kernel, in units of 50 L or 100 a, b
+WIDTH = 0.1  # of the kernel, in units of 50 L or 100 a, b
 
 
 def scaled_lab(images: torch.Tensor) -> torch.Tensor:
