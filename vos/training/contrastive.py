@@ -87,6 +87,7 @@ class ContrastiveModel(Objective):
             if view.name in self._saved:
                 bank.load(self._saved[view.name])
             self.banks.append(bank)
+        self._saved = {}
 
     def memory(self) -> dict[str, Tensor]:
         views = self.backbone.views
