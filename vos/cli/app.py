@@ -10,6 +10,7 @@ from vos.cli import (
     bench,
     data,
     demo,
+    equivariance,
     eval,
     export,
     export_model,
@@ -37,6 +38,7 @@ app.command(name="propagate")(propagate.propagate)
 app.command(name="train")(train.train)
 app.command(name="export")(export.export)
 app.command(name="export-model")(export_model.export_model)
+app.command(name="equivariance")(equivariance.equivariance)
 app.command(name="demo")(demo.demo)
 app.command(name="probe")(probe.probe)
 app.command(name="models")(models.models)
