@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from vos.analysis.transformations import KINDS, Transformation
 from vos.backbones import Backbone
-from vos.backbones.layers.fields import Fields
+from vos.backbones.layers.fields import FieldNorm, Fields
+from vos.backbones.layers.scale_conv import ScaleNorm
 from vos.backbones.token_centre import token_centre
 from vos.errors import UsageError
 from vos.progress import progress
@@ -188,6 +189,17 @@ def first_broken(
     return None
 
 
+def _leaves(network: nn.Module) -> list[str]:
+    """Names of the layers without sub-layers; norms over fields or scales count as one layer,
+    since the norm inside sees its input in another shape."""
+    whole = [
+        name for name, item in network.named_modules() if isinstance(item, FieldNorm | ScaleNorm)
+    ]
+    inside = tuple(f"{name}." for name in whole)
+    names = [name for name, item in network.named_modules() if name and not [*item.children()]]
+    return [name for name in [*names, *whole] if not name.startswith(inside)]
+
+
 def _keeper(kept: list[Recorded], name: str):  # type: ignore[no-untyped-def]
     def keep(module: nn.Module, _: object, output: object) -> None:
         if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor):
@@ -204,7 +216,7 @@ def _fields_of(module: nn.Module, output: Tensor, kept: Sequence[Recorded]) -> F
     own = [
         item.fields for item in module.modules() if isinstance(getattr(item, "fields", 0), Fields)
     ]
-    earlier = [item.fields for item in reversed(kept)][:1]
+    earlier = [item.fields for item in reversed(kept) if item.fields is not None][:1]
     for fields in (*own[:1], *reversed(own), *earlier):
         if fields is not None and fields.channels == output.shape[1]:
             return fields

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 import vos
 from vos.analysis.equivariance import ZOOMS, frame_side, measure
-from vos.analysis.scale_images import LabelledImages, load_images, scale_task, zoomed_out
+from vos.analysis.scale_images import ImageTensors, load_images, scale_task, zoomed_out
 from vos.analysis.transformations import Transformation
 from vos.backbones import Backbone
 from vos.files import read_json, write_json
@@ -112,7 +112,7 @@ def run_case(case: Case, images: Path, out: Path) -> dict[str, Any]:
     return result
 
 
-def fit(model: Classifier, data: LabelledImages, case: Case) -> float:
+def fit(model: Classifier, data: ImageTensors, case: Case) -> float:
     """Train with Adam; returns the mean loss of the last epoch."""
     steps = case.epochs * max(1, len(data.labels) // case.batch)
     optimiser = torch.optim.Adam(model.parameters(), lr=case.rate)
@@ -140,7 +140,7 @@ def fit(model: Classifier, data: LabelledImages, case: Case) -> float:
 
 
 @torch.inference_mode()
-def accuracy(model: Classifier, data: LabelledImages) -> float:
+def accuracy(model: Classifier, data: ImageTensors) -> float:
     """Share of images whose label has the highest score."""
     right = 0
     for images, labels in zip(data.images.split(250), data.labels.split(250), strict=True):
@@ -148,10 +148,10 @@ def accuracy(model: Classifier, data: LabelledImages) -> float:
     return right / len(data.labels)
 
 
-def zoom(data: LabelledImages, factor: float) -> LabelledImages:
+def zoom(data: ImageTensors, factor: float) -> ImageTensors:
     """All images zoomed out by one factor."""
     factors = torch.full((len(data.labels),), factor)
-    return LabelledImages(zoomed_out(data.images, factors), data.labels)
+    return ImageTensors(zoomed_out(data.images, factors), data.labels)
 
 
 def zoom_errors(backbone: Backbone, images: Tensor) -> list[float]:
