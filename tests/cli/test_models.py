@@ -20,6 +20,13 @@ def test_json_names_everything_that_loads_by_name() -> None:
     assert (resnet["stride"], resnet["channels"], resnet["parameters"]) == (8, 256, 2_782_784)
     assert resnet["megabytes"] == 11.1
     assert "translation" in resnet["equivariance"]
+    assert rows["rotation-unet-d4"]["equivariance"] == "rotation and reflection D4 (exact)"
+    # 480p at stride 8, by hand: the 7 x 7 stem, then 3 x 3 and 1 x 1 convolutions.
+    stem, four, eight = 240 * 427 * 147 * 64, 120 * 214 * 9, 60 * 107
+    expected = stem + four * 4 * 64 * 64
+    expected += eight * (9 * (64 * 128 + 3 * 128 * 128) + 64 * 128)
+    expected += eight * (9 * (128 * 256 + 3 * 256 * 256) + 128 * 256)
+    assert resnet["gmac"] == round(expected / 1e9, 1)
     assert rows["timm:MODEL"]["kind"] == "publisher"
 
 

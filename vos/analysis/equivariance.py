@@ -135,8 +135,20 @@ def measure(
 
 
 def layer_names(network: nn.Module, levels: int) -> list[str]:
-    """Names of the modules that are nested at most ``levels`` deep."""
-    return [name for name, _ in network.named_modules() if name and name.count(".") < levels]
+    """Names of the modules that are nested at most ``levels`` deep; lists count as no level."""
+    names = []
+    for name, child in network.named_children():
+        if isinstance(child, nn.ModuleList):
+            inside = [f"{name}.{index}" for index in range(len(child))] if levels else []
+            deeper = [
+                f"{name}.{index}.{below}"
+                for index, item in enumerate(child)
+                for below in (layer_names(item, levels - 1) if levels else [])
+            ]
+            names += [*inside, *deeper]
+        elif levels:
+            names += [name, *(f"{name}.{below}" for below in layer_names(child, levels - 1))]
+    return names
 
 
 @torch.no_grad()
@@ -206,7 +218,9 @@ def _keeper(kept: list[Recorded], name: str):  # type: ignore[no-untyped-def]
             same = all(item.shape == output[0].shape for item in output)
             output = sum(output) / len(output) if same else output[0]
         if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1:
-            kept.append(Recorded(name, output, _fields_of(module, output, kept)))
+            again = sum(item.name.split(" ")[0] == name for item in kept)
+            label = f"{name} ({again + 1})" if again else name
+            kept.append(Recorded(label, output, _fields_of(module, output, kept)))
 
     return keep
 

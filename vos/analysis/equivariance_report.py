@@ -223,14 +223,15 @@ def draw(report: EquivarianceReport, path: Path) -> None:
         panel.set_ylabel("relative squared error")
     handles, labels = axes[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize="small")
-    figure.suptitle(f"{report.model}: {report.images} images, {report.side} x {report.side}")
+    figure.suptitle(f"{report.model}, images of {report.side} x {report.side} pixels")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=90)
     pyplot.close(figure)
 
 
 def _line(panel: Any, curve: Sequence[Measurement], which: str, **style: Any) -> None:
-    points = [(item.amount, getattr(item, which)) for item in curve]
+    told = [item for item in curve if not Transformation(item.kind, item.amount).is_identity]
+    points = [(item.amount, getattr(item, which)) for item in told]
     shown = [(amount, max(error, FLOOR)) for amount, error in points if error is not None]
     if shown:
         panel.plot(*zip(*shown, strict=True), marker=".", **style)

@@ -10,7 +10,10 @@ import torch
 
 from vos.backbones.base import Backbone
 from vos.backbones.checkpoint import WEIGHTS_NAME, read_config, shipped_checkpoints
+from vos.backbones.cost import multiply_adds
 from vos.backbones.registry import build, families
+
+_COUNTED: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class ModelRow:
         channels: of the features.
         parameters: number of weights.
         megabytes: of the weights, on disk for checkpoints, in float32 otherwise (10**6 bytes).
+        gmac: multiply-adds of a frame of 854 x 480, in 10**9.
         equivariance: the group, and whether exactly or approximately.
         description: one line.
     """
@@ -36,6 +40,7 @@ class ModelRow:
     channels: int | None = None
     parameters: int | None = None
     megabytes: float | None = None
+    gmac: float | None = None
     equivariance: str | None = None
 
 
@@ -72,8 +77,17 @@ def _row(name: str, kind: str, description: str, backbone: Backbone, megabytes: 
         channels=backbone.channels,
         parameters=_count(backbone),
         megabytes=round(megabytes, 1),
+        gmac=_gmac(backbone),
         equivariance=str(backbone.equivariance),
     )
+
+
+def _gmac(backbone: Backbone) -> float:
+    """10**9 multiply-adds of a frame, counted once for each recipe."""
+    recipe = repr(backbone.recipe)
+    if recipe not in _COUNTED:
+        _COUNTED[recipe] = round(multiply_adds(backbone) / 1e9, 1)
+    return _COUNTED[recipe]
 
 
 def _on_meta(name: str, **options: Any) -> Backbone:

@@ -11,7 +11,7 @@ from vos.cli import options
 
 
 def models(as_json: options.AsJson = False) -> None:
-    """List the shipped checkpoints and the families, with stride, channels, size, equivariance.
+    """List the shipped checkpoints and the families: stride, size, cost of a frame, equivariance.
 
     Options follow a name after commas: resnet18,stride=4,layer=2. Also good for --model: a
     checkpoint folder, timm:MODEL, torchvision:MODEL, and a hub id such as owner/name.
@@ -28,11 +28,13 @@ def models(as_json: options.AsJson = False) -> None:
         "channels": ">",
         "parameters": ">",
         "megabytes": ">",
+        "gmac": ">",
         "equivariance": "<",
         "description": "<",
     }
     table = [list(columns), *([_cell(row[name]) for name in columns] for row in rows)]
-    table[0][list(columns).index("megabytes")] = "MB"
+    for name, title in {"megabytes": "MB", "gmac": "GMAC at 480p"}.items():
+        table[0][list(columns).index(name)] = title
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
         cells = zip(line, columns.values(), widths, strict=True)
