@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,27 @@ def test_missing_extra_says_what_to_install(
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(MissingError, match=r"pip install 'vos-propagation\[export\]'"):
         export(tmp_path / "x.zarr", clip)
+
+
+def test_times_of_a_video_of_varying_rate_are_those_of_its_frames(
+    export: Any, tmp_path: Path
+) -> None:
+    import av
+
+    shown = [0, 40, 45, 160, 161, 400, 440, 1000]  # milliseconds
+    path = tmp_path / "varying.mkv"
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time_ms in enumerate(shown):
+            image = av.VideoFrame.from_ndarray(
+                np.full((24, 32, 3), 30 * number, np.uint8), format="rgb24"
+            )
+            image.pts, image.time_base = time_ms, stream.codec_context.time_base
+            output.mux(stream.encode(image))
+        output.mux(stream.encode())
+    export(tmp_path / "varying.zarr", path, model="lab", every=3)
+    features = vos.open_features(tmp_path / "varying.zarr")
+    np.testing.assert_array_equal(features.frame_indices, [0, 3, 6])
+    np.testing.assert_allclose(features.times, [0, 0.160, 0.440], atol=1e-9)

@@ -88,3 +88,12 @@ def test_readers_do_not_disturb_one_another(
 def test_rate_is_the_average(make_video: Callable[..., Path], name: str, rate: float) -> None:
     video = open_video(make_video(name, **FILES.get(name, {})))
     assert video.fps == pytest.approx(rate, rel=0.05)
+
+
+def test_every_frame_has_the_time_at_which_it_is_shown(make_video: Callable[..., Path]) -> None:
+    for name in ("variable-rate.mp4", "variable-rate.mkv"):
+        times = open_video(make_video(name, **FILES[name])).frame_times()
+        np.testing.assert_allclose(times, np.array(VARIABLE) / 1000, atol=1e-9)
+    for name in ("late-start.mp4", "late-start.ts", "b-frames.mp4", "no-timestamps.h264"):
+        times = open_video(make_video(name, **FILES[name])).frame_times()
+        np.testing.assert_allclose(times, np.arange(40) / 25, atol=1e-3)
