@@ -97,6 +97,32 @@ def test_an_engine_that_goes_wrong_is_left(
     assert extract.engine == "eager"
 
 
+def test_a_compiled_network_is_used_though_it_has_no_truth_value(
+    monkeypatch: pytest.MonkeyPatch, lived_in: Callable[[str], Backbone]
+) -> None:
+    """What torch.compile returns raises when it is asked for its length."""
+    asked: list[torch.Size] = []
+
+    class Compiled(torch.nn.Module):
+        def __init__(self, network: torch.nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def __len__(self) -> int:
+            raise TypeError("does not support len()")
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            asked.append(images.shape)
+            return self.network(images)
+
+    monkeypatch.setattr(inference, "compiled_engine", Compiled)
+    monkeypatch.setattr(inference, "compile_available", lambda device: True)
+    backbone = lived_in("lab")
+    extract = FeatureExtractor(backbone, engine="compile")
+    assert_same(extract(FRAMES), plain(backbone))
+    assert extract.engine == "compile" and len(asked) == 2
+
+
 def test_auto_warms_up_only_for_many_frames(
     monkeypatch: pytest.MonkeyPatch, lived_in: Callable[[str], Backbone]
 ) -> None:

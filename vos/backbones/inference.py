@@ -102,7 +102,8 @@ class FeatureExtractor:
         if self.engine != "eager" and images.shape[2:] not in self._tried:
             self._try(images[:1])
             self._tried.add(images.shape[2:])
-        return self._compute(self._fast or self._eager, images)
+        # By identity: a compiled network that cannot tell its length has no truth value either.
+        return self._compute(self._eager if self._fast is None else self._fast, images)
 
     def _compute(self, run: Engine, images: torch.Tensor) -> torch.Tensor:
         dtype = PRECISIONS[self.precision]
