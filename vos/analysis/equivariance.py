@@ -188,9 +188,7 @@ def first_broken(
         None if every layer keeps it. Only layers without sub-layers are named; where these are
         all right but what is between them is not, ``network``.
     """
-    leaves = [
-        name for name, module in backbone.named_modules() if name and not [*module.children()]
-    ]
+    leaves = _leaves(backbone)
     side = images.shape[-1]
     plain = record(backbone, images, leaves)
     moved = record(backbone, transformation.apply(images, 1.0, (side, side)), leaves)

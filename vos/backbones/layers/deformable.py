@@ -89,7 +89,7 @@ class DeformableScaleConv(ScaleConv):
 
     def _deformed(self, maps: Sequence[Tensor], scale: int, predicted: Tensor) -> Tensor:
         stack = self._read(maps, scale)
-        weight = self.weight[:, : stack.shape[1] // self.weight.shape[2]].flatten(1, 2)
+        weight = self.weight[:, : stack.shape[1]]
         dilation = self.space.dilation(scale)
         # The dilation is an offset like others, so that it need not be a whole number.
         offsets = dilation * predicted + (dilation - 1) * self.taps

@@ -52,7 +52,8 @@ class ScaleConv(nn.Module):
         if size % 2 == 0:
             raise UsageError(f"a scale convolution needs an odd size, got {size}")
         self.space, self.size, self.stride = space, size, stride
-        shape = (channels_out, space.interaction, channels_in, size, size)
+        # Scales one after another in the channels, as they are read.
+        shape = (channels_out, space.interaction * channels_in, size, size)
         deviation = math.sqrt(2 / math.prod(shape[1:]))
         self.weight = nn.Parameter(torch.randn(shape) * deviation)
 
@@ -73,7 +74,7 @@ class ScaleConv(nn.Module):
 
     def _at(self, maps: Sequence[Tensor], scale: int) -> Tensor:
         stack = self._read(maps, scale)
-        weight = self.weight[:, : stack.shape[1] // self.weight.shape[2]].flatten(1, 2)
+        weight = self.weight[:, : stack.shape[1]]
         dilation = self.space.dilation(scale)
         if dilation.is_integer():
             step = int(dilation)
