@@ -76,10 +76,16 @@ def test_overlay_video_shows_the_colours(session, clip):
     assert np.median(inside[:, 1]) < 60 < 200 < np.median(inside[:, 0])
 
 
-def test_features_in_colours(session):
+def test_features_in_colours_of_the_trimmed_part_with_progress(session):
     session.model, session.device = "lab", "cpu"
-    path = write_download(session, "pca")
-    assert open_video(path).count_frames() == 10
+    session.clip.trim = (3, 6)
+    told = []
+    path = write_download(session, "pca", lambda done, total: told.append((done, total)))
+    assert told == [(done, 8) for done in range(1, 9)]
+    video = open_video(path)
+    assert video.count_frames() == 4 and video.size == (360, 320)
+    shown = video[1][:180].astype(int)
+    assert abs(shown - session.clip.frames[4]).mean() < 4, "the second picture is frame 4"
     assert [left.name for left in path.parent.iterdir()] == [path.name]
 
 

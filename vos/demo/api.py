@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -11,6 +12,7 @@ from vos.demo.downloads import FORMATS, write_download
 from vos.demo.engine import Models, plan, propagate
 from vos.demo.session import Session
 from vos.demo.store import SessionStore
+from vos.demo.turns import Turns
 from vos.errors import UsageError, VosError, near_names
 from vos.media import read_mask
 from vos.propagation import PRESETS
@@ -23,9 +25,7 @@ model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JS
 cutouts (zip). Returns the file."""
 
 
-def add_endpoint(
-    store: SessionStore, models: Models, model_names: list[str], *, concurrency_id: str
-) -> None:
+def add_endpoint(store: SessionStore, models: Models, turns: Turns, model_names: list[str]) -> None:
     """Add ``/segment``, inside a ``gr.Blocks``."""
     with gr.Row(visible=False):
         video = gr.File(label="video", type="filepath")
@@ -62,14 +62,12 @@ def add_endpoint(
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
         clip = session.open(session.adopt(Path(video)), name=Path(video).stem)
         session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
-        for _ in propagate(
-            session,
-            models,
-            model=model,
-            preset_name=preset_name,
-            passes=plan(session, "whole", int(frame)),
-        ):
-            pass
+        passes = plan(session, "whole", int(frame))
+        with turns.turn():
+            for _ in propagate(
+                session, models, model=model, preset_name=preset_name, passes=passes
+            ):
+                session.touched = time.monotonic()
         return write_download(session, kind)
 
     def _handed_over(path: Path, store: SessionStore) -> str:
@@ -84,6 +82,6 @@ def add_endpoint(
         result,
         api_name="segment",
         api_description=DESCRIPTION,
-        concurrency_id=concurrency_id,
+        concurrency_id="segment",
         concurrency_limit=1,
     )

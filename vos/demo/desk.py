@@ -18,6 +18,8 @@ from vos.demo.session import Session
 from vos.demo.store import SessionStore
 from vos.errors import VosError
 
+WAIT = "Propagation is running: stop it first, or wait until it is done"
+
 
 def told(handler: Callable[..., Updates]) -> Callable[..., Updates]:
     """Show what went wrong as one line on the page."""
@@ -77,4 +79,4 @@ class Desk:
     @staticmethod
     def refuse_while_busy(session: Session) -> None:
         if session.busy:
-            raise VosError("Propagation is running: stop it first, or wait until it is done")
+            raise VosError(WAIT)

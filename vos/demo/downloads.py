@@ -19,8 +19,10 @@ from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
 from vos.media import PALETTE, RleWriter, VideoWriter, overlay
+from vos.media.excerpt import Excerpt
 
 Report = Callable[[int, int], None]  # frames done, of how many
+_FEATURE_SIDE = 480  # short side in pixels at which a model sees the frames it colours
 
 
 @dataclass(frozen=True)
@@ -115,24 +117,42 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
 
 
 def _feature_colours(session: Session, path: Path, report: Report) -> None:
-    """The frames beside the colours of their features: three principal components."""
+    """The frames beside the colours of their features: three principal components.
+
+    Two walks through the trimmed part: one for the features, one for the picture.
+    """
     from vos.export import open_features
-    from vos.export.job import ExportSettings, plan_export, run_export
-    from vos.export.pictures import Pictures
+    from vos.export.model import load_model
+    from vos.export.pca import fit_colours
+    from vos.export.pictures import side_by_side
+    from vos.export.single_file import SingleFile
+    from vos.export.stream import FeatureStream
+    from vos.export.zarr_store import ZarrStore
     from vos.machine import resolve_device
 
+    first, last = session.clip.trim
+    video = Excerpt(session.clip.video, first, last + 1)
+    count = video.count_frames()
+    device = resolve_device(session.device)
+    model = load_model(session.model, layer=None, seed=0, device=device, frame_count=count)
+    short_side = min(video.size)
+    stream = FeatureStream(video, model, resolution=min(short_side, _FEATURE_SIDE))
     # Zarr keeps the memory flat on long videos; without it, one file in memory.
-    store = path.with_suffix(".zarr" if find_spec("zarr") else ".npz")
-    video = session.clip.video
+    place = path.with_suffix(".zarr" if find_spec("zarr") else ".npz")
     try:
-        settings = ExportSettings(model=session.model)
-        plan = plan_export([video.path], store, settings, resolve_device(session.device))
-        run_export(plan, store, overwrite=True)
-        Pictures(pca=path).draw(open_features(store), video)
+        store = ZarrStore(place, stream) if place.suffix == ".zarr" else SingleFile(place, stream)
+        for done, _ in enumerate(store.write(), start=1):
+            report(done, 2 * count)
+        features = open_features(place)
+        colours = fit_colours(features)
+        height, width = side_by_side(video[0], video[0]).shape[:2]
+        with VideoWriter(path, fps=video.frame_rate, size=(height, width)) as writer:
+            for t, frame in enumerate(video):
+                writer.write(side_by_side(frame, colours.paint(features, t)))
+                report(count + t + 1, 2 * count)
     finally:
-        shutil.rmtree(store, ignore_errors=True)
-        if store.is_file():
-            store.unlink()
+        shutil.rmtree(place, ignore_errors=True)
+        place.unlink(missing_ok=True)
 
 
 class _zip:

@@ -96,6 +96,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
             auth=auth,
             share=serving.share,
             max_file_size=f"{serving.limits.megabytes}mb",
+            max_threads=serving.limits.sessions + 40,  # each may watch a run
             prevent_thread_lock=True,
             quiet=quiet,
             footer_links=["api"],

@@ -9,6 +9,7 @@ import gradio as gr
 from vos.demo import scene
 from vos.demo.desk import Desk, told
 from vos.demo.layout import PAINT
+from vos.demo.messages import message
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 
@@ -30,7 +31,7 @@ class Listing(Desk):
         session = self.store.get(token)
         session.clip  # noqa: B018  # says that there is none
         kept = self.keep_paint(session, editor, edition)
-        session.active = session.objects.add().id
+        session.add_object()
         return {**kept, **self._chosen(session)}
 
     @told
@@ -38,9 +39,12 @@ class Listing(Desk):
         session = self.store.get(token)
         self.refuse_while_busy(session)
         self.keep_paint(session, editor, edition)
+        updates: Updates = {}
         if session.active is not None:
-            session.remove_object(session.active)
-        return self._objects_changed(session)
+            removed = session.remove_object(session.active)
+            text = f"{removed.name} is removed from every frame; Undo brings it back."
+            updates[self.layout.status] = message("done", text)
+        return {**updates, **self._objects_changed(session)}
 
     @told
     def rename(self, token: str, name: str) -> Updates:

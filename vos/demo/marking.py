@@ -9,8 +9,8 @@ import gradio as gr
 import numpy as np
 
 from vos.demo import canvas, regions, scene
-from vos.demo.desk import Desk, told
-from vos.demo.layout import BOX, CLICK
+from vos.demo.desk import WAIT, Desk, told
+from vos.demo.layout import BOX, CLICK, LOOK
 from vos.demo.messages import message
 from vos.demo.scene import Updates
 from vos.demo.session import Session
@@ -25,6 +25,8 @@ class Marking(Desk):
     @told
     def choose_tool(self, token: str, tool: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
+        if session.busy and tool != LOOK:
+            return {**self.failed(VosError(WAIT)), self.layout.tool: LOOK}
         kept = self.keep_paint(session, editor, edition)
         session.tool, session.corner = tool, None
         return {**kept, **scene.stage(self.layout, session), **scene.playing(self.layout, False)}
@@ -62,8 +64,7 @@ class Marking(Desk):
         return self._mark(session, region, take_away)
 
     def _mark(self, session: Session, region: np.ndarray, take_away: bool) -> Updates:
-        active = session.active if session.active is not None else session.objects.add().id
-        session.active = active
+        active = session.active if session.active is not None else session.add_object().id
         mask = session.mask(session.position)
         change = regions.take_region if take_away else regions.add_region
         session.annotate(session.position, change(mask, region, active))
@@ -90,13 +91,14 @@ class Marking(Desk):
         session = self.store.get(token)
         self.refuse_while_busy(session)
         self.keep_paint(session, editor, edition)
-        index = session.undo()
-        if index is None:
+        undone = session.undo()
+        if undone is None:
             return {self.layout.status: message("info", "There is nothing to undo.")}
-        session.position, session.corner = index, None
+        session.corner = None
         return {
             **scene.stage(self.layout, session),
-            self.layout.status: message("done", f"Undone on frame {index}."),
+            **scene.panel(self.layout, session),
+            self.layout.status: message("done", undone),
         }
 
     @told

@@ -29,6 +29,14 @@ def progress_bar(step: Step) -> str:
     )
 
 
+def waiting(before: int) -> str:
+    """A place in the queue."""
+    runs = "one run comes" if before == 1 else f"{before} runs come"
+    return message(
+        "info", f"Number {before + 1} in the queue: {runs} first. Yours starts by itself."
+    )
+
+
 def duration(seconds: float) -> str:
     """``8 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:

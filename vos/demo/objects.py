@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,16 +44,20 @@ class ObjectList:
     def __getitem__(self, object_id: int) -> DemoObject:
         return self._objects[object_id]
 
-    def add(self, object_id: int | None = None) -> DemoObject:
+    def add(self, object_id: int | None = None, *, avoid: Collection[int] = ()) -> DemoObject:
         """A new object, with the lowest free id unless one is given; known ids stay as they are.
+
+        Args:
+            avoid: free ids to take last.
 
         Raises:
             UsageError: there are as many as masks can hold.
         """
         if object_id in self._objects:
             return self._objects[object_id]
-        free = next((i for i in range(1, MAX_OBJECTS + 1) if i not in self._objects), None)
-        new_id = object_id if object_id is not None else free
+        free = [i for i in range(1, MAX_OBJECTS + 1) if i not in self._objects]
+        lowest = min(free, key=lambda i: (i in avoid, i), default=None)
+        new_id = object_id if object_id is not None else lowest
         if new_id is None:
             raise UsageError(f"at most {MAX_OBJECTS} objects can be followed")
         item = DemoObject(new_id, f"Object {new_id}", self._free_colour(new_id))
@@ -63,6 +67,12 @@ class ObjectList:
     def remove(self, object_id: int) -> None:
         """Forget an object; the caller takes it out of the masks."""
         self._objects.pop(object_id, None)
+
+    def restore(self, item: DemoObject) -> None:
+        """Put a removed object back; where another took its colour, it gets a new one."""
+        if any(item.colour == other.colour for other in self if other.id != item.id):
+            item = replace(item, colour=self._free_colour(item.id))
+        self._objects[item.id] = item
 
     def change(
         self,

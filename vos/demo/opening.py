@@ -32,12 +32,7 @@ class Opening(Desk):
         """A page was opened, or loaded anew: find its session by the token its tab keeps."""
         session = self.store.open(ticket)
         self.store.visit(ticket, request.session_hash or "")
-        updates = {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
-        if session.busy:
-            session.stop.set()
-            text = "The page was loaded anew and propagation stopped; masks so far are kept."
-            updates[self.layout.status] = message("info", text)
-        return updates
+        return {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
 
     def goodbye(self, request: gr.Request) -> None:
         """A page was closed, or is about to be loaded anew."""

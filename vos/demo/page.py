@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from vos.demo import running
 from vos.demo.api import add_endpoint
+from vos.demo.cost import Costs
 from vos.demo.engine import Models
 from vos.demo.guard import GuardedBlocks
 from vos.demo.layout import Layout, build_layout
@@ -18,12 +17,14 @@ from vos.demo.listing import Listing
 from vos.demo.marking import Marking
 from vos.demo.moving import Moving
 from vos.demo.opening import Opening
+from vos.demo.running import Running
 from vos.demo.store import SessionStore
 from vos.demo.taking import Taking
+from vos.demo.turns import Turns
 from vos.propagation import PRESETS
 
 FOLDER = Path(__file__).parent
-COMPUTE = "compute"  # one propagation at a time: two would only take turns
+QUICK = "quick"  # short work of the models, one at a time; long work waits in `Turns`
 _PROGRESS = gr.Progress()
 _SILENT: dict[str, Any] = {"show_progress": "hidden"}
 
@@ -49,8 +50,9 @@ def build_page(
             examples=list(examples),
             limits_text=limits_text,
         )
-        _wire(page, layout, store, models, examples)
-        add_endpoint(store, models, model_names, concurrency_id=COMPUTE)
+        turns = Turns()
+        _wire(page, layout, store, models, turns, examples)
+        add_endpoint(store, models, turns, model_names)
     page.queue(default_concurrency_limit=8, max_size=64)
     return page
 
@@ -60,13 +62,16 @@ def _wire(
     layout: Layout,
     store: SessionStore,
     models: Models,
+    turns: Turns,
     examples: dict[str, Path],
 ) -> None:
     opening = Opening(layout, store, models, examples)
     moving = Moving(layout, store, models)
     marking = Marking(layout, store, models)
     listing = Listing(layout, store, models)
-    taking = Taking(layout, store, models)
+    taking = Taking(layout, store, models, turns)
+    costs = Costs(layout, store, models, turns)
+    running = Running(layout, store, models, turns)
     everything = [getattr(layout, name) for name in layout.__dataclass_fields__ if name != "ticket"]
     token, editor = layout.token, (layout.editor, layout.edition)
 
@@ -84,6 +89,7 @@ def _wire(
     page.unload(opening.goodbye)
     on(layout.close.click, opening.close, token)
 
+    quick = {"concurrency_id": QUICK, "concurrency_limit": 1}
     latest = {"trigger_mode": "always_last"}
     on(layout.frame.input, moving.move, token, layout.frame, *editor, **latest)
     on(layout.back.click, moving.step_back, token, *editor, trigger_mode="multiple")
@@ -98,7 +104,7 @@ def _wire(
 
     on(layout.tool.input, marking.choose_tool, token, layout.tool, *editor)
     on(layout.viewer.select, marking.click, token, layout.take_away, layout.similarity,
-       layout.model, layout.preset, concurrency_id=COMPUTE, concurrency_limit=1,
+       layout.model, layout.preset, **quick,
        show_progress="minimal", show_progress_on=layout.viewer)  # fmt: skip
     on(layout.mask_file.upload, marking.upload_mask, token, layout.mask_file, *editor)
     on(layout.undo.click, marking.undo, token, *editor)
@@ -117,19 +123,16 @@ def _wire(
         on(number.change, taking.trim, token, layout.first, layout.last)
         for number in (layout.first, layout.last)
     ]
-    compute = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-    cost = functools.partial(running.tell_cost, opening)
     for event in (*opened, greeted, *trimmed):
-        on(event.then, cost, token, layout.model, layout.preset, **compute)
+        on(event.then, costs.tell, token, layout.model, layout.preset, **quick)
     for choice in (layout.model, layout.preset):
-        on(choice.input, cost, token, layout.model, layout.preset, **compute)
+        on(choice.input, costs.tell, token, layout.model, layout.preset, **quick)
 
-    def run(*arguments: Any) -> Iterator[Any]:
-        yield from running.run(opening, *arguments)
-
-    on(layout.propagate.click, run, token, layout.direction, layout.model, layout.preset, *editor,
-       show_progress="full", show_progress_on=layout.status, **compute)  # fmt: skip
-    on(layout.stop.click, functools.partial(running.stop, opening), token, queue=False)
+    started = on(layout.propagate.click, running.start, token, layout.direction, layout.model,
+                 layout.preset, *editor)  # fmt: skip
+    for event in (started, greeted):
+        on(event.then, running.watch, token, concurrency_id="watch", concurrency_limit=None)
+    on(layout.stop.click, running.stop, token, queue=False)
     on(layout.prepare.click, _with_progress(taking), token, layout.format, *editor,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip
 

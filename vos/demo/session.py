@@ -7,17 +7,22 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vos.demo.frames import FrameReader
+from vos.demo.history import History
 from vos.demo.limits import Limits
-from vos.demo.objects import ObjectList
+from vos.demo.objects import DemoObject, ObjectList
 from vos.errors import UsageError, VosError
 from vos.media import Video, object_ids, open_video, read_palette_mask, write_mask
 from vos.pipeline.stream import DEFAULT_MODEL
 
-UNDO_STEPS = 50
+if TYPE_CHECKING:
+    from vos.demo.run import Run
+
+_LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first
 
 
 @dataclass
@@ -44,15 +49,6 @@ class Clip:
         return self.video.size
 
 
-@dataclass(frozen=True)
-class _Step:
-    """What a frame was before a change: its mask (None: it had none) and what people said."""
-
-    index: int
-    mask: Path | None
-    erased: frozenset[int] | None
-
-
 class Session:
     """One visitor's work, below a folder of its own that `close` removes."""
 
@@ -70,12 +66,12 @@ class Session:
         self.edition = 0  # counts what the editor was given
         self.views = 0
         self.stop = threading.Event()
-        self.busy = False
+        self.busy = False  # a run waits or works
+        self.run: Run | None = None  # the last one, until a page has told how it ended
         self.touched = time.monotonic()
         self.closed_at: float | None = None
         self._clip: Clip | None = None
-        self._history: list[_Step] = []
-        self._saved = 0
+        self._history = History(folder / "undo")
         self._uploads: list[Path] = []
         folder.mkdir(parents=True)
 
@@ -116,7 +112,7 @@ class Session:
             trim=(0, count - 1),
             confidence=np.full(count, np.nan, np.float32),
         )
-        self.active = self.objects.add().id
+        self.add_object()
         return self._clip
 
     def adopt(self, upload: Path) -> Path:
@@ -150,14 +146,16 @@ class Session:
         self.active = None
         self.position = 0
         self.tool = "Look"
-        self.corner = self.editing = None
+        self.corner = self.editing = self.run = None
         self._history.clear()
-        for name in ("masks", "undo", "views", "out"):
+        for name in ("masks", "views", "out"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs, and remove every file."""
         self.stop.set()
+        if self.run is not None:
+            self.run.finished.wait(_LAST_FRAME_SECONDS)
         if self._clip is not None:
             self._clip.frames.close()
         for upload in self._uploads:
@@ -184,7 +182,9 @@ class Session:
         return sorted(int(path.stem) for path in (self.folder / "masks").glob("[0-9]*.png"))
 
     def annotate(self, index: int, mask: np.ndarray) -> None:
-        """Say what frame ``index`` shows. Objects that are new get an entry; undo takes it back.
+        """Say what frame ``index`` shows. Undo takes it back.
+
+        Objects that are new get an entry.
 
         Raises:
             VosError: no such frame, or a mask of another size.
@@ -200,62 +200,42 @@ class Session:
         before = set(object_ids(self.mask(index)))
         now = set(object_ids(mask))
         erased = (clip.annotated.get(index, frozenset()) | (before - now)) - now
-        self._remember(index)
+        self._history.mark_changes(self, index)
         for object_id in sorted(now):
             self.objects.add(object_id)
         write_mask(self.mask_path(index), mask)
         clip.annotated[index] = frozenset(erased)
         clip.confidence[index] = 1.0
 
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object and take it out of every mask. This cannot be undone."""
-        for index in self.masked_frames():
+    def add_object(self) -> DemoObject:
+        """A new object, which becomes the chosen one."""
+        item = self.objects.add(avoid=self._history.removed_ids)
+        self.active = item.id
+        return item
+
+    def remove_object(self, object_id: int) -> DemoObject:
+        """Take an object off the list and out of every mask; undo brings it back."""
+        item = self.objects[object_id]
+        shown = [i for i in self.masked_frames() if (self.mask(i) == object_id).any()]
+        self._history.object_goes(self, item, shown)
+        for index in shown:
             mask = self.mask(index)
-            if (mask == object_id).any():
-                mask[mask == object_id] = 0
-                write_mask(self.mask_path(index), mask)
-        self._history.clear()
+            write_mask(self.mask_path(index), np.where(mask == object_id, np.uint8(0), mask))
         self.objects.remove(object_id)
         if self.active == object_id:
             self.active = next((item.id for item in self.objects), None)
+        return item
 
     def forget_annotation(self, index: int) -> None:
         """Take back what was marked on a frame, its mask included."""
-        self._remember(index)
+        self._history.mark_changes(self, index)
         self.mask_path(index).unlink(missing_ok=True)
         self.clip.annotated.pop(index, None)
         self.clip.confidence[index] = np.nan
 
-    def undo(self) -> int | None:
-        """Take back the last change of a mask; the frame it was on, or None if there is none."""
-        if not self._history:
-            return None
-        step = self._history.pop()
-        path = self.mask_path(step.index)
-        if step.mask is None:
-            path.unlink(missing_ok=True)
-            self.clip.confidence[step.index] = np.nan
-        else:
-            step.mask.replace(path)
-        if step.erased is None:
-            self.clip.annotated.pop(step.index, None)
-        else:
-            self.clip.annotated[step.index] = step.erased
-        return step.index
-
-    def _remember(self, index: int) -> None:
-        folder = self.folder / "undo"
-        folder.mkdir(exist_ok=True)
-        kept: Path | None = None
-        if self.has_mask(index):
-            self._saved += 1
-            kept = folder / f"{self._saved}.png"
-            shutil.copyfile(self.mask_path(index), kept)
-        self._history.append(_Step(index, kept, self.clip.annotated.get(index)))
-        while len(self._history) > UNDO_STEPS:
-            forgotten = self._history.pop(0)
-            if forgotten.mask is not None:
-                forgotten.mask.unlink(missing_ok=True)
+    def undo(self) -> str | None:
+        """Take back the last mark or removal, and go there; what it was, or None."""
+        return self._history.undo(self)
 
 
 def _plain(name: str) -> str:

@@ -10,12 +10,20 @@ import gradio as gr
 from vos.demo import scene
 from vos.demo.desk import Desk, told
 from vos.demo.downloads import write_download
+from vos.demo.engine import Models
+from vos.demo.layout import Layout
 from vos.demo.messages import message
 from vos.demo.scene import Updates
+from vos.demo.store import SessionStore
+from vos.demo.turns import Turns
 
 
 class Taking(Desk):
     """Trimming, and taking the results home."""
+
+    def __init__(self, layout: Layout, store: SessionStore, models: Models, turns: Turns) -> None:
+        super().__init__(layout, store, models)
+        self.turns = turns
 
     @told
     def trim(self, token: str, first: float | None, last: float | None) -> Updates:
@@ -34,7 +42,12 @@ class Taking(Desk):
         self.refuse_while_busy(session)
         kept = self.keep_paint(session, editor, edition)
         report = (lambda done, total: None) if progress is None else _reporter(progress)
-        path = write_download(session, key, report)
+        if key == "pca":  # as long as a propagation
+            report(0, 0)
+            with self.turns.turn():
+                path = write_download(session, key, report)
+        else:
+            path = write_download(session, key, report)
         size = path.stat().st_size / 1e6
         return {
             **kept,
@@ -45,6 +58,9 @@ class Taking(Desk):
 
 def _reporter(progress: gr.Progress) -> Callable[[int, int], None]:
     def report(done: int, total: int) -> None:
-        progress((done, total), desc="Writing", unit="frames")
+        if total:
+            progress((done, total), desc="Writing", unit="frames")
+        else:
+            progress(0, desc="Waiting for its turn")
 
     return report

@@ -1,0 +1,33 @@
+"""A part of a video, as a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vos.media.video_base import Video
+
+
+class Excerpt(Video):
+    """Frames ``start`` to ``stop`` (not included) of a video, counted from 0 anew."""
+
+    def __init__(self, video: Video, start: int, stop: int) -> None:
+        self.path = video.path
+        self.name = video.name
+        self.height, self.width = video.size
+        self.frame_rate = video.frame_rate
+        self.frame_count = self._count = max(0, min(stop, video.count_frames()) - start)
+        self._whole = video
+        self._start = start
+
+    def count_frames(self) -> int:
+        return self._count
+
+    def frame_times(self) -> np.ndarray:
+        times = self._whole.frame_times()[self._start : self._start + self._count]
+        return times - times[:1]
+
+    def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
+        end = self._count if stop is None else min(stop, self._count)
+        return self._whole.read(self._start + start, self._start + max(start, end))
