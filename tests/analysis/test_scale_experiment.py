@@ -67,6 +67,7 @@ def test_classes_come_in_turn(images: Path) -> None:
 def test_a_case_learns_is_measured_and_is_not_run_twice(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scale_experiment, "MEASURED", 2)
     case = Case("mnist", "dss-small,width=4,scales=2", epochs=12, train=128, test=40, batch=16)
     result = run_case(case, images, tmp_path / "out")
     assert result["accuracies"][0] > 0.8

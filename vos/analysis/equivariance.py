@@ -225,12 +225,11 @@ def _keeper(kept: list[Recorded], name: str):  # type: ignore[no-untyped-def]
 
 def _fields_of(module: nn.Module, output: Tensor, kept: Sequence[Recorded]) -> Fields | None:
     """The fields of a layer's output: its own, its last sub-layer's, or those of its input."""
-    own = [
-        item.fields for item in module.modules() if isinstance(getattr(item, "fields", 0), Fields)
-    ]
+    stated = [getattr(item, "fields", None) for item in module.modules()]
+    own = [item for item in stated if isinstance(item, Fields)]
     earlier = [item.fields for item in reversed(kept) if item.fields is not None][:1]
     for fields in (*own[:1], *reversed(own), *earlier):
-        if fields is not None and fields.channels == output.shape[1]:
+        if fields.channels == output.shape[1]:
             return fields
     return None
 
