@@ -57,7 +57,7 @@ PICTURES = 32  # pairs of unrelated pictures, for the share of matches at the sa
 def main() -> None:
     arguments = parse()
     if arguments.torus:
-        cases = [(f"{TORUS}{border}", mode) for border in BORDERS for mode in MODES]
+        cases = [(f"{TORUS}{border}", mode) for border in BORDERS for mode in arguments.modes]
     else:
         cases = [(spec, "roll") for spec in arguments.models or FAMILIES]
     rows = [run(spec, mode, arguments) for spec, mode in cases]
@@ -77,6 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--models", nargs="*", help="specs instead of all families")
     parser.add_argument("--torus", action="store_true", help="the story of the rolls")
+    parser.add_argument("--modes", nargs="*", default=list(MODES), help="augmentations of it")
     parser.add_argument("--set", dest="settings", nargs="*", default=[], help="key=value")
     return parser.parse_args()
 
@@ -104,11 +105,19 @@ def run(spec: str, mode: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "giga_multiply_adds": multiply_adds(backbone) / 1e9,
         "seconds_480p": seconds_a_frame(backbone),
         "trained": score(backbone, arguments, folder),
-        "untrained": score(vos.load(spec), arguments, folder),
+        "untrained": untrained_score(spec, arguments),
     }
     write_json(path, row)
     print(f"{spec} {mode}: J&F {row['trained']:.3f}, untrained {row['untrained']:.3f}", flush=True)
     return row
+
+
+def untrained_score(spec: str, arguments: argparse.Namespace) -> float:
+    """J&F of random weights: the same for every augmentation, so measured once."""
+    path = arguments.out / "cases" / f"{spec.replace(',', '-')}-untrained.json"
+    if not path.is_file():
+        write_json(path, score(vos.load(spec), arguments, arguments.out / "untrained"))
+    return read_json(path)
 
 
 def score(backbone: vos.Backbone, arguments: argparse.Namespace, folder: Path) -> float:
@@ -177,7 +186,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         right.bar(places, [row["same_place"] for row in chosen], 0.38, label=label)
     left.axhline(100 * rows[0]["untrained"], color="grey", linestyle=":", label="untrained")
     for axes, title in ((left, "J&F"), (right, "matches at the same place")):
-        axes.set_xticks(np.arange(len(MODES)) + 0.2, MODES)
+        modes = list(dict.fromkeys(row["mode"] for row in rows))
+        axes.set_xticks(np.arange(len(modes)) + 0.2, modes)
         axes.set_title(title)
     left.legend()
     figure.savefig(path, dpi=90)
