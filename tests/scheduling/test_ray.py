@@ -84,6 +84,7 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_prestart_worker_first_driver", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 where nothing is said: last in any queue
         started = Cluster()
         connect(started.address)
         yield started
