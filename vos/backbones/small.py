@@ -6,6 +6,8 @@ digits and thumbnails are told apart with when kinds of convolution are compared
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,10 @@ class SmallScaleNet(Backbone):
         _check_width(width)
         if not 0 <= deformed <= len(LAYERS):
             raise UsageError(f"deformed must be between 0 and {len(LAYERS)}, got {deformed}")
-        self.stride, self.channels = STRIDE, LAYERS[-1][0] * width
+        self.channels = LAYERS[-1][0] * width
+        # A pyramid is pooled to its smallest map in the end.
+        shrinkage = space.base ** (space.scales - 1) if space.lifting == "bilinear" else 1.0
+        self.stride = STRIDE * math.ceil(shrinkage - 1e-6)
         self.normalise = Normalise()
         self.lift = make_lift(space, zero_scale)
         layers: list[nn.Module] = []
@@ -139,7 +144,7 @@ def dss_small(
 
 @family("dss-v2-small", "five scale convolutions for small images, a pyramid of scales")
 def dss_v2_small(
-    base: float = 1.6, scales: int = 3, interaction: int = 1, width: int = 16
+    base: float = 2**0.5, scales: int = 3, interaction: int = 1, width: int = 16
 ) -> SmallScaleNet:
     return SmallScaleNet(ScaleSpace(base, scales, interaction, "bilinear"), width=width)
 
