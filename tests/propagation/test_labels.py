@@ -72,3 +72,15 @@ def test_bilinear_labels_are_shares():
     random = np.random.default_rng(0).integers(0, 4, (72, 104)).astype(np.uint8)
     soft = labels.mask_to_labels(random, [1, 2, 3], GRID, config)
     torch.testing.assert_close(soft.sum(1), torch.ones(len(soft)))
+
+
+def test_sharpened_labels_sum_to_one_and_lose_what_is_faint():
+    given = torch.tensor([[0.5, 0.3, 0.2], [0.95, 0.05, 0.0], [0.0, 1.0, 0.0]])
+    sharp = labels.sharpen(given, 2.0)
+    expected = torch.tensor([[0.25, 0.09, 0.04], [0.9025, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    torch.testing.assert_close(sharp, expected / expected.sum(1, keepdim=True))
+
+
+def test_sharpness_of_one_half_blurs():
+    sharp = labels.sharpen(torch.tensor([[0.8, 0.2]]), 0.5)
+    torch.testing.assert_close(sharp, torch.tensor([[2.0, 1.0]]) / 3)

@@ -43,6 +43,10 @@ class PropagationConfig:
             distance**2 / (2 motion_sigma**2). ``None`` takes all places of the window alike.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
+        sharpness: power that the labels found for a token are raised to, before they are made to
+            sum to one again and become context. 1 leaves them as they are; votes of many
+            neighbours, repeated frame after frame, blur labels until small objects fade, which
+            more than 1 counteracts. Labels that end below 1 % are dropped.
         mask_to_grid: how the one-hot mask becomes soft labels of tokens (``corners`` aligns the
             corners of the two grids, else their outer edges).
         grid_to_mask: how soft labels become a mask; ``bilinear-then-nearest`` decides at the size
@@ -63,6 +67,7 @@ class PropagationConfig:
     motion_sigma: float | None = None
     neighbours: int = 10
     temperature: float = 0.05
+    sharpness: float = 1.0
     mask_to_grid: MaskToGrid = "bilinear"
     grid_to_mask: GridToMask = "bilinear"
     min_max: bool = False
@@ -74,7 +79,11 @@ class PropagationConfig:
                 raise UsageError(
                     f"{name} cannot be {value!r}: {near_names(str(value), get_args(hint))}"
                 )
-        positive = {"radius": self.radius, "temperature": self.temperature}
+        positive = {
+            "radius": self.radius,
+            "temperature": self.temperature,
+            "sharpness": self.sharpness,
+        }
         if self.motion_sigma is not None:
             positive["motion_sigma"] = self.motion_sigma
         for name, number in positive.items():

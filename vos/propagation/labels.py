@@ -12,6 +12,7 @@ from torch import Tensor
 from vos.propagation.config import PropagationConfig
 
 PLANES_AT_ONCE = 8  # of soft labels at full size
+FAINT = 0.01  # a share of a token's label that is not worth carrying on
 
 
 def mask_to_labels(
@@ -95,6 +96,14 @@ def stretch(planes: Tensor) -> Tensor:
     low = planes.amin((-2, -1), keepdim=True)
     high = planes.amax((-2, -1), keepdim=True)
     return (planes - low) / (high - low).clamp(min=torch.finfo(planes.dtype).tiny)
+
+
+def sharpen(labels: Tensor, power: float) -> Tensor:
+    """(N, K + 1) labels raised to ``power`` and made to sum to one, without those below 1 %."""
+    powers = labels.clamp(min=0) ** power
+    shares = powers / powers.sum(1, keepdim=True).clamp(min=torch.finfo(labels.dtype).tiny)
+    kept = torch.where(shares < FAINT, 0, shares)
+    return kept / kept.sum(1, keepdim=True).clamp(min=torch.finfo(labels.dtype).tiny)
 
 
 def _resize(planes: Tensor, size: tuple[int, int], how: str) -> Tensor:

@@ -33,6 +33,7 @@ PRESETS: dict[str, Preset] = {
             motion_sigma=6,
             neighbours=10,
             temperature=0.05,
+            sharpness=2,
         ),
         "vos: the best on the development sequences",
     ),

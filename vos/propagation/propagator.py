@@ -14,7 +14,7 @@ from vos.errors import UsageError
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
 from vos.propagation.engines import Engine, engine_for
-from vos.propagation.labels import mask_to_labels
+from vos.propagation.labels import mask_to_labels, sharpen
 
 MAX_OBJECTS = 254
 
@@ -107,6 +107,8 @@ class Propagator:
         sources = self._context.sources()
         engine = self._engine(rows)
         labels = engine.propagate_labels(rows, sources, self._known_grid(), self.config)
+        if self.config.sharpness != 1:
+            labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
