@@ -24,14 +24,23 @@ class Step:
 
 @dataclass(frozen=True)
 class OpenWorker:
-    """Makes `work`; ``broken`` says why it cannot."""
+    """Makes `work`; ``broken`` says why it cannot, the first time only if ``once`` is a folder."""
 
     broken: str = ""
+    once: Path | None = None
 
     def __call__(self, device: str) -> Any:
-        if self.broken:
+        if self.broken and (self.once is None or _is_first(self.once)):
             raise MissingError(self.broken)
         return work
+
+
+def _is_first(folder: Path) -> bool:
+    try:
+        (folder / "first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def work(step: Step, advance: Any) -> dict[str, Any]:

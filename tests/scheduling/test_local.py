@@ -83,6 +83,16 @@ def test_a_worker_that_cannot_be_made_ends_the_job(job: Job) -> None:
             )
 
 
+def test_a_place_that_makes_no_worker_is_left_out(
+    job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opener = OpenWorker("other weights here", once=tmp_path)
+    engine = LocalEngine("cpu", 2)
+    outcome = run_tasks(job("fine", "fine", "fine"), opener, engine, description="", unit="step")
+    assert len(outcome.results) == 3
+    assert caplog.messages == ["a worker could not be made: other weights here"]
+
+
 def test_workers_that_do_not_fit_are_not_started(
     job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

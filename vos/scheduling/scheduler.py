@@ -118,8 +118,7 @@ class _Run:
         self.tried: Counter[str] = Counter()
         self.outcome = Outcome()
         self.losses = 0  # since a task was done
-        self.unfit = 0
-        self.worked = False  # whether any worker was ever ready
+        self.unfit = 0  # workers that could not be made
 
     def run(self) -> Outcome:
         while self.waiting or self.running:
@@ -137,19 +136,23 @@ class _Run:
         return self.outcome
 
     def _hire(self) -> None:
-        wanted = min(self.crew.capacity(), len(self.waiting) + len(self.running))
-        while len(self.idle) + len(self.running) + len(self.coming) < wanted:
+        # A place where none could be made is not tried again.
+        places = max(1, self.crew.capacity() - self.unfit)
+        wanted = min(places, len(self.waiting) + len(self.running))
+        while self._workers() < wanted:
             self.coming.add(self.crew.hire())
+
+    def _workers(self) -> int:
+        return len(self.idle) + len(self.running) + len(self.coming)
 
     def _note(self, event: Event) -> None:
         self.coming.discard(event.worker)
         match event:
             case Ready(worker):
-                self.worked = True
                 self.idle.append(worker)
             case Unfit(_, error):
                 self.unfit += 1
-                if not self.worked or self.unfit >= ATTEMPTS:
+                if not self._workers() and self.unfit >= self.crew.capacity():
                     raise error
                 log.warning("a worker could not be made: %s", error)
             case Done(worker):
