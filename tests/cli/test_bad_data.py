@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vos import files as files_module
 from vos.media import masks as masks_module
 from vos.media import write_mask
 
@@ -188,9 +188,12 @@ class TestOutputFolder:
         assert vos_eval().code == 0
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-    def test_full_from_the_start(self, vos_eval, tmp_path: Path) -> None:
+    def test_full_from_the_start(
+        self, vos_eval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "out").mkdir()
-        (tmp_path / "out" / f".run.{os.getpid()}.json").symlink_to("/dev/full")
+        monkeypatch.setattr(files_module.secrets, "randbelow", lambda _: 4711)
+        (tmp_path / "out" / ".run.4711.json").symlink_to("/dev/full")
         ended = vos_eval("--overwrite")
         assert ended.code == 1
         assert "run.json: No space left on device: free some space" in ended.complaint

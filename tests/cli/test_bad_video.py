@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from vos import files as files_module
 from vos.media import VideoWriter, open_video, write_mask
 
 CHEAP = ("--model", "lab,stride=4", "--set", "radius=6", "--device", "cpu")
@@ -190,9 +190,12 @@ class TestOutput:
 
     @full_device
     @pytest.mark.parametrize("name", ["shown.mp4", "runs.json"])
-    def test_full_disk_keeps_the_masks(self, vos_propagate, tmp_path: Path, name: str) -> None:
+    def test_full_disk_keeps_the_masks(
+        self, vos_propagate, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         stem, suffix = name.split(".")
-        (tmp_path / f".{stem}.{os.getpid()}.{suffix}").symlink_to("/dev/full")
+        monkeypatch.setattr(files_module.secrets, "randbelow", lambda _: 4711)
+        (tmp_path / f".{stem}.4711.{suffix}").symlink_to("/dev/full")
         option = "--overlay" if suffix == "mp4" else "--rle"
         ended = vos_propagate(option, tmp_path / name)
         assert ended.code == 1

@@ -169,7 +169,7 @@ class _Run:
                 else:
                     task = self._ended(worker, event)
                     self.outcome.failures[task.name] = error
-                    log.warning("%s failed: %s", task.name, error)
+                    log.debug("%s failed: %s", task.name, error)  # told at the end, by name
             case Lost(worker, reason):
                 self._lost(worker, reason)
 
@@ -196,7 +196,7 @@ class _Run:
             else:
                 error = VosError(f"{ATTEMPTS} workers were lost at it, the last: {reason}")
                 self.outcome.failures[task.name] = error
-                log.warning("%s failed: %s", task.name, error)
+                log.debug("%s failed: %s", task.name, error)  # told at the end, by name
                 self._write_down(task, Failed(worker, error, again=False))
         if self.losses >= LOSSES:
             raise VosError(
