@@ -9,9 +9,11 @@ import torch
 
 import vos
 from vos.errors import UsageError
+from vos.objectives import random_walk_loss
 from vos.objectives.icon import inverse_consistency_dense, tokens
 from vos.training import TrainConfig
 from vos.training.augmentation import Draw, draw, unwarp
+from vos.training.config import check_config
 from vos.training.icon import IconModel
 
 SIZE = (32, 32)
@@ -66,3 +68,39 @@ def test_a_pool_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=r"objective\.pool=3"):
         model(tiny_config, 3)(images, drawn)
+
+
+def weighted(config: TrainConfig, consistency: float, walk: float) -> IconModel:
+    objective = dataclasses.replace(
+        config.objective,
+        inverse_consistency=consistency,
+        random_walk=walk,
+        edge_dropout=0.0,
+        symmetric=False,
+    )
+    config = dataclasses.replace(
+        config,
+        objective=objective,
+        augmentation=dataclasses.replace(config.augmentation, validity=False),
+    )
+    return IconModel(vos.load("unet-short-64,stride=4", seed=3), config).eval()
+
+
+def test_the_random_walk_goes_over_the_four_draws_and_weights_add_up(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    walk, consistency, both = (
+        weighted(tiny_config, *weights) for weights in ((0.0, 1.0), (1.0, 0.0), (2.0, 0.5))
+    )
+    with torch.no_grad():
+        features = walk.sphere(unwarp(walk.backbone(images), drawn, SIZE))
+        clips = torch.stack(tokens(features).chunk(4), dim=1)
+        losses = [float(model(images, drawn)["loss"]) for model in (walk, consistency, both)]
+    assert losses[0] == pytest.approx(float(random_walk_loss(clips, edge_dropout=0.0)), rel=1e-5)
+    assert losses[2] == pytest.approx(2 * losses[1] + 0.5 * losses[0], rel=1e-5)
+
+
+def test_no_objective_at_all_is_refused(tiny_config: TrainConfig) -> None:
+    objective = dataclasses.replace(tiny_config.objective, inverse_consistency=0.0)
+    with pytest.raises(UsageError, match="nor both 0"):
+        check_config(dataclasses.replace(tiny_config, objective=objective))

@@ -84,11 +84,18 @@ class ObjectiveConfig:
     Of ICON, ``symmetric`` averages over all eight round trips that the four draws of a pair allow.
     ``pool`` is how many pairs share their tokens: a round trip may get lost in the frames of the
     others too, so that features tell apart what never stands in one picture.
+    ``inverse_consistency`` and ``random_walk`` weigh that loss and the one of the contrastive
+    random walk (CRW) over the same warped pairs, so that the two can be compared and combined; the
+    walk has a ``temperature`` and an ``edge_dropout`` of its own.
     """
 
     name: str = "icon"
     symmetric: bool = False
     pool: int = 1
+    inverse_consistency: float = 1.0
+    random_walk: float = 0.0
+    temperature: float = 0.05
+    edge_dropout: float = 0.1
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
 
 
@@ -186,6 +193,10 @@ def check_config(config: TrainConfig) -> None:
         "batch must be a multiple of optimiser.accumulate times objective.pool": (
             config.objective.pool >= 1
             and config.batch % max(1, config.optimiser.accumulate * config.objective.pool) == 0
+        ),
+        "objective.inverse_consistency and .random_walk must not be negative, nor both 0": (
+            min(config.objective.inverse_consistency, config.objective.random_walk) >= 0
+            and max(config.objective.inverse_consistency, config.objective.random_walk) > 0
         ),
         "ema must be at least 0 and below 1": 0 <= config.ema < 1,
         "log_every and checkpoint_every must be at least 1": config.log_every >= 1

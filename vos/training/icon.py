@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vos.backbones import Backbone
 from vos.backbones.layers import PixelCentring
 from vos.errors import UsageError
+from vos.objectives import random_walk_loss
 from vos.objectives.icon import Sphere, cycle_accuracy, inverse_consistency, tokens
 from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
@@ -83,16 +84,36 @@ class IconModel(Objective):
         grid: tuple[int, int],
     ) -> dict[str, Tensor]:
         a_valid, b_valid = valid
-        pooled = _pool(parts, valid, self.config.objective.pool)
-        loss = _mean_loss(*pooled[0], *pooled[1])
-        if self.config.objective.symmetric:
-            loss = (loss + _other_trips(*pooled)) / 8
+        objective = self.config.objective
+        loss = parts[0].new_zeros(())
+        if objective.inverse_consistency:
+            loss = loss + objective.inverse_consistency * self._inverse_consistency(parts, valid)
+        if objective.random_walk:
+            loss = loss + objective.random_walk * self._random_walk(parts)
         detached = [part.detach() for part in parts]
         accuracy = cycle_accuracy(
             *detached, grid=grid, distance=1, a_valid=a_valid, b_valid=b_valid
         )
         radius = self.sphere.radius.detach()
         return {"loss": loss, "cycle_accuracy": accuracy, "radius": radius}
+
+    def _inverse_consistency(
+        self, parts: Parts, valid: tuple[Tensor | None, Tensor | None]
+    ) -> Tensor:
+        pooled = _pool(parts, valid, self.config.objective.pool)
+        loss = _mean_loss(*pooled[0], *pooled[1])
+        if self.config.objective.symmetric:
+            loss = (loss + _other_trips(*pooled)) / 8
+        return loss
+
+    def _random_walk(self, parts: Parts) -> Tensor:
+        """Of the walks along A, B, A', B' (the four draws as a clip) and back from each frame."""
+        a_one, b_one, a_two, b_two = parts
+        return random_walk_loss(
+            torch.stack([a_one, b_one, a_two, b_two], dim=1),
+            temperature=self.config.objective.temperature,
+            edge_dropout=self.config.objective.edge_dropout,
+        )
 
 
 def _pool(
