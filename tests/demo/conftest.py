@@ -58,6 +58,9 @@ def browser() -> Iterator:
     if chromium is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
     with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        opened = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", *camera]
+        )
         yield opened
         opened.close()

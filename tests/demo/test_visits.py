@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import httpx
 import numpy as np
 import pytest
-from visitor import Visitor, masks_in
+from films import film
+from visitor import PATIENCE, Visitor, jaccard, masks_in
 
-from vos.media import VideoWriter, write_mask
+from vos.demo import Limits, Serving, start
+from vos.media import VideoWriter, open_video, write_mask
 
 pytestmark = pytest.mark.slow
 
@@ -69,18 +72,27 @@ def test_two_visitors_at_once(visit, clip, tmp_path, running):
     bert.says("Mark an object on a frame first")
 
 
-def test_reload_in_the_middle(visit, clip, tmp_path):
+def test_reload_in_the_middle_of_a_run_that_waited_in_the_queue(visit, clip, tmp_path, running):
     anna = visit()
     anna.upload(clip.path)
     anna.see_workspace()
     anna.upload_mask(first_mask(clip, tmp_path))
     anna.go_to(3)
-    anna.page.reload()
-    anna.see_workspace()
+    with running.turns.turn():  # someone else's run
+        anna.propagate()
+        anna.says("Number 2 in the queue")
+        anna.page.reload()
+        anna.see_workspace()
+        anna.says("Number 2 in the queue")
+        assert anna.page.is_visible("#stop")
+    anna.says("10 frames in")
     assert "1 marked" in anna.page.inner_text("#strip")
-    assert "Frame 3 of" in anna.page.inner_text("#frame")
-    anna.propagate()
-    anna.says("Look through them")
+    assert "10 of 10 frames have masks" in anna.page.inner_text("#strip")
+    anna.page.click("#remove")
+    anna.says("is removed from every frame")
+    anna.page.click("#undo")
+    anna.says("Object 1 is back")
+    anna.page.wait_for_selector("#objects :text('Object 1')")
 
 
 def test_long_video_stopped_and_gone_on_with(visit, long_clip):
@@ -90,6 +102,8 @@ def test_long_video_stopped_and_gone_on_with(visit, long_clip):
     anna.see_workspace()
     anna.upload_mask(mask)
     anna.propagate()
+    anna.page.wait_for_selector("#status progress")
+    anna.page.reload()  # it goes on
     anna.page.wait_for_selector("#status progress")
     anna.page.click("#stop")
     anna.says("their masks are kept")
@@ -107,6 +121,10 @@ def test_what_is_no_video(visit, clip, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"\0\0\0\x20ftypisom" + bytes(500))
     anna = visit()
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(20_500_000))
+    anna.upload(large)
+    anna.page.wait_for_selector("#limits :text('large.mp4 has 21 MB, the limit is 20 MB')")
     anna.upload(broken)
     anna.page.wait_for_selector("#problem [role=alert]")
     words = anna.page.inner_text("#problem")
@@ -141,3 +159,65 @@ def test_wrong_mask_and_keyboard(visit, clip, tmp_path):
     anna.page.click("#intro")
     anna.page.keyboard.press(" ")
     anna.page.wait_for_selector("#frame :text('Frame 9 of')")
+
+
+def test_a_telephone_in_the_hand(visit, tmp_path):
+    """A portrait video that is stored lying on its side, on a narrow screen."""
+    stored = (90, 160)
+    frames = np.random.default_rng(0).integers(0, 80, (6, *stored, 3), np.uint8)
+    frames[:, 30:60, 50:90] = (240, 220, 60)
+    path = film(tmp_path / "phone.mp4", iter(frames), rotation=-90)
+    upright = open_video(path)[0].max(2) > 170
+    assert upright.shape == (160, 90)
+    anna = visit(width=390, height=844, has_touch=True)
+    anna.upload(path)
+    anna.see_workspace()
+    assert "90 x 160" in anna.page.inner_text("#title")
+    assert anna.page.evaluate("document.documentElement.scrollWidth") <= 390
+    anna.tool("Box")
+    rows, columns = np.nonzero(upright)
+    anna.click_frame(columns.min() - 4, rows.min() - 4, upright.shape)
+    anna.page.wait_for_selector("#hint :text('Now click on the opposite corner')")
+    anna.click_frame(columns.max() + 4, rows.max() + 4, upright.shape)
+    anna.says("Frame 0 is marked")
+    anna.page.click("#settings button:has-text('Model')")
+    anna.page.fill("#last input", "3")
+    anna.page.press("#last input", "Tab")
+    anna.page.wait_for_selector("#cost :text('4 frames')")
+    anna.propagate()
+    anna.says("4 frames in")
+    masks = masks_in(anna.download("palette PNGs"))
+    assert len(masks) == 4
+    assert min(jaccard(mask == 1, upright) for mask in masks) > 0.8
+
+
+def test_a_camera(visit):
+    """Chromium's made-up camera; the recording has no length and an uneven rate."""
+    anna = visit(permissions=["camera", "microphone"])
+    anna.page.click("#upload button[aria-label='Capture from camera']")
+    anna.page.click("#upload button:has-text('Click to Access Webcam')")
+    anna.page.click("#upload button:has-text('Record')")
+    anna.page.wait_for_timeout(3000)
+    anna.page.click("#upload button:has-text('Stop')")
+    anna.see_workspace()
+    assert "frames" in anna.page.inner_text("#title")
+
+
+def test_a_name_and_a_password(browser, tmp_path):
+    limits = Limits(sessions=2)
+    serving = Serving(auth="anna:secret", limits=limits, device="cpu", work_folder=tmp_path / "w")
+    with start(serving) as page:
+        assert httpx.get(f"{page.url}config", trust_env=False).status_code == 401
+        tab = browser.new_context()
+        tab.set_default_timeout(PATIENCE)
+        view = tab.new_page()
+        view.goto(page.url)
+        for password in ("wrong", "secret"):
+            view.fill("input[type=text]", "anna")
+            view.fill("input[type=password]", password)
+            view.click("button:has-text('Login')")
+            if password == "wrong":
+                view.wait_for_selector(":text('Incorrect Credentials')")
+        view.click("#open-example")
+        view.wait_for_selector("#viewer img")
+        tab.close()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-PATIENCE = 60_000  # milliseconds; machines that run tests may be busy
+PATIENCE = 180_000  # milliseconds; machines that run tests may be busy
 
 
 class Visitor:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from vos.demo.store import SessionStore
+    from vos.demo.turns import Turns
 
 INSTALL = "pip install 'vos-propagation[demo]'"
 
@@ -44,9 +45,10 @@ class Serving:
 class RunningPage:
     """A page that is being served. Closing it removes all sessions and their files."""
 
-    def __init__(self, page: gr.Blocks, store: SessionStore) -> None:
+    def __init__(self, page: gr.Blocks, store: SessionStore, turns: Turns) -> None:
         self.page = page
         self.store = store
+        self.turns = turns
 
     @property
     def url(self) -> str:
@@ -82,13 +84,18 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
     from vos.demo.engine import Models
     from vos.demo.page import build_page, page_assets
     from vos.demo.store import SessionStore
+    from vos.demo.turns import Turns
 
-    models = Models(serving.device)
+    models, turns = Models(serving.device), Turns()
     store = SessionStore(serving.limits, root=serving.work_folder)
     os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
     try:
         page = build_page(
-            store, models, model_names=_model_names(serving.models), examples=_examples()
+            store,
+            models,
+            turns,
+            model_names=_model_names(serving.models),
+            examples=_examples(),
         )
         page.launch(
             server_name=serving.host,
@@ -109,7 +116,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         if isinstance(error, OSError):
             raise UsageError(f"cannot serve on {serving.host}: {error}; try --port") from error
         raise
-    return RunningPage(page, store)
+    return RunningPage(page, store, turns)
 
 
 def launch(serving: Serving | None = None) -> None:

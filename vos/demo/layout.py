@@ -9,6 +9,7 @@ import gradio as gr
 
 from vos.demo.canvas import EDITOR_SIDE
 from vos.demo.downloads import FORMATS
+from vos.demo.limits import Limits
 from vos.demo.messages import message
 
 LOOK, PAINT, CLICK, BOX = "Look", "Paint", "Click", "Box"
@@ -83,7 +84,7 @@ class Layout:
 
 
 def build_layout(
-    *, models: list[str], presets: list[str], examples: list[str], limits_text: str
+    *, models: list[str], presets: list[str], examples: list[str], limits: Limits
 ) -> Layout:
     """Create the components, inside a ``gr.Blocks``."""
     parts: dict[str, Any] = {}
@@ -93,7 +94,7 @@ def build_layout(
     gr.Markdown(_INTRO, elem_id="intro")
     parts["problem"] = gr.HTML(message("info", "Connecting ..."), elem_id="problem")
     with gr.Column(elem_id="start", visible=False) as parts["start"]:
-        _start(parts, examples, limits_text)
+        _start(parts, examples, limits)
     with gr.Column(elem_id="work", visible=False) as parts["work"]:
         with gr.Row(elem_id="titlebar", equal_height=True):
             parts["title"] = gr.HTML("", elem_id="title")
@@ -108,7 +109,7 @@ def build_layout(
     return Layout(**{field.name: parts[field.name] for field in fields(Layout)})
 
 
-def _start(parts: dict[str, Any], examples: list[str], limits_text: str) -> None:
+def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
             parts["upload"] = gr.Video(
@@ -119,7 +120,7 @@ def _start(parts: dict[str, Any], examples: list[str], limits_text: str) -> None
                 height=300,
                 elem_id="upload",
             )
-            gr.Markdown(limits_text, elem_id="limits")
+            gr.HTML(_limits(limits), elem_id="limits")
         with gr.Column(scale=2, min_width=280):
             parts["example"] = gr.Dropdown(
                 examples,
@@ -136,6 +137,15 @@ def _start(parts: dict[str, Any], examples: list[str], limits_text: str) -> None
                 "4. Download masks, an overlay video or cut-outs.",
                 elem_id="steps",
             )
+
+
+def _limits(limits: Limits) -> str:
+    """What may be uploaded; `page.js` keeps larger files from being sent at all."""
+    return (
+        f'<div data-megabytes="{limits.megabytes}" class="message error" role="alert" hidden>'
+        f'</div><p class="hint">At most {limits.megabytes} MB and {limits.frames} frames. '
+        "Your video stays on the machine that serves this page, and is removed when you leave.</p>"
+    )
 
 
 def _stage(parts: dict[str, Any]) -> None:

@@ -47,4 +47,8 @@ class Limits:
                 f"{self.megapixels:g} megapixels: lower the resolution"
             )
         if (count := video.count_frames()) > self.frames:
-            raise VosError(f"The video has {count} frames, the limit is {self.frames}: cut it")
+            raise VosError(
+                f"The video has {count} frames, the limit is {self.frames} "
+                f"({self.frames / video.fps / 60:.1f} minutes at {video.fps:.4g} a second): "
+                "cut it shorter, or into parts"
+            )

@@ -45,6 +45,11 @@ class Opening(Desk):
         session = self.store.get(token)
         self.refuse_while_busy(session)
         upload = Path(path)
+        if session.opened_from(upload):  # a recording may be announced twice
+            return {}
+        if upload.stat().st_size == 0:
+            empty = VosError("The recording is empty: record for a second or longer")
+            return {**self.failed(empty), self.layout.upload: None}
         taken = session.adopt(upload)
         try:
             return self._opened(session, taken, upload.stem)

@@ -30,14 +30,15 @@ _SILENT: dict[str, Any] = {"show_progress": "hidden"}
 
 
 def build_page(
-    store: SessionStore, models: Models, *, model_names: list[str], examples: dict[str, Path]
+    store: SessionStore,
+    models: Models,
+    turns: Turns,
+    *,
+    model_names: list[str],
+    examples: dict[str, Path],
 ) -> gr.Blocks:
     """The page as a Gradio app, not launched yet."""
     limits = store.limits
-    limits_text = (
-        f"At most {limits.megabytes} MB and {limits.frames} frames. Your video stays on the "
-        "machine that serves this page, and is removed when you leave."
-    )
     with GuardedBlocks(
         title="vos: objects through a video",
         analytics_enabled=False,
@@ -48,9 +49,8 @@ def build_page(
             models=model_names,
             presets=list(PRESETS),
             examples=list(examples),
-            limits_text=limits_text,
+            limits=limits,
         )
-        turns = Turns()
         _wire(page, layout, store, models, turns, examples)
         add_endpoint(store, models, turns, model_names)
     page.queue(default_concurrency_limit=8, max_size=64)
@@ -80,8 +80,9 @@ def _wire(
         return event(handler, [*inputs], everything, **settings)
 
     opened = [
-        on(layout.upload.input, opening.open_upload, token, layout.upload, show_progress="full",
-           show_progress_on=layout.upload),
+        *(on(given, opening.open_upload, token, layout.upload, show_progress="full",
+             show_progress_on=layout.upload)
+          for given in (layout.upload.input, layout.upload.stop_recording)),
         on(layout.open_example.click, opening.open_example, token, layout.example,
            show_progress="full", show_progress_on=layout.example),
     ]  # fmt: skip
@@ -99,7 +100,7 @@ def _wire(
     playing = gr.State(False)
     on(layout.play.click, moving.play, token, playing, *editor)
     on(layout.timer.tick, moving.tick, token, trigger_mode="once")
-    layout.play.change(lambda label: label.startswith("⏸"), layout.play, playing,
+    layout.play.change(lambda label: "⏸" in (label or ""), layout.play, playing,
                        api_visibility="private", **_SILENT)  # fmt: skip
 
     on(layout.tool.input, marking.choose_tool, token, layout.tool, *editor)

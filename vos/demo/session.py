@@ -133,6 +133,10 @@ class Session:
                 old.unlink(missing_ok=True)
         return new
 
+    def opened_from(self, upload: Path) -> bool:
+        """Whether the opened video is this upload."""
+        return self.has_clip and bool(self._uploads) and self._uploads[-1] == upload
+
     def discard(self) -> None:
         """Forget the video and all masks."""
         while len(self._uploads) > 1:  # the last one may be the video to come

@@ -28,6 +28,8 @@ class Taking(Desk):
     @told
     def trim(self, token: str, first: float | None, last: float | None) -> Updates:
         session = self.store.get(token)
+        if not session.has_clip:  # the fields get their first values when the page is loaded
+            return {}
         end = session.clip.frame_count - 1
         start = min(max(round(first or 0), 0), end)
         stop = min(max(round(end if last is None else last), start), end)

@@ -32,6 +32,7 @@ _X264_OPTIONS = {"crf": "18", "preset": "veryfast", "g": "48"}
 
 # Without exact rounding every round trip darkens the picture by one level.
 _CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+_TICK = Fraction(1, 90_000)  # seconds, the clock of most video
 
 
 class VideoWriter:
@@ -51,13 +52,22 @@ class VideoWriter:
         path: the file, ending in .mp4, .m4v or .mov; its folder is made if need be.
         fps: frames a second; a Fraction is kept (30000/1001), with denominators up to 1001.
         size: (height, width) of the frames that will be written.
+        times: (T,) rising seconds at which the frames are shown, where the rate varies; the first
+            is taken as 0. None spaces them by ``fps``.
 
     Raises:
         UsageError: another suffix, or a rate that is not positive.
         VosError: the file cannot be written (in the block, or at its end).
     """
 
-    def __init__(self, path: Path | str, *, fps: float | Fraction, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        fps: float | Fraction,
+        size: tuple[int, int],
+        times: np.ndarray | None = None,
+    ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in VIDEO_SUFFIXES:
             raise UsageError(f"{self.path}: videos are written as .mp4 (or .m4v, .mov)")
@@ -65,6 +75,7 @@ class VideoWriter:
             raise UsageError(f"a frame rate lies above 0 and up to 1000, not at {fps}")
         self.size = tuple(size)
         self._rate = Fraction(fps).limit_denominator(1001)
+        self._times = times
         self._reformatter = VideoReformatter()
         self._count = 0
 
@@ -81,6 +92,8 @@ class VideoWriter:
             self._stream.pix_fmt = "yuv420p"
             self._stream.options = dict(_X264_OPTIONS)
             codec = self._stream.codec_context
+            if self._times is not None:
+                codec.time_base = _TICK
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
             codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
             stack.push(self._finish)
@@ -108,7 +121,11 @@ class VideoWriter:
             dst_color_range=ColorRange.MPEG,
             interpolation=_CONVERSION,
         )
-        image.pts, image.time_base = self._count, 1 / self._rate
+        if self._times is None:
+            image.pts, image.time_base = self._count, 1 / self._rate
+        else:
+            seconds = float(self._times[self._count] - self._times[0])
+            image.pts, image.time_base = round(seconds / _TICK), _TICK
         self._container.mux(self._stream.encode(image))
         self._count += 1
 

@@ -1,0 +1,129 @@
+"""Videos as telephones make them: portrait, turned, uneven in time, odd in size, long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from films import film
+from PIL import Image
+from visitor import masks_in
+
+from vos.demo import canvas, views
+from vos.demo.confidence import next_to_correct
+from vos.demo.downloads import write_download
+from vos.demo.engine import Models, plan, propagate
+from vos.demo.limits import Limits
+from vos.demo.objects import rgb
+from vos.demo.session import Session
+from vos.demo.strip import strip
+from vos.media import object_ids, open_video, read_image, read_mask
+
+
+def scene(size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
+    """A bright square that moves a pixel a frame over a dim ground; square at (10, 12 + t)."""
+    ground = np.random.default_rng(0).integers(0, 70, (*size, 3), np.uint8)
+    side = min(size) // 4
+    for t in range(count):
+        frame = ground.copy()
+        frame[10 : 10 + side, 12 + t : 12 + t + side] = (240, 220, 60)
+        yield frame
+
+
+# name, size of the stored frames, how it is stored, upright size
+CLIPS = [
+    ("portrait.mp4", (960, 540), {}, (960, 540)),
+    ("turned-right.mp4", (120, 160), {"rotation": -90}, (160, 120)),
+    ("turned-left.mp4", (120, 160), {"rotation": 90}, (160, 120)),
+    ("upside-down.mp4", (120, 160), {"rotation": 180, "sound": True}, (120, 160)),
+    ("uneven.mp4", (120, 160), {"times": [0, 33, 50, 180, 200, 390]}, (120, 160)),
+    ("odd.mkv", (121, 163), {}, (121, 163)),
+]
+
+
+def opened(tmp_path, name, stored, how) -> Session:
+    path = film(tmp_path / name, scene(stored, 6), **how)
+    session = Session(tmp_path / "session", Limits())
+    session.open(session.adopt(path), name=path.stem)
+    return session
+
+
+@pytest.mark.parametrize("name, stored, how, upright", CLIPS, ids=[c[0] for c in CLIPS])
+def test_marks_map_back_losslessly(tmp_path, name, stored, how, upright):
+    session = opened(tmp_path, name, stored, how)
+    assert session.clip.size == upright and session.clip.frame_count == 6
+    mask = np.random.default_rng(1).choice(np.array([0, 1, 2], np.uint8), upright)
+    session.annotate(0, mask)
+    given = views.editor_value(session, 0)
+    assert read_image(Path(given["background"])).shape[:2] == canvas.editor_size(upright)
+    layer = np.array(Image.open(given["layers"][0]))
+    untouched = canvas.painted_mask({"layers": [layer]}, upright, session.objects)
+    np.testing.assert_array_equal(canvas.merge(mask, untouched), mask)
+
+    layer[20:30, 20:40] = (*rgb(session.objects.add(3).colour), 255)
+    merged = canvas.merge(mask, canvas.painted_mask({"layers": [layer]}, upright, session.objects))
+    stroke = np.zeros(layer.shape[:2], bool)
+    stroke[20:30, 20:40] = True
+    stroke = canvas.enlarge(stroke, upright)
+    assert (merged[stroke] == 3).all()
+    np.testing.assert_array_equal(merged[~stroke], mask[~stroke])
+
+
+@pytest.mark.parametrize("name, stored, how, upright", CLIPS[1:], ids=[c[0] for c in CLIPS[1:]])
+def test_results_are_upright_and_in_time(tmp_path, name, stored, how, upright):
+    session = opened(tmp_path, name, stored, how)
+    exact = session.clip.frames[0].max(2) > 170  # the bright square
+    session.annotate(0, exact.astype(np.uint8))
+    passes = plan(session, "whole", 0)
+    for _ in propagate(session, Models("cpu"), model="lab", preset_name="default", passes=passes):
+        pass
+    masks = masks_in(write_download(session, "png"))
+    assert {mask.shape for mask in masks} == {upright} and len(masks) == 6
+    np.testing.assert_array_equal(masks[0] == 1, exact)
+    assert all((mask == 1).any() for mask in masks)
+    drawn = open_video(write_download(session, "overlay"))
+    assert drawn.size == tuple(side + side % 2 for side in upright) and drawn.count_frames() == 6
+    np.testing.assert_allclose(drawn.frame_times(), session.clip.video.frame_times(), atol=0.002)
+
+
+@pytest.mark.slow
+def test_ten_thousand_frames_lie_on_disk_and_memory_stays_flat(tmp_path):
+    count = 10_000
+    ground = np.random.default_rng(0).integers(0, 70, (32, 48, 3), np.uint8)
+
+    def frames():
+        for t in range(count):
+            frame = ground.copy()
+            left = 2 + abs(t // 40 % 60 - 30)
+            frame[8:20, left : left + 12] = (240, 220, 60)
+            yield frame
+
+    session = Session(tmp_path / "session", Limits())
+    session.open(session.adopt(film(tmp_path / "long.mp4", frames())))
+    clip, process = session.clip, psutil.Process()
+    assert clip.frame_count == count
+    mask = np.zeros(clip.size, np.uint8)
+    mask[8:20, 32:44] = 1
+    session.annotate(0, mask)
+    memory = {}
+    passes = plan(session, "whole", 0)
+    options = {"model": "lab", "preset_name": "fmicon", "passes": passes}
+    for step in propagate(session, Models("cpu"), **options):
+        if step.done % 1000 == 0:
+            memory[step.done] = process.memory_info().rss / 1e6
+    assert step.done == step.total == count
+    assert max(memory.values()) - memory[1000] < 40, f"megabytes by frame: {memory}"
+    assert len(session.masked_frames()) == count
+    for index in (9_999, 5_000, 0):  # any frame, without walking to it
+        assert clip.frames[index].shape == (32, 48, 3)
+        assert object_ids(read_mask(session.mask_path(index))) == [1]
+    assert len(strip(clip.confidence, clip.annotated, 0, trim=clip.trim)) < 60_000
+    assert next_to_correct(clip.confidence, clip.annotated) is not None
+    session.clip.trim = (9_000, 9_400)
+    assert open_video(write_download(session, "overlay")).count_frames() == 401
+    assert process.memory_info().rss / 1e6 - memory[1000] < 80
+    session.close()
+    assert not session.folder.exists()
