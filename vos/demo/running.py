@@ -61,6 +61,8 @@ class Running(Desk):
 
     def watch(self, token: str) -> Iterator[Updates]:
         """How the run of a session is getting on, until it ends; nothing where there is none."""
+        # Gradio blanks every output of a generator that yields nothing.
+        yield {self.layout.status: gr.skip()}
         try:
             session = self.store.get(token)
         except VosError:
