@@ -6,21 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from films import film
 from PIL import Image
 from visitor import masks_in
 
 from vos.demo import canvas, views
-from vos.demo.confidence import next_to_correct
 from vos.demo.downloads import write_download
 from vos.demo.engine import Models, plan, propagate
 from vos.demo.limits import Limits
 from vos.demo.objects import rgb
 from vos.demo.session import Session
-from vos.demo.strip import strip
-from vos.media import object_ids, open_video, read_image, read_mask
+from vos.media import open_video, read_image
 
 
 def scene(size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
@@ -87,43 +84,3 @@ def test_results_are_upright_and_in_time(tmp_path, name, stored, how, upright):
     drawn = open_video(write_download(session, "overlay"))
     assert drawn.size == tuple(side + side % 2 for side in upright) and drawn.count_frames() == 6
     np.testing.assert_allclose(drawn.frame_times(), session.clip.video.frame_times(), atol=0.002)
-
-
-@pytest.mark.slow
-def test_ten_thousand_frames_lie_on_disk_and_memory_stays_flat(tmp_path):
-    count = 10_000
-    ground = np.random.default_rng(0).integers(0, 70, (32, 48, 3), np.uint8)
-
-    def frames():
-        for t in range(count):
-            frame = ground.copy()
-            left = 2 + abs(t // 40 % 60 - 30)
-            frame[8:20, left : left + 12] = (240, 220, 60)
-            yield frame
-
-    session = Session(tmp_path / "session", Limits())
-    session.open(session.adopt(film(tmp_path / "long.mp4", frames())))
-    clip, process = session.clip, psutil.Process()
-    assert clip.frame_count == count
-    mask = np.zeros(clip.size, np.uint8)
-    mask[8:20, 32:44] = 1
-    session.annotate(0, mask)
-    memory = {}
-    passes = plan(session, "whole", 0)
-    options = {"model": "lab", "preset_name": "fmicon", "passes": passes}
-    for step in propagate(session, Models("cpu"), **options):
-        if step.done % 1000 == 0:
-            memory[step.done] = process.memory_info().rss / 1e6
-    assert step.done == step.total == count
-    assert max(memory.values()) - memory[1000] < 40, f"megabytes by frame: {memory}"
-    assert len(session.masked_frames()) == count
-    for index in (9_999, 5_000, 0):  # any frame, without walking to it
-        assert clip.frames[index].shape == (32, 48, 3)
-        assert object_ids(read_mask(session.mask_path(index))) == [1]
-    assert len(strip(clip.confidence, clip.annotated, 0, trim=clip.trim)) < 60_000
-    assert next_to_correct(clip.confidence, clip.annotated) is not None
-    session.clip.trim = (9_000, 9_400)
-    assert open_video(write_download(session, "overlay")).count_frames() == 401
-    assert process.memory_info().rss / 1e6 - memory[1000] < 80
-    session.close()
-    assert not session.folder.exists()
