@@ -68,7 +68,7 @@ def test_a_case_learns_is_measured_and_is_not_run_twice(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scale_experiment, "MEASURED", 2)
-    case = Case("mnist", "dss-small,width=4,scales=2", epochs=12, train=128, test=40, batch=16)
+    case = Case("mnist", "small,width=4", epochs=12, train=128, test=40, batch=16)
     result = run_case(case, images, tmp_path / "out")
     assert result["accuracies"][0] > 0.8
     assert result["zooms"] == list(ZOOMS)
@@ -76,7 +76,7 @@ def test_a_case_learns_is_measured_and_is_not_run_twice(
     assert all(error > 1e-6 for error in result["errors"][1:])
     monkeypatch.setattr(scale_experiment, "fit", lambda *_: pytest.fail("trained again"))
     assert run_case(case, images, tmp_path / "out") == json.loads(json.dumps(result))
-    assert "dss-small,width=4,scales=2" in table([result])
+    assert "small,width=4" in table([result])
 
 
 def test_a_sweep_varies_one_thing_at_a_time() -> None:

@@ -70,6 +70,8 @@ shard.update(ids[rank], features[3 * rank : 3 * rank + 3])
 assert torch.equal(shard.state(), alone.state())
 shard.load(alone.state().flip(0))
 assert torch.equal(shard.rows(ids), alone.state().flip(0)[ids])
+distributed.barrier()  # none leaves while the other still talks to it
+distributed.destroy_process_group()
 """
 
 
