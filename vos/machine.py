@@ -6,8 +6,8 @@ import os
 import platform
 import resource
 import sys
-from pathlib import Path
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.errors import MissingError, UsageError, near_names
