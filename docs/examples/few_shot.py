@@ -22,6 +22,8 @@ from vos.datasets import Sequence
 from vos.export import Features, export_features
 from vos.export.geometry import resize_map
 
+# What is learnt alone, without the colour that is set beside it by default.
+SPECS = {"icon-resnet18": "icon-resnet18,colour=0", "lab": "lab"}
 LAYERS = {"icon-resnet18": 3, "lab": None}
 
 
@@ -72,7 +74,7 @@ def segment(features: Features, head: torch.nn.Module, t: int) -> np.ndarray:
 def measure(sequence: Sequence, folder: Path, model: str) -> float:
     """Mean IoU of the objects over the frames that were not taught."""
     out = folder / f"{sequence.name}-few-shot-{model}.zarr"
-    export_features(sequence.frame_paths[0].parent, out, model=model, layer=LAYERS[model])
+    export_features(sequence.frame_paths[0].parent, out, model=SPECS[model], layer=LAYERS[model])
     features = vos.open_features(out)
     last = len(sequence) - 1
     masks = {t: sequence.mask(t) for t in (0, last // 2, last)}

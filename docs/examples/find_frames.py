@@ -18,6 +18,8 @@ import numpy as np
 import vos
 from vos.export import Features, export_features
 
+# What is learnt alone, without the colour that is set beside it by default.
+SPECS = {"icon-resnet18": "icon-resnet18,colour=0", "lab": "lab"}
 LAYERS = {"icon-resnet18": 3, "lab": None}
 NEIGHBOURS = 1  # the best match of each token of the object, in each frame
 
@@ -56,7 +58,7 @@ def measure(folder: Path, model: str) -> tuple[list[float], list[float]]:
     for sequence in sequences:
         out = folder / f"{sequence.name}-find-{model}.zarr"
         frames = sequence.frame_paths[0].parent
-        export_features(frames, out, model=model, layer=LAYERS[model], every=4)
+        export_features(frames, out, model=SPECS[model], layer=LAYERS[model], every=4)
         clips.append(vos.open_features(out))
     frames = [(clip, t) for clip, features in enumerate(clips) for t in range(len(features))]
     tokens = [unit_tokens(clips[clip], t) for clip, t in frames]

@@ -67,8 +67,8 @@ def main(folder: Path) -> None:
     everything = []
     for sequence in vos.open_dataset("sample"):
         out = folder / f"{sequence.name}.zarr"
-        # Layer 3 alone: within an object, the colour beside it tells few places apart.
-        export_features(sequence.frame_paths[0].parent, out, layer=3)
+        # What is learnt alone: within an object, the colour beside it tells few places apart.
+        export_features(sequence.frame_paths[0].parent, out, model="icon-resnet18,colour=0")
         points = click(sequence)
         truth = track_points(sequence.name, points)
         seen = truth.visible.copy()
