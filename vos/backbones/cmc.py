@@ -5,7 +5,7 @@ Tian, Krishnan, Isola, "Contrastive Multiview Coding", 2019, https://arxiv.org/a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -227,62 +227,44 @@ def _resnets(
     ]
 
 
-@family("cmc-resnet18", "a ResNet-18 of half the width a view (L and ab), random weights")
-def cmc_resnet18(
-    views: str = "L+ab",
-    layer: int = 3,
-    stride: int = 8,
-    width: float = 0.5,
-    stem: int = 7,
-    stem_stride: int = 2,
-    dim: int = 128,
-    hidden: int = 0,
-    pool: int = 1,
-    use: str = "all",
-    output: str = "layer",
-    normalisation: str = "published",
-) -> Multiview:
-    """ResNet-18 a view; layer 3 has 256 channels a view, times ``width``."""
-    return Multiview(
-        views,
-        _resnets(18, views, stride, width, stem, stem_stride),
-        layer=layer,
-        use=use,
-        output=output,
-        dim=dim,
-        hidden=hidden,
-        pool=pool,
-        normalisation=normalisation,
-    )
+def _resnet_builder(depth: int) -> Callable[..., Multiview]:
+    """Layer 3 has 256 (depth 18) or 1024 (depth 50) channels a view, times ``width``."""
+
+    def build(
+        views: str = "L+ab",
+        layer: int = 3,
+        stride: int = 8,
+        width: float = 0.5,
+        stem: int = 7,
+        stem_stride: int = 2,
+        dim: int = 128,
+        hidden: int = 0,
+        pool: int = 1,
+        use: str = "all",
+        output: str = "layer",
+        normalisation: str = "published",
+    ) -> Multiview:
+        return Multiview(
+            views,
+            _resnets(depth, views, stride, width, stem, stem_stride),
+            layer=layer,
+            use=use,
+            output=output,
+            dim=dim,
+            hidden=hidden,
+            pool=pool,
+            normalisation=normalisation,
+        )
+
+    return build
 
 
-@family("cmc-resnet50", "a ResNet-50 of half the width a view (L and ab), random weights")
-def cmc_resnet50(
-    views: str = "L+ab",
-    layer: int = 3,
-    stride: int = 8,
-    width: float = 0.5,
-    stem: int = 7,
-    stem_stride: int = 2,
-    dim: int = 128,
-    hidden: int = 0,
-    pool: int = 1,
-    use: str = "all",
-    output: str = "layer",
-    normalisation: str = "published",
-) -> Multiview:
-    """ResNet-50 a view; layer 3 has 1024 channels a view, times ``width``."""
-    return Multiview(
-        views,
-        _resnets(50, views, stride, width, stem, stem_stride),
-        layer=layer,
-        use=use,
-        output=output,
-        dim=dim,
-        hidden=hidden,
-        pool=pool,
-        normalisation=normalisation,
-    )
+cmc_resnet18 = family(
+    "cmc-resnet18", "a ResNet-18 of half the width a view (L and ab), random weights"
+)(_resnet_builder(18))
+cmc_resnet50 = family(
+    "cmc-resnet50", "a ResNet-50 of half the width a view (L and ab), random weights"
+)(_resnet_builder(50))
 
 
 @family("cmc", "any family as the encoder of each view: cmc,encoder=unet-short-64;stride=4")

@@ -194,34 +194,30 @@ def _conv(space: ScaleSpace, offsets: str) -> Conv:
     return make
 
 
-@family("dss-resnet18", "ResNet-18 on a scale space, Gaussian lifting, random weights")
-def dss_resnet18(
-    base: float = 2.0,
-    scales: int = 3,
-    interaction: int = 1,
-    width: int = 32,
-    stride: int = 8,
-    layer: int = 3,
-    zero_scale: float = 0.5,
-) -> ScaleSpaceResNet:
-    space = ScaleSpace(base, scales, interaction)
-    return ScaleSpaceResNet(space, width=width, stride=stride, layer=layer, zero_scale=zero_scale)
+def _builder(depth: int) -> Callable[..., ScaleSpaceResNet]:
+    def build(
+        base: float = 2.0,
+        scales: int = 3,
+        interaction: int = 1,
+        width: int = 32,
+        stride: int = 8,
+        layer: int = 3,
+        zero_scale: float = 0.5,
+    ) -> ScaleSpaceResNet:
+        space = ScaleSpace(base, scales, interaction)
+        return ScaleSpaceResNet(
+            space, depth=depth, width=width, stride=stride, layer=layer, zero_scale=zero_scale
+        )
+
+    return build
 
 
-@family("dss-resnet50", "ResNet-50 on a scale space, Gaussian lifting, random weights")
-def dss_resnet50(
-    base: float = 2.0,
-    scales: int = 3,
-    interaction: int = 1,
-    width: int = 32,
-    stride: int = 8,
-    layer: int = 3,
-    zero_scale: float = 0.5,
-) -> ScaleSpaceResNet:
-    space = ScaleSpace(base, scales, interaction)
-    return ScaleSpaceResNet(
-        space, depth=50, width=width, stride=stride, layer=layer, zero_scale=zero_scale
-    )
+dss_resnet18 = family(
+    "dss-resnet18", "ResNet-18 on a scale space, Gaussian lifting, random weights"
+)(_builder(18))
+dss_resnet50 = family(
+    "dss-resnet50", "ResNet-50 on a scale space, Gaussian lifting, random weights"
+)(_builder(50))
 
 
 @family("dss-v2-resnet18", "ResNet-18 on a pyramid of bilinear scales, random weights")

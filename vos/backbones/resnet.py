@@ -7,6 +7,8 @@ Walk" (Jabri et al., NeurIPS 2020).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torchvision
 from torch import nn
@@ -151,43 +153,29 @@ def _projection(channels: int, width: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-@family("resnet18", "ResNet-18 up to layer 3, random weights")
-def resnet18(
-    stride: int = 8,
-    layer: int = 3,
-    head: int = 0,
-    head_layers: int = 1,
-    output: str = "layer",
-    colour: float = 0.0,
-) -> ResNet:
-    """ResNet-18; layer 3 has 256 channels."""
-    return ResNet(
-        torchvision.models.resnet18(),
-        stride=stride,
-        layer=layer,
-        head=head,
-        head_layers=head_layers,
-        output=output,
-        colour=colour,
-    )
+def _builder(depth: int) -> Callable[..., ResNet]:
+    """Layer 3 of depth 18 has 256 channels, of depth 50 1024."""
+
+    def build(
+        stride: int = 8,
+        layer: int = 3,
+        head: int = 0,
+        head_layers: int = 1,
+        output: str = "layer",
+        colour: float = 0.0,
+    ) -> ResNet:
+        return ResNet(
+            getattr(torchvision.models, f"resnet{depth}")(),
+            stride=stride,
+            layer=layer,
+            head=head,
+            head_layers=head_layers,
+            output=output,
+            colour=colour,
+        )
+
+    return build
 
 
-@family("resnet50", "ResNet-50 up to layer 3, random weights")
-def resnet50(
-    stride: int = 8,
-    layer: int = 3,
-    head: int = 0,
-    head_layers: int = 1,
-    output: str = "layer",
-    colour: float = 0.0,
-) -> ResNet:
-    """ResNet-50; layer 3 has 1024 channels."""
-    return ResNet(
-        torchvision.models.resnet50(),
-        stride=stride,
-        layer=layer,
-        head=head,
-        head_layers=head_layers,
-        output=output,
-        colour=colour,
-    )
+resnet18 = family("resnet18", "ResNet-18 up to layer 3, random weights")(_builder(18))
+resnet50 = family("resnet50", "ResNet-50 up to layer 3, random weights")(_builder(50))
