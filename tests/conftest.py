@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,3 +109,27 @@ def write_youtube_vos(moving_scene, tmp_path: Path) -> Callable[[str], Path]:
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def in_interpreter(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """Runs a program, which saves a list of results, over cases in Triton's interpreter.
+
+    The program is given the files of the cases and of the results.
+    """
+
+    def run(program: str, cases: dict[str, Any]) -> dict[str, Any]:
+        import torch
+
+        folder = tmp_path_factory.mktemp("triton")
+        torch.save(list(cases.values()), folder / "cases.pt")
+        subprocess.run(
+            [sys.executable, "-c", program, folder / "cases.pt", folder / "results.pt"],
+            env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
+            check=True,
+        )
+        return dict(zip(cases, torch.load(folder / "results.pt"), strict=True))
+
+    return run

@@ -6,10 +6,6 @@ are imported: in a process of its own.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch.nn import functional
@@ -83,16 +79,9 @@ def assert_agrees(found, sets, masks):
 
 
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
+def interpreted(in_interpreter):
     """Results of all cases, computed in the interpreter."""
-    folder = tmp_path_factory.mktemp("triton")
-    torch.save(list(CASES.values()), folder / "cases.pt")
-    subprocess.run(
-        [sys.executable, "-c", INTERPRETED, folder / "cases.pt", folder / "results.pt"],
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        check=True,
-    )
-    return dict(zip(CASES, torch.load(folder / "results.pt"), strict=True))
+    return in_interpreter(INTERPRETED, CASES)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,14 +7,11 @@ imported: in a process of its own.
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
+from toy_clips import run
 
-from tests.propagation.test_engines import run
 from vos.propagation import PRESETS, preset
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -62,15 +59,9 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("triton")
-    torch.save(list(CASES.values()), folder / "cases.pt")
-    subprocess.run(
-        [sys.executable, "-c", INTERPRETED, folder / "cases.pt", folder / "results.pt"],
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        check=True,
-    )
-    return dict(zip(CASES, torch.load(folder / "results.pt"), strict=True))
+def interpreted(in_interpreter):
+    """Results of all cases, computed in the interpreter."""
+    return in_interpreter(INTERPRETED, CASES)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -53,6 +53,20 @@ def start(config: TrainConfig, run: Path, tmp_path: Path) -> subprocess.Popen[by
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
+def two_processes(config: TrainConfig, tmp_path: Path) -> Path:
+    """The folder of the run in two processes of one machine, once it is over."""
+    path, program, run = tmp_path / "run.yaml", tmp_path / "program.py", tmp_path / "two"
+    path.write_text(config_text(config), encoding="utf-8")
+    program.write_text(PROGRAM, encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *(str(program), str(path), str(run)),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
+    return run
+
+
 def wait_for_step(run: Path, step: int) -> None:
     for _ in range(600):
         path = run / "metrics.jsonl"

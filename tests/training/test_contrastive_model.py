@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from runs import PROGRAM, assert_same_run, losses, start, wait_for_step
+from runs import assert_same_run, losses, start, two_processes, wait_for_step
 from torch import Tensor
 from torch.nn import functional
 
@@ -196,13 +193,14 @@ def test_a_memory_of_other_data_is_refused(
 def test_resumes_exactly_after_kill_9(config: TrainConfig, tmp_path: Path) -> None:
     config = dataclasses.replace(config, steps=30, checkpoint_every=3)
     whole, run = tmp_path / "whole", tmp_path / "run"
-    train(config, whole, device="cpu")
+    # All of them in processes of their own: another number of threads sums in another order.
+    assert start(config, whole, tmp_path).wait(timeout=100) == 0
     killed = start(config, run, tmp_path)
     wait_for_step(run, 5)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait(timeout=20) == -signal.SIGKILL
     assert len(losses(run)) < 30
-    train(config, run, device="cpu")
+    assert start(config, run, tmp_path).wait(timeout=100) == 0
     assert_same_run(whole, run)
 
 
@@ -215,16 +213,7 @@ def test_two_processes_give_the_loss_of_one(
     config = changed(dataclasses.replace(config, steps=3), negatives=negatives)
     config.optimiser = dataclasses.replace(config.optimiser, name="sgd", rate=1e-3, warm_up=0)
     alone = losses(train(config, tmp_path / "alone", device="cpu").run)
-    path, program = tmp_path / "run.yaml", tmp_path / "program.py"
-    path.write_text(config_text(config), encoding="utf-8")
-    program.write_text(PROGRAM, encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *(str(program), str(path), str(tmp_path / "two")),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
-    together = losses(tmp_path / "two")
+    together = losses(two_processes(config, tmp_path))
     for step, tolerance in ((1, 1e-5), (2, 1e-4), (3, 1e-3)):
         assert together[step] == pytest.approx(alone[step], rel=tolerance)
     states = [torch.load(tmp_path / run / "state.pt") for run in ("alone", "two")]

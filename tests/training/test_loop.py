@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
-from runs import PROGRAM, assert_same_run, losses, start, wait_for_step
+from runs import assert_same_run, losses, start, two_processes, wait_for_step
 
 import vos
 from vos.datasets import open_dataset
 from vos.errors import UsageError, VosError
 from vos.training import TrainConfig, train
-from vos.training.config import EvaluationConfig, config_text, load_config
+from vos.training.config import EvaluationConfig, load_config
 
 
 def test_a_run_writes_metrics_and_weights_that_load(
@@ -96,16 +93,7 @@ def test_two_processes_give_the_loss_of_one(
     config.optimiser = dataclasses.replace(config.optimiser, name="sgd", rate=1e-3, warm_up=0)
     alone = losses(train(config, tmp_path / "alone", device="cpu").run)
 
-    path, program = tmp_path / "run.yaml", tmp_path / "program.py"
-    path.write_text(config_text(config), encoding="utf-8")
-    program.write_text(PROGRAM, encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *(str(program), str(path), str(tmp_path / "two")),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
-    together = losses(tmp_path / "two")
+    together = losses(two_processes(config, tmp_path))
     assert sorted(together) == sorted(alone) == [1, 2, 3, 4]
     # Rounding doubles or more with every step; a batch norm or a gradient that is not shared shows
     # in the first two by percents.
