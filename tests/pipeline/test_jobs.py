@@ -99,6 +99,23 @@ def test_a_lost_mask_is_made_again(run, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
+    run, overlap, tmp_path: Path
+) -> None:
+    plain = {"model": "unet-short-64,stride=4"}
+    run(**plain)
+    full = read_all(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"another precision \(float32"):
+        run(**plain, precision="bfloat16")
+    with pytest.raises(UsageError, match="unknown precision"):
+        run(**plain, precision="half", overwrite=True)
+    assert len(read_all(tmp_path / "out")) == 10  # nothing was lost
+    run(**plain, precision="bfloat16", overwrite=True)
+    for one, other in zip(full, read_all(tmp_path / "out"), strict=True):
+        assert overlap(one, other, 2) > 0.9
+        assert overlap(one, other, 7) > 0.9
+
+
 class TestAnotherRunInTheFolder:
     """Is refused by the name of what differs, and replaced with --overwrite."""
 

@@ -137,6 +137,15 @@ class FeatureExtractor:
         self._fast = None
 
 
+def check_precision(name: str) -> None:
+    """Refuse, before any work, a precision that there is not.
+
+    Raises:
+        UsageError: it is none of ``float32``, ``bfloat16``, ``float16``.
+    """
+    _checked(name, "precision", PRECISIONS)
+
+
 def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype]) -> str:
     if value not in known:
         raise UsageError(f"unknown {what} {value!r}: {near_names(value, known)}")

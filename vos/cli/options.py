@@ -41,6 +41,13 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=_be_verbose, help="More messages.")
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Of the network: float32, bfloat16 or float16. Lower ones are for GPUs; most "
+        "processors are slower with them."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides random weights.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Start anew instead of going on where a run stopped.")

@@ -42,6 +42,7 @@ def propagate(
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     device: options.Device = "auto",
+    precision: options.Precision = "float32",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -76,6 +77,7 @@ def propagate(
             rles=rle,
             model=model,
             config=config,
+            precision=precision,
             seed=seed,
             overwrite=overwrite,
         )
@@ -109,6 +111,7 @@ def propagate(
         model=model,
         config=config,
         device=options.chosen_device(device),
+        precision=precision,
         seed=seed,
         overwrite=overwrite,
     )

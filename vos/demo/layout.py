@@ -25,6 +25,10 @@ DIRECTIONS = [
     ("From this frame back", "back"),
 ]
 
+# Gradio would ask for the largest pictures, which browsers hardly encode as they come, and the
+# microphone.
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}, "audio": False}
+
 _INTRO = """# Objects through a video
 Mark objects on one frame, get them on all frames, correct, download."""
 
@@ -115,7 +119,7 @@ def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
             parts["upload"] = gr.Video(
                 label="Your video",
                 sources=["upload", "webcam"],
-                webcam_options=gr.WebcamOptions(mirror=False),
+                webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
                 include_audio=True,  # Gradio would want the ffmpeg program to take it away
                 height=300,
                 elem_id="upload",

@@ -42,6 +42,7 @@ def evaluate(
     config: PropagationConfig,
     device: torch.device,
     engine: Engine | None = None,
+    precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
     report: bool = True,
@@ -52,38 +53,40 @@ def evaluate(
     may begin late and nothing but their first masks is published, there are masks and no scores.
 
     Args:
+        precision: of the network; see `FeatureExtractor`.
         engine: who segments the sequences; None does it here, one after another.
 
     Raises:
-        UsageError: unknown model, or ``out`` holds another run.
+        UsageError: unknown model or precision, or ``out`` holds another run.
         MissingError: a frame has no true mask to score by; nothing is segmented then.
         VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
             without decoding all of them is told before anything is segmented.
     """
-    from vos.backbones import load, weights_digest
+    from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
 
     check_dataset(dataset)
     backbone = load(model, seed=seed)
+    frames = sum(map(len, dataset.sequences))
+    choice = ModelChoice.of(model, backbone, seed=seed, precision=precision, frame_count=frames)
     settings = RunSettings(
         dataset=dataset.name,
         split=dataset.split,
         model=model,
-        weights=weights_digest(backbone),
+        weights=choice.digest,
         preset=preset_name,
         config=config,
         device=device.type,
+        precision=precision,
     )
     run = Run(out, settings, dataset)
     run.open(dataset, overwrite=overwrite)
     engine = engine or LocalEngine(str(device))
-    frames = sum(map(len, dataset.sequences))
 
     def segmenter_here(_: str) -> Segmenter:
-        extractor = FeatureExtractor(backbone, device, frame_count=frames)
+        extractor = FeatureExtractor(backbone, device, precision=precision, frame_count=frames)
         return Segmenter(run.masks, config, extractor)
 
-    choice = ModelChoice.of(model, backbone, seed=seed, frame_count=frames)
     elsewhere = OpenSegmenter(out.absolute(), run.masks.absolute(), config, choice)
     outcome = predict(dataset, elsewhere if engine.elsewhere else segmenter_here, run, engine)
     scores = score_results(out, dataset) if scored_sequences(dataset) else None

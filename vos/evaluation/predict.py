@@ -43,6 +43,7 @@ class RunSettings:
     preset: str
     config: PropagationConfig
     device: str
+    precision: str
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, the version of vos included."""

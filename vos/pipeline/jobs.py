@@ -15,7 +15,7 @@ import numpy as np
 
 import vos
 from vos.backbones import load, weights_digest
-from vos.backbones.inference import FeatureExtractor
+from vos.backbones.inference import FeatureExtractor, check_precision
 from vos.errors import MissingError, UsageError
 from vos.files import remove, write_json
 from vos.machine import device_name, peak_memory_mb
@@ -66,7 +66,7 @@ def parse_mask_options(options: Sequence[str]) -> dict[int, Path]:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A backbone that is there: its name, the digest of its weights, and what makes features.
+    """A backbone that is there: its name, the digest of its weights, its precision, its features.
 
     Attributes:
         extractor: gives the extractor for so many frames (None: nobody knows); it is asked for one
@@ -75,6 +75,7 @@ class LoadedModel:
 
     spec: str
     digest: str
+    precision: str
     extractor: Callable[[int | None], FeatureExtractor]
 
 
@@ -88,6 +89,7 @@ def propagate_to_files(
     model: str,
     config: PropagationConfig,
     device: torch.device,
+    precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -97,13 +99,15 @@ def propagate_to_files(
         Its record, with model and device.
 
     Raises:
-        UsageError: an unknown model; and what `carry_to_files` raises.
+        UsageError: an unknown model or precision; and what `carry_to_files` raises.
     """
+    check_precision(precision)
     backbone = load(model, seed=seed)
     loaded = LoadedModel(
         model,
         weights_digest(backbone),
-        lambda frames: FeatureExtractor(backbone, device, frame_count=frames),
+        precision,
+        lambda frames: FeatureExtractor(backbone, device, precision=precision, frame_count=frames),
     )
     record = carry_to_files(
         video,
@@ -204,6 +208,7 @@ def _settings(
         "mask": digests,
         "model": loaded.spec,
         "weights": loaded.digest,
+        "precision": loaded.precision,
         "config": dataclasses.asdict(config),
         "version": vos.__version__,
     }

@@ -45,7 +45,7 @@ class Carrier:
     def __init__(
         self, model: ModelChoice, config: PropagationConfig, extractor: FeatureExtractor
     ) -> None:
-        self.loaded = LoadedModel(model.spec, model.digest, lambda _: extractor)
+        self.loaded = LoadedModel(model.spec, model.digest, model.precision, lambda _: extractor)
         self.config = config
 
     def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
@@ -86,6 +86,7 @@ def propagate_many(
     model: str,
     config: PropagationConfig,
     engine: Engine,
+    precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -110,12 +111,13 @@ def propagate_many(
             f"there is no folder {masks}: --masks holds VIDEO.png or VIDEO/FRAME.png"
         )
     jobs = named(videos)
-    choice = ModelChoice.of(model, load(model, seed=seed), seed=seed)
+    choice = ModelChoice.of(model, load(model, seed=seed), seed=seed, precision=precision)
     settings = {
         "command": "propagate",
         "masks": str(masks.absolute()),
         "model": model,
         "weights": choice.digest,
+        "precision": precision,
         "config": dataclasses.asdict(config),
         "version": vos.__version__,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vos.backbones import Backbone, load, weights_digest
-from vos.backbones.inference import FeatureExtractor
+from vos.backbones.inference import FeatureExtractor, check_precision
 from vos.errors import MissingError, VosError
 
 
@@ -18,6 +18,7 @@ class ModelChoice:
         spec: what `vos.load` takes; a folder by its absolute path.
         seed: decides random weights.
         digest: of the weights; a machine with other ones must not take part.
+        precision: see `FeatureExtractor`.
         frame_count: frames of the whole job, for the choice of an engine: that must not depend on
             how the job is shared out.
     """
@@ -25,14 +26,27 @@ class ModelChoice:
     spec: str
     seed: int
     digest: str
+    precision: str = "float32"
     frame_count: int | None = None
 
     @classmethod
     def of(
-        cls, spec: str, backbone: Backbone, *, seed: int = 0, frame_count: int | None = None
+        cls,
+        spec: str,
+        backbone: Backbone,
+        *,
+        seed: int = 0,
+        precision: str = "float32",
+        frame_count: int | None = None,
     ) -> ModelChoice:
-        """The choice that gave ``backbone`` here."""
-        return cls(absolute_spec(spec), seed, weights_digest(backbone), frame_count)
+        """The choice that gave ``backbone`` here.
+
+        Raises:
+            UsageError: an unknown precision.
+        """
+        check_precision(precision)
+        digest = weights_digest(backbone)
+        return cls(absolute_spec(spec), seed, digest, precision, frame_count)
 
     def load(self) -> Backbone:
         """The backbone.
@@ -47,7 +61,9 @@ class ModelChoice:
 
     def extractor(self, device: str) -> FeatureExtractor:
         """What makes features on ``device``; see `load`."""
-        return FeatureExtractor(self.load(), device, frame_count=self.frame_count)
+        return FeatureExtractor(
+            self.load(), device, precision=self.precision, frame_count=self.frame_count
+        )
 
 
 def check_shared(path: Path) -> None:

@@ -32,6 +32,7 @@ def propagate(
     model: str | Backbone | FeatureExtractor = DEFAULT_MODEL,
     preset: str | PropagationConfig = "default",
     device: str = "auto",
+    precision: str = "float32",
     direction: Direction = "both",
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
@@ -51,12 +52,14 @@ def propagate(
             void. A later mask corrects what it shows from there on, or adds objects.
         model: what `vos.load` takes, a backbone, or an extractor.
         preset: name of a protocol, or a configuration.
+        precision: of the network: ``float32``, ``bfloat16`` or ``float16``; an extractor has its
+            own.
         direction: ``forward`` leaves out the frames before the first annotated one, ``backward``
             those after it.
 
     Raises:
         UsageError: no mask, an empty one, one of another size than the frames, or one for a
-            frame that is not there; an unknown model, preset or direction.
+            frame that is not there; an unknown model, preset, precision or direction.
         VosError: the video cannot be read; frames already yielded are good.
     """
     opened = video if isinstance(video, Video) else open_video(Path(video))
@@ -65,7 +68,7 @@ def propagate(
     if direction not in directions:
         raise UsageError(f"no direction {direction!r}: {near_names(direction, directions)}")
     config = _config(preset)
-    extractor = make_extractor(model, device, frame_count=opened.frame_count)
+    extractor = make_extractor(model, device, precision=precision, frame_count=opened.frame_count)
     carry = partial(segment, extractor=extractor, config=config, engine=engine, stopwatch=stopwatch)
     return _stream(opened, masks, direction, carry)
 
@@ -89,6 +92,7 @@ def make_extractor(
     model: str | Backbone | FeatureExtractor,
     device: str = "auto",
     *,
+    precision: str = "float32",
     seed: int = 0,
     frame_count: int | None = None,
 ) -> FeatureExtractor:
@@ -104,7 +108,7 @@ def make_extractor(
         return model
     target = resolve_device(device)
     backbone = load(model, seed=seed) if isinstance(model, str) else model
-    return FeatureExtractor(backbone, target, frame_count=frame_count)
+    return FeatureExtractor(backbone, target, precision=precision, frame_count=frame_count)
 
 
 def _config(choice: str | PropagationConfig) -> PropagationConfig:
