@@ -12,11 +12,12 @@ from vos.propagation import PRESETS, Propagator, preset
 from vos.propagation.engines import engine_for
 
 
+@pytest.mark.parametrize("engine", ["cpu", "tiled"])
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("grid", [(30, 53), (17, 9)])
-def test_cpu_engine_equals_reference(name, grid):
+def test_engine_equals_reference(engine, name, grid):
     expected, expected_labels = run(preset(name), "reference", grid, [1, 4, 9])
-    found, found_labels = run(preset(name), "cpu", grid, [1, 4, 9])
+    found, found_labels = run(preset(name), engine, grid, [1, 4, 9])
     assert (found == expected).mean() >= 0.9999
     for ours, theirs in zip(found_labels, expected_labels, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
@@ -29,11 +30,12 @@ def test_small_window_settles_most_tokens_and_stays_exact():
     assert (found == expected).mean() >= 0.9999
 
 
+@pytest.mark.parametrize("engine", ["cpu", "tiled"])
 @pytest.mark.parametrize("name", ["crw", "vfs", "dino"])
-def test_prior_on_motion_is_the_same_in_every_engine(name):
+def test_prior_on_motion_is_the_same_in_every_engine(engine, name):
     config = dataclasses.replace(preset(name), motion_sigma=2.5)
     expected, expected_labels = run(config, "reference", (24, 31), [1, 4])
-    found, found_labels = run(config, "cpu", (24, 31), [1, 4])
+    found, found_labels = run(config, engine, (24, 31), [1, 4])
     assert (found == expected).mean() >= 0.9999
     for ours, theirs in zip(found_labels, expected_labels, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
@@ -54,10 +56,11 @@ def test_a_cut_to_another_scene_stays_exact():
         torch.testing.assert_close(fast, plain, atol=2e-5, rtol=0)
 
 
-def test_more_neighbours_than_places():
+@pytest.mark.parametrize("engine", ["cpu", "tiled"])
+def test_more_neighbours_than_places(engine):
     config = dataclasses.replace(preset("vfs"), radius=1, neighbours=50)
     expected, _ = run(config, "reference", (6, 7), [1])
-    found, _ = run(config, "cpu", (6, 7), [1])
+    found, _ = run(config, engine, (6, 7), [1])
     np.testing.assert_array_equal(found, expected)
 
 

@@ -119,7 +119,7 @@ def propagation(
     frames: Annotated[
         int, typer.Option(min=4, help="Of the clip, in all but the long cases.")
     ] = 40,
-    engine: Annotated[str, typer.Option(help="auto, cpu or reference.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, cpu, tiled or reference.")] = "auto",
     model: Annotated[str, typer.Option(help="Makes the features.")] = "resnet18",
     plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
     as_json: options.AsJson = False,

@@ -14,7 +14,7 @@ from vos.errors import UsageError, near_names
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
 
-ENGINES = ("auto", "reference", "cpu", "triton")
+ENGINES = ("auto", "reference", "cpu", "triton", "tiled")
 
 
 class Engine(Protocol):
@@ -45,7 +45,7 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     """The implementation for tensors on ``device``.
 
     ``auto`` takes compiled loops on the processor, a fused kernel on CUDA devices where Triton is
-    installed, and plain PyTorch elsewhere.
+    installed, and PyTorch by tiles elsewhere (MPS).
 
     Raises:
         UsageError: there is no engine of that name.
@@ -60,9 +60,13 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
         from vos.propagation import gpu
 
         return gpu
-    from vos.propagation import reference
+    if name == "reference":
+        from vos.propagation import reference
 
-    return reference
+        return reference
+    from vos.propagation import tiled
+
+    return tiled
 
 
 def _has_triton() -> bool:
