@@ -3,8 +3,8 @@
     python tools/bench_peers.py --crw videowalk --dino dino --root DAVIS --sequence car-turn
 
 Each contender runs in a process of its own, one after the other, on features that are made once.
-Printed: seconds a frame without the features, peak memory, the ratio, and the share of mask pixels
-on which both agree. Checkouts: https://github.com/ajabri/videowalk and
+Printed: seconds a frame without the features, peak memory (of which without libraries), the ratio,
+and the share of mask pixels on which both agree. Checkouts: https://github.com/ajabri/videowalk and
 https://github.com/facebookresearch/dino.
 """
 
@@ -163,6 +163,8 @@ def _compare(
         "ratio": theirs["seconds"]["total"] / ours["seconds"]["total"],
         "peer_memory_mb": theirs["peak_memory_mb"],
         "memory_mb": ours["peak_memory_mb"],
+        "peer_working_memory_mb": theirs["working_memory_mb"],
+        "working_memory_mb": ours["working_memory_mb"],
         "agreement": float(np.mean(agreement)),
         "worst_agreement": float(np.min(agreement)),
     }
@@ -170,8 +172,9 @@ def _compare(
 
 def _line(name: str, record: dict[str, Any]) -> str:
     return (
-        "{name:8} peer {peer_seconds:7.3f} s/frame {peer_memory_mb:7.0f} MB | "
-        "vos {seconds:6.3f} s/frame {memory_mb:6.0f} MB | ratio {ratio:5.1f} | "
+        "{name:8} peer {peer_seconds:7.3f} s/frame {peer_memory_mb:5.0f} MB "
+        "({peer_working_memory_mb:.0f}) | vos {seconds:6.3f} s/frame {memory_mb:5.0f} MB "
+        "({working_memory_mb:.0f}) | ratio {ratio:5.1f} | "
         "pixels equal {agreement:.4%} (worst frame {worst_agreement:.4%})"
     ).format(name=name, **record)
 

@@ -9,13 +9,15 @@ A worker is ``python WORKER.py CASE [CHECKOUT]``. The folder CASE holds
 
 The worker writes ``<its name>/00000.png`` ... and ``<its name>.json``. The clock starts when
 features, frames and first mask are in reach and stops when the last mask is written: features cost
-nothing, everything else counts.
+nothing, everything else counts. Memory is told twice: the peak of the process, and what of it came
+after its libraries were there (`Case.begin`).
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import MagicMock
@@ -29,9 +31,14 @@ class Case:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = json.loads((folder / "case.json").read_text())
-        self.features = np.load(folder / "features.npy", mmap_mode="r")
+        self.features = FeatureFile(folder / "features.npy")
+        self._libraries_mb = 0.0
         self.frames = folder / "JPEGImages" / "480p" / "clip"
         self.masks = folder / "Annotations" / "480p" / "clip"
+
+    def begin(self) -> None:
+        """Say that all libraries are imported: what they take is not what the work takes."""
+        self._libraries_mb = _status_mb("VmRSS")
 
     def out(self, name: str) -> Path:
         """Where a worker writes its masks."""
@@ -41,11 +48,40 @@ class Case:
 
     def report(self, name: str, seconds: dict[str, float]) -> None:
         """Write seconds by stage (with ``total``) and the peak memory of this process."""
-        # Not getrusage, which counts the process that started this one too.
-        status = Path("/proc/self/status").read_text()
-        peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-        record = {"seconds": seconds, "peak_memory_mb": peak}
+        peak = _status_mb("VmHWM")
+        record = {
+            "seconds": seconds,
+            "peak_memory_mb": peak,
+            "working_memory_mb": peak - self._libraries_mb,
+        }
         (self.folder / f"{name}.json").write_text(json.dumps(record))
+
+
+class FeatureFile:
+    """``features.npy``, of which no more is in memory than was taken out: (T, C, h, w) float32."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.shape = np.load(path, mmap_mode="r").shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: int | slice) -> np.ndarray:
+        """A copy of the features of some frames."""
+        return np.array(np.load(self._path, mmap_mode="r")[frames])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[frame] for frame in range(len(self)))
+
+
+def _status_mb(field: str) -> float:
+    """A field of the status of this process in MiB.
+
+    Not getrusage, which counts the process that started this one too.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
 def stand_in(*names: str) -> None:

@@ -53,7 +53,7 @@ def main(folder: str, checkout: str) -> None:
     test_utils.dump_predictions = write_mask
 
     sample = next(iter(torch.utils.data.DataLoader(VOSDataset(args), batch_size=1)))
-    padded = np.concatenate([np.repeat(case.features[:1], recent, 0), case.features])
+    padded = np.concatenate([np.repeat(case.features[:1], recent, 0), case.features[:]])
     features = torch.from_numpy(padded).transpose(0, 1)[None]  # (1, C, T, h, w)
     position = 0
 
@@ -63,6 +63,7 @@ def main(folder: str, checkout: str) -> None:
         position += images.shape[2]
         return part
 
+    case.begin()
     start = time.perf_counter()
     with torch.no_grad():
         peer.vis = None  # a global of the script

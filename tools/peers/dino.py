@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ def main(folder: str, checkout: str) -> None:
     sys.path.insert(0, checkout)
     torch.Tensor.cuda = lambda tensor, *_, **__: tensor  # type: ignore[method-assign]
     import eval_video_segmentation as peer
+
+    case.begin()
 
     stride = case.settings["stride"]
     args = SimpleNamespace(
@@ -46,13 +49,13 @@ def main(folder: str, checkout: str) -> None:
 class Given:
     """In place of the transformer: the features of one frame after the other."""
 
-    def __init__(self, features: np.ndarray, patch_size: int) -> None:
+    def __init__(self, features: Iterable[np.ndarray], patch_size: int) -> None:
         self.features = iter(features)
         self.patch_embed = SimpleNamespace(patch_size=patch_size)
 
     def get_intermediate_layers(self, image: torch.Tensor, n: int) -> list[torch.Tensor]:
         """``[(1, 1 + h w, C)]``: a class token, which the script drops, and the patches."""
-        features = torch.from_numpy(np.array(next(self.features)))
+        features = torch.from_numpy(next(self.features))
         tokens = features.flatten(1).T
         return [torch.cat([tokens[:1], tokens])[None]]
 

@@ -21,6 +21,7 @@ def main(folder: str, engine: str = "auto") -> None:
     stride = case.settings["stride"]
     first = read_mask(case.masks / "00000.png")
     _warm_up(case, engine, first)
+    case.begin()
 
     spent = {"propagation": 0.0, "masks": 0.0}
     start = time.perf_counter()
@@ -30,7 +31,7 @@ def main(folder: str, engine: str = "auto") -> None:
     with BackgroundWriter() as writer:
         for index, features in enumerate(case.features):
             began = time.perf_counter()
-            given = torch.from_numpy(np.array(features))
+            given = torch.from_numpy(features)
             if index == 0:
                 soft = propagator.annotate(0, given, first)
                 mask = first
@@ -50,7 +51,7 @@ def _warm_up(case: Case, engine: str, first: np.ndarray) -> None:
     """Load what is compiled, as one would once for many videos."""
     read_image(next(iter(sorted(case.frames.iterdir()))))
     propagator = Propagator(preset(case.settings["preset"]), engine=engine)
-    small = torch.from_numpy(np.array(case.features[0][:, :16, :16]))
+    small = torch.from_numpy(case.features[0][:, :16, :16].copy())
     propagator.annotate(0, small, first)
     propagator.step(1, small).mask((64, 64))
 
