@@ -21,6 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from stories import measured_on, story_parser
 from torch.nn import functional
 
 import vos
@@ -28,7 +29,7 @@ from vos.datasets.clips import find_clips, load_clips
 from vos.files import write_json
 from vos.training import TrainConfig, load_config, train
 from vos.training.augmentation import MODES
-from vos.training.config import CropConfig, EvaluationConfig
+from vos.training.config import CropConfig
 from vos.training.pairs import PairLoader, PairSampler
 
 SHIFTS = (0, 1, 2, 3, 4, 6, 8)  # tokens
@@ -53,13 +54,8 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--root", help="DAVIS-2016 folder; without it J&F is on the sample")
-    parser.add_argument("--sequences", nargs="*", help="sequences to measure J&F on")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = story_parser(__doc__)
     parser.add_argument("--every", type=int, default=100, help="steps between measures")
-    parser.add_argument("--set", dest="settings", nargs="*", default=[], help="key=value")
     parser.add_argument("--device", default="auto")
     return parser.parse_args()
 
@@ -68,15 +64,7 @@ def make_config(mode: str, arguments: argparse.Namespace) -> TrainConfig:
     """The tiny config of a mode, on the given data, measured along the way."""
     config = load_config(f"icon-{mode}-tiny", arguments.settings)
     config.data.paths = [str(path) for path in arguments.data]
-    config.evaluation = EvaluationConfig(
-        every=arguments.every,
-        dataset="davis" if arguments.root else "sample",
-        root=arguments.root,
-        year=2016 if arguments.root else 2017,
-        split="train" if arguments.root else None,
-        sequences=arguments.sequences,
-        settings={"short_side": "120"},
-    )
+    config.evaluation = measured_on(arguments, every=arguments.every)
     return config
 
 

@@ -23,6 +23,7 @@ matplotlib.use("agg")
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
+from stories import measured_on, story_parser
 from torch.nn import functional
 
 import vos
@@ -31,7 +32,6 @@ from vos.backbones.folding import fold_batch_norm
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.files import read_json, write_json, write_text
 from vos.training import TrainConfig, load_config, train
-from vos.training.config import EvaluationConfig
 from vos.training.evaluation import make_evaluation
 from vos.training.pairs import PairLoader, PairSampler
 
@@ -70,15 +70,10 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--root", help="DAVIS-2016 folder; without it J&F is on the sample")
-    parser.add_argument("--sequences", nargs="*", help="sequences to measure J&F on")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = story_parser(__doc__)
     parser.add_argument("--models", nargs="*", help="specs instead of all families")
     parser.add_argument("--torus", action="store_true", help="the story of the rolls")
     parser.add_argument("--modes", nargs="*", default=list(MODES), help="augmentations of it")
-    parser.add_argument("--set", dest="settings", nargs="*", default=[], help="key=value")
     return parser.parse_args()
 
 
@@ -122,15 +117,8 @@ def untrained_score(spec: str, arguments: argparse.Namespace) -> float:
 
 def score(backbone: vos.Backbone, arguments: argparse.Namespace, folder: Path) -> float:
     """J&F of a backbone at 120 lines, 0 to 1."""
-    config = EvaluationConfig(
-        dataset="davis" if arguments.root else "sample",
-        root=arguments.root,
-        year=2016 if arguments.root else 2017,
-        split="train" if arguments.root else None,
-        sequences=arguments.sequences,
-        settings={"short_side": "120"},
-    )
-    return make_evaluation(config, folder / "evaluation", torch.device("cpu"))(backbone)["J&F"]
+    measure = make_evaluation(measured_on(arguments), folder / "evaluation", torch.device("cpu"))
+    return measure(backbone)["J&F"]
 
 
 @torch.no_grad()

@@ -47,13 +47,8 @@ class Visitor:
         self.wait_for_editor()
 
     def wait_for_editor(self) -> None:
-        """Until the editor shows a frame: its size is no longer that of the empty canvas."""
-        self.page.wait_for_selector("#easel:not(.away) #editor canvas")
-        self.page.wait_for_function(
-            "() => { const text = document.querySelector('#editor').innerText;"
-            " const zoom = text.match(/(\\d+)%/); return zoom && Number(zoom[1]) > 60; }"
-        )
-        self.page.wait_for_timeout(1500)
+        """Until the editor lets one paint."""
+        self.page.wait_for_selector("#easel[data-ready]:not(.away) #editor canvas")
 
     def paint(self, mask: np.ndarray, *, radius: int = 5, step: int = 7) -> None:
         """Stroke along a (H, W) bool region of the frame with a brush of ``radius`` pixels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,15 @@ def two_processes(config: TrainConfig, tmp_path: Path) -> Path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
     subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True)
     return run
+
+
+def killed_at(step: int, config: TrainConfig, run: Path, tmp_path: Path) -> None:
+    """Start the run and kill it, after ``step`` and before its end."""
+    process = start(config, run, tmp_path)
+    wait_for_step(run, step)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert len(losses(run)) < config.steps
 
 
 def wait_for_step(run: Path, step: int) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_same_run, losses, start, two_processes, wait_for_step
+from runs import assert_same_run, killed_at, losses, start, two_processes
 from torch import Tensor
 from torch.nn import functional
 
@@ -195,11 +194,7 @@ def test_resumes_exactly_after_kill_9(config: TrainConfig, tmp_path: Path) -> No
     whole, run = tmp_path / "whole", tmp_path / "run"
     # All of them in processes of their own: another number of threads sums in another order.
     assert start(config, whole, tmp_path).wait(timeout=100) == 0
-    killed = start(config, run, tmp_path)
-    wait_for_step(run, 5)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(timeout=20) == -signal.SIGKILL
-    assert len(losses(run)) < 30
+    killed_at(5, config, run, tmp_path)
     assert start(config, run, tmp_path).wait(timeout=100) == 0
     assert_same_run(whole, run)
 

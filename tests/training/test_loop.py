@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
-from runs import assert_same_run, losses, start, two_processes, wait_for_step
+from runs import assert_same_run, killed_at, losses, start, two_processes, wait_for_step
 
 import vos
 from vos.datasets import open_dataset
@@ -63,11 +63,7 @@ def test_resumes_exactly_after_kill_9_and_after_ctrl_c(
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert start(config, whole, tmp_path).wait(timeout=100) == 0
 
-    killed = start(config, run, tmp_path)
-    wait_for_step(run, 5)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(timeout=20) == -signal.SIGKILL
-    assert len(losses(run)) < 24
+    killed_at(5, config, run, tmp_path)
 
     interrupted = start(config, run, tmp_path)
     wait_for_step(run, 9)

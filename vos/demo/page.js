@@ -34,3 +34,49 @@ function refuseTooLarge(event, files) {
 }
 document.addEventListener('change', event => refuseTooLarge(event, event.target.files), true);
 document.addEventListener('drop', event => refuseTooLarge(event, event.dataTransfer?.files), true);
+
+// The editor takes in a frame and its layer piece by piece. A stroke begun meanwhile would be all
+// that is left of the layer, and a picture taken meanwhile would lack it: hands are kept off until
+// the edition that the hint names has come, and pictures wait for it.
+const easel = {
+  wanted: null,
+  taken: null,
+  get ready() { return this.wanted !== null && this.wanted === this.taken; },
+  show() { document.getElementById('easel')?.toggleAttribute('data-ready', this.ready); },
+};
+
+new MutationObserver(() => {
+  const wanted = document.querySelector('#hint [data-edition]')?.dataset.edition ?? null;
+  if (wanted === easel.wanted) return;
+  easel.wanted = wanted;
+  easel.show();
+  if (wanted && !window.editor?.add_layers_from_url) { // an editor of another make: give it time
+    setTimeout(() => { easel.taken = wanted; easel.show(); }, 3000);
+  }
+}).observe(document, { childList: true, subtree: true, attributeFilter: ['data-edition'] });
+
+function watchEditor(editor) {
+  const takeIn = editor.add_layers_from_url?.bind(editor);
+  const picture = editor.get_blobs?.bind(editor);
+  if (!takeIn || !picture) return;
+  editor.add_layers_from_url = async urls => {
+    easel.taken = null;
+    easel.show();
+    await takeIn(urls);
+    easel.taken = urls?.[0]?.match(/-edition-(\d+)\.png/)?.[1] ?? null;
+    easel.show();
+  };
+  editor.get_blobs = async () => {
+    for (let waited = 0; !easel.ready && waited < 20000; waited += 50) {
+      if (easel.wanted === null) break;
+      await new Promise(again => setTimeout(again, 50));
+    }
+    return easel.ready ? picture() : { background: null, layers: [], composite: null };
+  };
+}
+
+let editor;
+Object.defineProperty(window, 'editor', {
+  get: () => editor,
+  set: made => { editor = made; watchEditor(made); },
+});

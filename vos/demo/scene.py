@@ -131,19 +131,12 @@ def hint(session: Session) -> str:
     text = _HINTS[session.tool].format(name=escape(name))
     if session.tool == BOX and session.corner is not None:
         text = "Now click on the opposite corner."
-    return f'<p class="hint">{text}</p>{_settling(session)}'
+    return f'<p class="hint"{_edition(session)}>{text}</p>'
 
 
-def _settling(session: Session) -> str:
-    """Style that keeps hands off the editor while it takes in what it was last given.
-
-    A stroke begun before would be all that is left of the layer.
-    """
-    name = f"settle-{session.edition}"
-    return (
-        f"<style>@keyframes {name} {{ to {{ visibility: hidden }} }}"
-        f"#easel::after {{ animation: {name} 0.9s step-end forwards }}</style>"
-    )
+def _edition(session: Session) -> str:
+    """Tells `page.js` what the editor was given: until it has taken that in, hands are kept off."""
+    return "" if session.editing is None else f' data-edition="{session.edition}"'
 
 
 def _frame_label(session: Session) -> str:

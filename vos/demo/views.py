@@ -44,7 +44,8 @@ def editor_value(session: Session, index: int) -> dict[str, object]:
     """What Gradio's ImageEditor takes: the frame below, the mask as a layer of colours."""
     background = _new_file(session, f"paint-{index:05d}", ".jpg")
     write_image(background, shown_frame(session.clip.frames[index]))
-    layer = _new_file(session, f"layer-{index:05d}", ".png")
+    # `page.js` waits for a layer of this name.
+    layer = _new_file(session, f"layer-{index:05d}-edition-{session.edition}", ".png")
     colours = to_layer(shown_mask(session.mask(index)), session.objects)
     Image.fromarray(colours).save(layer, compress_level=1)
     return {"background": str(background), "layers": [str(layer)], "composite": None}
