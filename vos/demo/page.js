@@ -62,16 +62,34 @@ function watchEditor(editor) {
   editor.add_layers_from_url = async urls => {
     easel.taken = null;
     easel.show();
+    placeLayers(editor);
     await takeIn(urls);
     easel.taken = urls?.[0]?.match(/-edition-(\d+)\.png/)?.[1] ?? null;
     easel.show();
   };
   editor.get_blobs = async () => {
-    for (let waited = 0; !easel.ready && waited < 20000; waited += 50) {
-      if (easel.wanted === null) break;
+    for (let waited = 0; easel.wanted && !easel.ready && waited < 20000; waited += 50) {
       await new Promise(again => setTimeout(again, 50));
     }
     return easel.ready ? picture() : { background: null, layers: [], composite: null };
+  };
+}
+
+// Gradio puts a layer in the middle of all that the canvas holds, the empty canvas of the brush
+// included: it belongs in the middle of the frame.
+function placeLayers(editor) {
+  const manager = editor.layer_manager;
+  if (manager.placed) return;
+  manager.placed = true;
+  const add = manager.add_layer_from_url.bind(manager);
+  manager.add_layer_from_url = url => {
+    const all = manager.image_container;
+    all.getLocalBounds = () => ({ x: 0, y: 0, width: editor.width, height: editor.height });
+    try {
+      return add(url); // asks for the bounds before it waits for anything
+    } finally {
+      delete all.getLocalBounds;
+    }
   };
 }
 
