@@ -59,10 +59,13 @@ def test_whole_job(visitor, running, clip):
     second = masks_in(visitor.download("palette PNGs"))
     for index in range(CORRECTED):
         np.testing.assert_array_equal(second[index], first[index], "the rest is kept")
-    corrected = second[CORRECTED] == 2
+    before, after = first[CORRECTED], second[CORRECTED]
+    assert (after[before != after] == 2).all(), "paint adds to the mask, the rest of it stays"
+    corrected = after == 2
     exact = clip.masks[CORRECTED] == 2
     assert jaccard(corrected, exact) >= jaccard(first[CORRECTED] == 2, exact) - 0.05
     assert (second[CORRECTED + 1] != first[CORRECTED + 1]).any()
+    assert min(quality(second, clip.masks, range(1, 10))) > 0.4
 
     assert open_video(visitor.download("Overlay video")).count_frames() == 10
     np.testing.assert_array_equal(list(read_rle(visitor.download("COCO RLE"))), second)

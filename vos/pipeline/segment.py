@@ -72,10 +72,10 @@ def segment(
             features = extractor(
                 [resize_frame(frame, seen, config.resampling) for _, frame in batch]
             )
-        for (index, _), feature in zip(batch, features, strict=True):
+        for (index, frame), feature in zip(batch, features, strict=True):
             with stopwatch("propagation"):
                 soft = _label(propagator, index, feature, annotations.get(index), size)
-                mask = soft.mask(size, seen)
+                mask = soft.mask(size, seen, frame=frame)
                 if index in annotations:
                     mask = _as_annotated(mask, annotations[index])
             if observe is not None:

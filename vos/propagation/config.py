@@ -14,7 +14,7 @@ Resampling = Literal["bilinear", "bicubic", "area"]
 Early = Literal["repeat", "count", "skip"]
 WindowShape = Literal["open-circle", "circle", "square", "everywhere"]
 MaskToGrid = Literal["bilinear", "bilinear-corners", "nearest"]
-GridToMask = Literal["bilinear", "bilinear-corners", "nearest", "bilinear-then-nearest"]
+GridToMask = Literal["bilinear", "bilinear-corners", "nearest", "bilinear-then-nearest", "guided"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class PropagationConfig:
         mask_to_grid: how the one-hot mask becomes soft labels of tokens (``corners`` aligns the
             corners of the two grids, else their outer edges).
         grid_to_mask: how soft labels become a mask; ``bilinear-then-nearest`` decides at the size
-            the backbone saw and enlarges the decision.
+            the backbone saw and enlarges the decision; ``guided`` lets borders follow the colours
+            of the frame (a guided filter; bilinear where there is no frame to look at).
         min_max: whether each object's map is stretched to [0, 1] over the frame before deciding.
     """
 
@@ -89,6 +90,8 @@ class PropagationConfig:
         for name, number in positive.items():
             if not (math.isfinite(number) and number > 0):
                 raise UsageError(f"{name} must be a positive number, not {number}")
+        if self.grid_to_mask == "guided" and self.min_max:
+            raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
         if self.neighbours < 1:
             raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
         if self.recent < 0 or self.multiple < 0:

@@ -19,6 +19,7 @@ import torch.nn.functional as functional
 from numba import njit
 from torch import Tensor
 
+from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
 from vos.propagation.config import PropagationConfig
 from vos.propagation.threads import in_threads
 
@@ -54,10 +55,10 @@ def _decide(
     min_max: bool,
 ) -> np.ndarray:
     """(H, W) the winning channel of every pixel of the bilinearly enlarged labels."""
-    rows = _bilinear_places(grid[0], size[0], corners)
-    columns = _bilinear_places(grid[1], size[1], corners)
-    edges = _first_pixels(grid[1], size[1], corners)
-    starts, channels = _channels_of_cells(values, *grid)
+    rows = bilinear_places(grid[0], size[0], corners)
+    columns = bilinear_places(grid[1], size[1], corners)
+    edges = first_pixels(grid[1], size[1], corners)
+    starts, channels = channels_of_cells(values, *grid)
     plain = _plain_cells(values, *grid, starts, channels)
     low = np.zeros(values.shape[1], np.float32)
     scale = np.ones(values.shape[1], np.float32)
@@ -115,33 +116,6 @@ def _decide_nearest(
 
 
 @lru_cache(maxsize=32)
-def _bilinear_places(
-    tokens: int, pixels: int, corners: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every pixel of one side: the token before it, the one after it, and the latter's share.
-
-    The places are those of `torch.nn.functional.interpolate`.
-    """
-    index = np.arange(pixels, dtype=np.float32)
-    if corners:
-        step = np.float32(tokens - 1) / np.float32(max(pixels - 1, 1))
-        place = index * step
-    else:
-        place = np.maximum((index + np.float32(0.5)) * np.float32(tokens / pixels) - 0.5, 0)
-    before = np.minimum(place.astype(np.int64), tokens - 1)
-    after = np.minimum(before + 1, tokens - 1)
-    share = np.clip(place - before, 0, 1).astype(np.float32)
-    return before, after, share
-
-
-@lru_cache(maxsize=32)
-def _first_pixels(tokens: int, pixels: int, corners: bool) -> np.ndarray:
-    """(tokens + 1,) the first pixel of each column of cells, and the end."""
-    before, _, _ = _bilinear_places(tokens, pixels, corners)
-    return np.searchsorted(before, np.arange(tokens + 1))
-
-
-@lru_cache(maxsize=32)
 def _nearest(tokens: int, pixels: int) -> np.ndarray:
     return _resampled_index(tokens, pixels, "nearest")
 
@@ -154,37 +128,6 @@ def _nearest_exact(tokens: int, pixels: int) -> np.ndarray:
 def _resampled_index(tokens: int, pixels: int, mode: str) -> np.ndarray:
     index = torch.arange(tokens, dtype=torch.float32)[None, None]
     return functional.interpolate(index, pixels, mode=mode)[0, 0].long().numpy()
-
-
-@njit(cache=True, nogil=True)
-def _channels_of_cells(values, height, width):  # type: ignore[no-untyped-def]
-    """Channels not zero at a corner of each cell: ``channels[starts[cell] : starts[cell + 1]]``."""
-    count = values.shape[1]
-    starts = np.zeros(height * width + 1, np.int64)
-    channels = np.empty(height * width * 2 + count, np.int32)
-    filled = 0
-    for y in range(height):
-        for x in range(width):
-            cell = y * width + x
-            if filled + count > len(channels):
-                larger = np.empty(2 * len(channels) + count, np.int32)
-                larger[:filled] = channels[:filled]
-                channels = larger
-            for channel in range(count):
-                if (
-                    values[cell, channel] != 0.0
-                    or (x + 1 < width and values[cell + 1, channel] != 0.0)
-                    or (y + 1 < height and values[cell + width, channel] != 0.0)
-                    or (
-                        x + 1 < width
-                        and y + 1 < height
-                        and values[cell + width + 1, channel] != 0.0
-                    )
-                ):
-                    channels[filled] = channel
-                    filled += 1
-            starts[cell + 1] = filled
-    return starts, channels[:filled]
 
 
 @njit(cache=True, nogil=True)

@@ -34,6 +34,7 @@ PRESETS: dict[str, Preset] = {
             neighbours=10,
             temperature=0.05,
             sharpness=2,
+            grid_to_mask="guided",
         ),
         "vos: the best on the development sequences",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,10 +36,30 @@ class SoftLabels:
     config: PropagationConfig
     engine: Engine
 
-    def mask(self, size: tuple[int, int], seen_size: tuple[int, int] | None = None) -> np.ndarray:
-        """(H, W) uint8 ids at ``size``; ``seen_size`` is the frame's as the backbone saw it."""
+    def mask(
+        self,
+        size: tuple[int, int],
+        seen_size: tuple[int, int] | None = None,
+        *,
+        frame: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """(H, W) uint8 ids at ``size``.
+
+        Args:
+            size: height and width of the mask.
+            seen_size: those of the frame as the backbone saw it.
+            frame: (H, W, 3) uint8 RGB of ``size``, for protocols that look at it again
+                (``grid_to_mask="guided"``); without it they enlarge labels bilinearly.
+        """
+        config = self.config
+        if config.grid_to_mask == "guided":
+            if frame is not None:
+                from vos.propagation.guided import guided_mask  # compiled loops load slowly
+
+                return guided_mask(self.labels, self.ids, self.grid, frame)
+            config = dataclasses.replace(config, grid_to_mask="bilinear")
         return self.engine.labels_to_mask(
-            self.labels, self.ids, self.grid, size, seen_size or size, self.config
+            self.labels, self.ids, self.grid, size, seen_size or size, config
         )
 
 

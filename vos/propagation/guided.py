@@ -1,0 +1,166 @@
+"""Soft labels to a mask whose borders are those of the frame: the guided filter.
+
+Soft labels are known once a token. Around each token they are taken for an affine function of the
+colour, ``label = slope . colour + offset``, by least squares over the tokens nearby. The functions
+are averaged over the windows that hold a token, enlarged as labels would be, and asked for the
+colour of each pixel. So a border runs where the colour changes, if it does so near the border of
+the labels, and nothing changes where all labels are alike.
+
+Source: He, Sun, Tang, "Guided Image Filtering", 2013; He, Sun, "Fast Guided Filter", 2015, whose
+coarse grid is that of the tokens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numba import njit
+from torch import Tensor
+
+from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
+from vos.propagation.threads import in_threads
+
+RADIUS = 2  # tokens on either side that a function is fitted to
+RIDGE = 1e-4  # variance of colour, of 1, below which a slope is not trusted
+
+
+def guided_mask(
+    labels: Tensor, ids: Sequence[int], grid: tuple[int, int], frame: np.ndarray
+) -> np.ndarray:
+    """The mask that soft labels stand for in a frame.
+
+    Args:
+        labels: (N, K + 1) float, background first; each row sums to one.
+        ids: of the objects, in the order of the channels after the background.
+        grid: height and width in tokens.
+        frame: (H, W, 3) uint8 RGB.
+
+    Returns:
+        (H, W) uint8 ids.
+    """
+    objects = labels[:, 1:].cpu().float().numpy()
+    functions = _Colours(frame, grid).functions(objects.reshape(*grid, -1))
+    size = frame.shape[:2]
+    rows = bilinear_places(grid[0], size[0], False)
+    columns = bilinear_places(grid[1], size[1], False)
+    edges = first_pixels(grid[1], size[1], False)
+    starts, channels = channels_of_cells(np.abs(functions).max(2), *grid)
+    winners = np.empty(size, np.int16)
+
+    def decide(worker: int, workers: int) -> None:
+        places = (grid[1], *rows, *columns, edges, starts, channels)
+        _decide(functions, frame, *places, winners, worker, workers)  # type: ignore[call-arg]
+
+    in_threads(decide)
+    return np.array([0, *ids], np.uint8)[winners]
+
+
+class _Colours:
+    """What fitting needs of a frame: colours (h, w, 3) of tokens in [0, 1] and their statistics."""
+
+    def __init__(self, frame: np.ndarray, grid: tuple[int, int]) -> None:
+        small = cv2.resize(frame, grid[::-1], interpolation=cv2.INTER_AREA)
+        self.colours = small.astype(np.float32) / 255
+        self.mean = _box(self.colours)
+        products = self.colours[..., :, None] * self.colours[..., None, :]  # (h, w, 3, 3)
+        moments = np.stack([_box(products[..., row, :]) for row in range(3)], axis=-2)
+        covariance = moments - self.mean[..., :, None] * self.mean[..., None, :]
+        self.inverse = np.linalg.inv(covariance + RIDGE * np.eye(3, dtype=np.float32))
+
+    def functions(self, planes: np.ndarray) -> np.ndarray:
+        """(h w, K, 4) slopes and offset of each of the planes (h, w, K) at each token.
+
+        Each plane is fitted around the tokens where it is not zero only: further away its function
+        is zero.
+        """
+        height, width, count = planes.shape
+        functions = np.zeros((height, width, count, 4), np.float32)
+        for channel in range(count):
+            rows, columns = np.nonzero(planes[..., channel])
+            if len(rows):
+                # Two windows beyond it functions end; one more, so that its border does no harm.
+                place = (_around(rows, height), _around(columns, width))
+                functions[(*place, channel)] = self._fit(planes[(*place, channel)], place)
+        return functions.reshape(height * width, count, 4)
+
+    def _fit(self, plane: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+        plane = np.ascontiguousarray(plane)
+        colours, mean = self.colours[place], self.mean[place]
+        level = _box(plane)
+        together = _box(colours * plane[..., None]) - mean * level[..., None]
+        slopes = np.einsum("hwij,hwj->hwi", self.inverse[place], together)
+        offset = level - (slopes * mean).sum(2)
+        fitted = _box(np.concatenate([slopes, offset[..., None]], axis=2))
+        # Sums that slide leave rounding errors where everything is zero.
+        reach = np.ones((4 * RADIUS + 1, 4 * RADIUS + 1), np.uint8)
+        fitted[cv2.dilate((plane > 0).astype(np.uint8), reach) == 0] = 0
+        return fitted
+
+
+def _box(values: np.ndarray) -> np.ndarray:
+    """Mean over the window of each token, mirrored at the border."""
+    side = 2 * RADIUS + 1
+    return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
+
+
+def _around(places: np.ndarray, size: int) -> slice:
+    margin = 3 * RADIUS
+    return slice(max(0, int(places.min()) - margin), min(size, int(places.max()) + margin + 1))
+
+
+@njit(cache=True, nogil=True)
+def _at(function, red, green, blue):  # type: ignore[no-untyped-def]
+    return function[0] * red + function[1] * green + function[2] * blue + function[3]
+
+
+@njit(cache=True, nogil=True)
+def _decide(  # type: ignore[no-untyped-def]
+    functions,
+    frame,
+    width,
+    y0,
+    y1,
+    ys,
+    x0,
+    x1,
+    xs,
+    edges,
+    starts,
+    channels,
+    winners,
+    worker,
+    workers,
+):
+    """Write the strongest object of every pixel where it beats what is left for the background."""
+    one, scale = np.float32(1), np.float32(1 / 255)
+    for row in range(worker, len(y0), workers):
+        top, bottom, down = y0[row] * width, y1[row] * width, ys[row]
+        for across_cell in range(width):
+            first, last = edges[across_cell], edges[across_cell + 1]
+            cell = top + across_cell
+            if starts[cell] == starts[cell + 1]:
+                winners[row, first:last] = 0
+                continue
+            for column in range(first, last):
+                left, right, across = x0[column], x1[column], xs[column]
+                red = frame[row, column, 0] * scale
+                green = frame[row, column, 1] * scale
+                blue = frame[row, column, 2] * scale
+                winner, best, total = 0, -np.float32(np.inf), np.float32(0)
+                for entry in range(starts[cell], starts[cell + 1]):
+                    channel = channels[entry]
+                    upper = (
+                        _at(functions[top + left, channel], red, green, blue) * (one - across)
+                        + _at(functions[top + right, channel], red, green, blue) * across
+                    )
+                    lower = (
+                        _at(functions[bottom + left, channel], red, green, blue) * (one - across)
+                        + _at(functions[bottom + right, channel], red, green, blue) * across
+                    )
+                    value = upper * (one - down) + lower * down
+                    total += value
+                    if value > best:
+                        winner, best = channel + 1, value
+                winners[row, column] = winner if best > one - total else 0
