@@ -20,7 +20,10 @@ def story_parser(description: str) -> argparse.ArgumentParser:
 
 
 def measured_on(arguments: argparse.Namespace, *, every: int = 0) -> EvaluationConfig:
-    """J&F at 120 lines of the sequences that the options name, each ``every`` steps."""
+    """J&F at 120 lines of the sequences that the options name, each ``every`` steps.
+
+    Features are compared, so masks come from labels alone and not from the colours of the frame.
+    """
     return EvaluationConfig(
         every=every,
         dataset="davis" if arguments.root else "sample",
@@ -28,5 +31,5 @@ def measured_on(arguments: argparse.Namespace, *, every: int = 0) -> EvaluationC
         year=2016 if arguments.root else 2017,
         split="train" if arguments.root else None,
         sequences=arguments.sequences,
-        settings={"short_side": "120"},
+        settings={"short_side": "120", "grid_to_mask": "bilinear"},
     )

@@ -11,6 +11,9 @@ import av
 import numpy as np
 
 
+SOUND = {".mp4": "aac", ".webm": "libopus"}
+
+
 def film(
     path: Path,
     frames: Iterator[np.ndarray],
@@ -19,27 +22,34 @@ def film(
     rotation: int = 0,
     sound: bool = False,
 ) -> Path:
-    """Write frames (even sizes for H.264), 25 a second or at ``times`` in milliseconds."""
-    with av.open(str(path), "w") as output:
+    """Write frames, 25 a second or at ``times`` in milliseconds.
+
+    MP4 is H.264 (of even sizes), WebM is VP8 without a length in its head, as browsers record it,
+    the rest FFV1.
+    """
+    codec = {".mp4": "libx264", ".webm": "libvpx"}.get(path.suffix, "ffv1")
+    live = {"live": "1"} if path.suffix == ".webm" else {}
+    with av.open(str(path), "w", options=live) as output:
         stream: Any = None
         for number, frame in enumerate(frames):
             if stream is None:
-                codec = "libx264" if frame.shape[0] % 2 == frame.shape[1] % 2 == 0 else "ffv1"
                 stream = output.add_stream(codec, rate=25)
                 stream.height, stream.width = frame.shape[:2]
-                stream.pix_fmt = "yuv420p" if codec == "libx264" else "bgr0"
+                stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
                 stream.codec_context.time_base = Fraction(1, 1000 if times else 25)
                 stream.set_display_rotation(rotation)
-                voice: Any = output.add_stream("aac", rate=16000, layout="mono") if sound else None
+                voice: Any = (
+                    output.add_stream(SOUND[path.suffix], rate=48000, layout="mono")
+                    if sound
+                    else None
+                )
             image = av.VideoFrame.from_ndarray(frame, format="rgb24")
             image.pts = times[number] if times else number
             image.time_base = stream.codec_context.time_base
             output.mux(stream.encode(image))
             if voice is not None and number < 4:
-                samples = av.AudioFrame.from_ndarray(
-                    np.zeros((1, 1024), np.float32), "fltp", "mono"
-                )
-                samples.sample_rate, samples.pts = 16000, number * 1024
+                samples = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), "fltp", "mono")
+                samples.sample_rate, samples.pts = 48000, number * 960
                 output.mux(voice.encode(samples))
         output.mux(stream.encode(None))
     return path

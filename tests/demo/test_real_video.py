@@ -38,6 +38,8 @@ CLIPS = [
     ("upside-down.mp4", (120, 160), {"rotation": 180, "sound": True}, (120, 160)),
     ("uneven.mp4", (120, 160), {"times": [0, 33, 50, 180, 200, 390]}, (120, 160)),
     ("odd.mkv", (121, 163), {}, (121, 163)),
+    ("camera.webm", (120, 160), {"times": [0, 50, 449, 649, 2662, 2849]}, (120, 160)),
+    ("voice.webm", (90, 122), {"sound": True}, (90, 122)),
 ]
 
 
@@ -52,6 +54,8 @@ def opened(tmp_path, name, stored, how) -> Session:
 def test_marks_map_back_losslessly(tmp_path, name, stored, how, upright):
     session = opened(tmp_path, name, stored, how)
     assert session.clip.size == upright and session.clip.frame_count == 6
+    times = how.get("times", range(0, 240, 40))
+    np.testing.assert_allclose(session.clip.times, np.array(times) / 1000, atol=0.002)
     mask = np.random.default_rng(1).choice(np.array([0, 1, 2], np.uint8), upright)
     session.annotate(0, mask)
     given = views.editor_value(session, 0)

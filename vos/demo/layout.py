@@ -227,7 +227,7 @@ def _objects(parts: dict[str, Any]) -> None:
         parts["mask_file"] = gr.File(
             label="Mask of this frame (PNG)",
             file_types=[".png"],
-            height=130,
+            height=170,
             elem_id="mask-file",
         )
         parts["forget"] = gr.Button("Clear this frame", size="sm", elem_id="forget")

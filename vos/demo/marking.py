@@ -79,10 +79,11 @@ class Marking(Desk):
         self.keep_paint(session, editor, edition)
         try:
             mask = read_mask(Path(path), size=session.clip.size)
+            if not object_ids(mask):
+                raise VosError(f"{path} shows no object: it is all background")
         except VosError as error:
-            raise VosError(str(error).replace(path, Path(path).name)) from error
-        if not object_ids(mask):
-            raise VosError(f"{Path(path).name} shows no object: it is all background")
+            said = VosError(str(error).replace(path, Path(path).name))
+            return {**self.failed(said), self.layout.mask_file: None}
         session.annotate(session.position, mask)
         return {**self._marked(session), self.layout.mask_file: None}
 

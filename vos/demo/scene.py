@@ -34,10 +34,9 @@ def whole_page(layout: Layout, session: Session) -> Updates:
             layout.upload: None,
         }
     clip = session.clip
-    seconds = clip.frame_count / clip.video.fps
     title = (
         f"<b>{escape(clip.name)}</b> {clip.size[1]} x {clip.size[0]}, {clip.frame_count} frames, "
-        f"{duration(seconds)}"
+        f"{duration(clip.seconds)}"
     )
     last = clip.frame_count - 1
     return {
@@ -141,9 +140,8 @@ def _edition(session: Session) -> str:
 
 def _frame_label(session: Session) -> str:
     clip = session.clip
-    seconds = session.position / clip.video.fps
     marked = ", marked" if session.position in clip.annotated else ""
-    return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({seconds:.2f} s{marked})"
+    return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({clip.times[session.position]:.2f} s{marked})"
 
 
 def brush(session: Session) -> gr.Brush:

@@ -30,6 +30,7 @@ class Clip:
     """The video of a session, and all that was found out about it.
 
     Attributes:
+        times: (T,) seconds at which each frame is shown, the first at 0.
         annotated: frames whose mask a person gave, and the ids they took away there: those
             objects are gone from there on, while others that do not show are merely hidden.
         confidence: (T,) float32, NaN where nothing was propagated.
@@ -40,6 +41,7 @@ class Clip:
     name: str
     frame_count: int
     frames: FrameReader
+    times: np.ndarray
     trim: tuple[int, int]
     confidence: np.ndarray
     annotated: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -47,6 +49,10 @@ class Clip:
     @property
     def size(self) -> tuple[int, int]:
         return self.video.size
+
+    @property
+    def seconds(self) -> float:
+        return float(self.times[-1]) + 1 / self.video.fps
 
 
 class Session:
@@ -109,6 +115,7 @@ class Session:
             name=_plain(name or video.name),
             frame_count=count,
             frames=FrameReader(video),
+            times=video.frame_times(),
             trim=(0, count - 1),
             confidence=np.full(count, np.nan, np.float32),
         )
