@@ -33,6 +33,7 @@ FLOORS = {
     "benchmarks": 8,
     "demo": 8,
     "cli": 9,
+    "__main__": 10,
 }
 
 

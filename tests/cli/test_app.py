@@ -33,6 +33,12 @@ def test_every_command_explains_itself(vos_command, command: str) -> None:
     assert "Usage: vos" in ended.out
 
 
+def test_python_can_run_the_package() -> None:
+    ended = subprocess.run([sys.executable, "-m", "vos", "-h"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "Usage: vos" in ended.stdout
+
+
 def test_an_unknown_command_offers_near_ones(vos_command) -> None:
     ended = vos_command("propagat")
     assert ended.code == 2
