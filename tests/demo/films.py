@@ -10,7 +10,6 @@ from typing import Any
 import av
 import numpy as np
 
-
 SOUND = {".mp4": "aac", ".webm": "libopus"}
 
 

@@ -38,16 +38,14 @@ def test_whole_job(visitor, running, clip):
     visitor.choose_model("icon-resnet18")
     visitor.start_painting()
     visitor.paint(clip.masks[0] == 1)
-    visitor.page.click("#add")
-    visitor.page.wait_for_selector("#objects :text('Object 2')")
-    visitor.page.wait_for_timeout(1000)
+    visitor.add_object()
     visitor.paint(clip.masks[0] == 2)
     visitor.propagate()
     visitor.says("Look through them")
     first = masks_in(visitor.download("palette PNGs"))
     assert len(first) == len(clip.masks)
     assert min(quality(first, clip.masks, [0])) > 0.6, "what was painted"
-    assert min(quality(first, clip.masks, range(1, 10))) > 0.4
+    assert min(quality(first, clip.masks, range(1, 10))) > 0.5
 
     visitor.go_to(CORRECTED)
     visitor.start_painting()
@@ -63,9 +61,9 @@ def test_whole_job(visitor, running, clip):
     assert (after[before != after] == 2).all(), "paint adds to the mask, the rest of it stays"
     corrected = after == 2
     exact = clip.masks[CORRECTED] == 2
-    assert jaccard(corrected, exact) >= jaccard(first[CORRECTED] == 2, exact) - 0.05
+    assert jaccard(corrected, exact) >= jaccard(first[CORRECTED] == 2, exact)
     assert (second[CORRECTED + 1] != first[CORRECTED + 1]).any()
-    assert min(quality(second, clip.masks, range(1, 10))) > 0.4
+    assert min(quality(second, clip.masks, range(1, 10))) > 0.5
 
     assert open_video(visitor.download("Overlay video")).count_frames() == 10
     np.testing.assert_array_equal(list(read_rle(visitor.download("COCO RLE"))), second)

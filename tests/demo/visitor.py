@@ -50,19 +50,33 @@ class Visitor:
         """Until the editor lets one paint."""
         self.page.wait_for_selector("#easel[data-ready]:not(.away) #editor canvas")
 
-    def paint(self, mask: np.ndarray, *, radius: int = 5, step: int = 7) -> None:
-        """Stroke along a (H, W) bool region of the frame with a brush of ``radius`` pixels."""
-        box = self._frame_box(mask.shape)
+    def paint(self, mask: np.ndarray, *, radius: int = 10, step: int = 9) -> None:
+        """Go to and fro over a (H, W) bool region with a brush of ``radius`` pixels."""
         brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
         core = cv2.erode(mask.astype(np.uint8), brush)
-        for y in range(int(np.nonzero(core)[0].min()), mask.shape[0], step):
-            runs = np.flatnonzero(np.diff(np.r_[0, core[y].astype(int), 0]))
-            for left, right in runs.reshape(-1, 2).tolist():
-                self.page.mouse.move(*self._place(box, left, y))
-                self.page.mouse.down()
-                self.page.mouse.move(*self._place(box, right - 1, y), steps=2)
-                self.page.mouse.up()
+        strokes: list[list[tuple[int, int]]] = [[]]
+        for number, y in enumerate(range(int(np.nonzero(core)[0].min()), len(core), step)):
+            edges = np.flatnonzero(np.diff(np.r_[0, core[y].astype(int), 0])).reshape(-1, 2)
+            runs = [[(left, y), (right - 1, y)] for left, right in edges.tolist()]
+            runs.sort(key=lambda run: run[0][0] - run[1][0])  # longest first
+            for longest in runs[:1]:
+                strokes[0] += longest[:: -1 if number % 2 else 1]
+            strokes += runs[1:]
+        box = self._frame_box(mask.shape)
+        for stroke in strokes:
+            self.page.mouse.move(*self._place(box, *stroke[0]))
+            self.page.mouse.down()
+            for point in stroke[1:]:
+                self.page.mouse.move(*self._place(box, *point))
+            self.page.mouse.up()
         self.page.wait_for_timeout(300)
+
+    def add_object(self) -> None:
+        """Another object, with its brush in hand."""
+        colour = "() => document.querySelector('#editor [aria-label=Color]').style.color"
+        before = self.page.evaluate(colour)
+        self.page.click("#add")
+        self.page.wait_for_function(f"before => ({colour})() !== before", arg=before)
 
     def _frame_box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
         """Left, top and scale of the frame inside the editor's canvas."""

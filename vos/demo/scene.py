@@ -140,8 +140,9 @@ def _edition(session: Session) -> str:
 
 def _frame_label(session: Session) -> str:
     clip = session.clip
+    seconds = clip.times[session.position]
     marked = ", marked" if session.position in clip.annotated else ""
-    return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({clip.times[session.position]:.2f} s{marked})"
+    return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({seconds:.2f} s{marked})"
 
 
 def brush(session: Session) -> gr.Brush:
