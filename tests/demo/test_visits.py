@@ -5,11 +5,10 @@ from __future__ import annotations
 import httpx
 import numpy as np
 import pytest
-from films import film
-from visitor import PATIENCE, Visitor, jaccard, masks_in
+from visitor import PATIENCE, Visitor, masks_in
 
 from vos.demo import Limits, Serving, start
-from vos.media import VideoWriter, open_video, write_mask
+from vos.media import VideoWriter, write_mask
 
 pytestmark = pytest.mark.slow
 
@@ -159,36 +158,6 @@ def test_wrong_mask_and_keyboard(visit, clip, tmp_path):
     anna.page.click("#intro")
     anna.page.keyboard.press(" ")
     anna.page.wait_for_selector("#frame :text('Frame 9 of')")
-
-
-def test_a_telephone_in_the_hand(visit, tmp_path):
-    """A portrait video that is stored lying on its side, on a narrow screen."""
-    stored = (90, 160)
-    frames = np.random.default_rng(0).integers(0, 80, (6, *stored, 3), np.uint8)
-    frames[:, 30:60, 50:90] = (240, 220, 60)
-    path = film(tmp_path / "phone.mp4", iter(frames), rotation=-90)
-    upright = open_video(path)[0].max(2) > 170
-    assert upright.shape == (160, 90)
-    anna = visit(width=390, height=844, has_touch=True)
-    anna.upload(path)
-    anna.see_workspace()
-    assert "90 x 160" in anna.page.inner_text("#title")
-    assert anna.page.evaluate("document.documentElement.scrollWidth") <= 390
-    anna.tool("Box")
-    rows, columns = np.nonzero(upright)
-    anna.click_frame(columns.min() - 4, rows.min() - 4, upright.shape)
-    anna.page.wait_for_selector("#hint :text('Now click on the opposite corner')")
-    anna.click_frame(columns.max() + 4, rows.max() + 4, upright.shape)
-    anna.says("Frame 0 is marked")
-    anna.page.click("#settings button:has-text('Model')")
-    anna.page.fill("#last input", "3")
-    anna.page.press("#last input", "Tab")
-    anna.page.wait_for_selector("#cost :text('4 frames')")
-    anna.propagate()
-    anna.says("4 frames in")
-    masks = masks_in(anna.download("palette PNGs"))
-    assert len(masks) == 4
-    assert min(jaccard(mask == 1, upright) for mask in masks) > 0.8
 
 
 def test_a_camera(visit):
