@@ -102,7 +102,7 @@ def test_a_lost_mask_is_made_again(run, tmp_path: Path) -> None:
 def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     run, overlap, tmp_path: Path
 ) -> None:
-    plain = {"model": "unet-short-64,stride=4"}
+    plain = {"model": "small"}
     run(**plain)
     full = read_all(tmp_path / "out")
     with pytest.raises(UsageError, match=r"another precision \(float32"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_same_run, killed_at, losses, start, two_processes
+from runs import assert_same_run, losses, two_processes
 from torch import Tensor
 from torch.nn import functional
 
@@ -186,17 +186,6 @@ def test_a_memory_of_other_data_is_refused(
     clips = load_clips(find_clips([clips_folder / "photos"]), short_side=64)
     with pytest.raises(UsageError, match="training data has changed"):
         train(longer, tmp_path / "run", device="cpu", clips=clips)
-
-
-@pytest.mark.slow
-def test_resumes_exactly_after_kill_9(config: TrainConfig, tmp_path: Path) -> None:
-    config = dataclasses.replace(config, steps=30, checkpoint_every=3)
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    # All of them in processes of their own: another number of threads sums in another order.
-    assert start(config, whole, tmp_path).wait(timeout=100) == 0
-    killed_at(5, config, run, tmp_path)
-    assert start(config, run, tmp_path).wait(timeout=100) == 0
-    assert_same_run(whole, run)
 
 
 @pytest.mark.slow
