@@ -103,7 +103,9 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         device=device,
     )
     jf = make_evaluation(
-        EvaluationConfig(settings={"short_side": "160", "grid_to_mask": "bilinear"}),
+        EvaluationConfig(
+            settings={"short_side": "160", "sharpness": "1", "grid_to_mask": "bilinear"}
+        ),
         arguments.out / name / "evaluation",
         device,
     )(backbone)
