@@ -1,4 +1,4 @@
-"""``python -m vos`` is the command ``vos``, for ``torchrun -m vos train ...`` and without a PATH."""
+"""``python -m vos`` is the command ``vos``: for ``torchrun -m vos train``, or without a PATH."""
 
 from vos.cli.app import main
 
