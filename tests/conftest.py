@@ -10,9 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+# Tests that run beside one another share the processors: libraries that start a thread a processor
+# in each of them would wait for one another. Before any of them is imported; commands inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import cv2
 import numpy as np
-import pytest
 from PIL import Image
 
 from vos.media import write_mask
