@@ -75,6 +75,16 @@ def test_many_objects_cost_no_plane_each_and_stay_apart():
     assert (guided_mask(labels, ids, (15, 30), picture(mask)) == mask).mean() > 0.99
 
 
+def test_objects_that_touch_leave_no_gap():
+    """Where four meet none has half of a pixel: the strongest counts, against the background's."""
+    mask = np.kron([[1, 2], [3, 4]], np.ones((40, 48))).astype(np.uint8)
+    labels = mask_to_labels(mask, (1, 2, 3, 4), (10, 12), BILINEAR)
+    plain = np.full((*mask.shape, 3), 128, np.uint8)  # colours tell nothing
+    found = guided_mask(labels, (1, 2, 3, 4), (10, 12), plain)
+    assert (found > 0).all()
+    assert (found == mask).mean() > 0.99
+
+
 def test_labels_that_are_alike_stay_whatever_the_colours():
     frame = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
     everywhere = torch.tensor([[0.0, 1.0]]).expand(80, 2)
