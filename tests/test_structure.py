@@ -14,6 +14,7 @@ import vos
 PACKAGE = Path(vos.__file__).parent
 
 FLOORS = {
+    "defaults": -1,
     "errors": -1,
     "files": 0,
     "progress": 0,

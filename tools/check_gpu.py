@@ -28,6 +28,7 @@ import torch
 import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.datasets import Sequence, open_dataset
+from vos.defaults import DEFAULT_MODEL
 from vos.media import write_mask
 from vos.pipeline import Stopwatch, segment
 from vos.pipeline.prefetch import BackgroundWriter
@@ -39,7 +40,7 @@ SIZE = (480, 854)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
-    parser.add_argument("--model", default="icon-resnet18")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--frames", type=int, default=200, help="of the whole job")
     parser.add_argument("--device", default="cuda")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
+from vos.defaults import DEFAULT_MODEL
 
 
 def evaluate(
@@ -23,7 +24,7 @@ def evaluate(
     sequences: Annotated[
         str | None, typer.Option(help="Only these sequences, separated by commas.")
     ] = None,
-    model: options.Model = "icon-resnet18",
+    model: options.Model = DEFAULT_MODEL,
     preset: options.Preset = "default",
     settings: options.Settings = None,
     out: options.Out = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vos.cli import options
+from vos.defaults import DEFAULT_MODEL
 
 _SHOWN = 10  # videos; of more there is a manifest
 _PICTURES = "Pictures (.png: a sheet of 12 frames, .mp4: all frames)"
@@ -20,7 +21,7 @@ def export(
         list[Path] | None,
         typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
     ] = None,
-    model: options.Model = "icon-resnet18",
+    model: options.Model = DEFAULT_MODEL,
     every: Annotated[int, typer.Option(help="Take every n-th frame.")] = 1,
     layer: Annotated[int | None, typer.Option(help="Layer of the backbone.")] = None,
     resolution: Annotated[

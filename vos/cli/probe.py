@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
+from vos.defaults import DEFAULT_MODEL
 
 
 def probe(
     data: Annotated[
         Path, typer.Option(help="Labelled images: a folder or .zip of CLASS/IMAGE, or an .npz.")
     ],
-    model: options.Model = "icon-resnet18",
+    model: options.Model = DEFAULT_MODEL,
     features: Annotated[
         str | None,
         typer.Option(help="map; of several views also z, z1, map1, ...  [default: z1,z2,z,map]"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vos.cli import options
+from vos.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from vos.scheduling import Engine
@@ -36,7 +37,7 @@ def propagate(
     engine: options.Engine = "local",
     address: options.Address = None,
     workers: options.Workers = None,
-    model: options.Model = "icon-resnet18",
+    model: options.Model = DEFAULT_MODEL,
     preset: options.Preset = "default",
     settings: options.Settings = None,
     overwrite: options.Overwrite = False,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vos.defaults import DEFAULT_MODEL
 from vos.demo.frames import FrameReader
 from vos.demo.history import History
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
 from vos.errors import UsageError, VosError
 from vos.media import Video, object_ids, open_video, read_palette_mask, write_mask
-from vos.pipeline.stream import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from vos.demo.run import Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vos.defaults import DEFAULT_MODEL
 from vos.errors import UsageError
 from vos.export import zarr_store
 from vos.export.model import ExportModel
@@ -17,7 +18,7 @@ from vos.media import Video
 class ExportSettings:
     """What to export; see `FeatureStream` and `load_model` for the meaning."""
 
-    model: str = "icon-resnet18"
+    model: str = DEFAULT_MODEL
     every: int = 1
     layer: int | None = None
     resolution: int | None = None

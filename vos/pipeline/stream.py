@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from vos.defaults import DEFAULT_MODEL
 from vos.errors import UsageError, near_names
 from vos.media import Video, object_ids, open_video
 from vos.pipeline.segment import IndexedFrame, SegmentedFrame, segment
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Direction = Literal["both", "forward", "backward"]
 
-DEFAULT_MODEL = "icon-resnet18"
 FRAMES_TURNED_AT_ONCE = 16  # frames decoded forwards and handed out backwards
 
 
