@@ -154,6 +154,8 @@ def test_fmicon_protocol():
 @pytest.mark.parametrize(
     ("name", "stride", "expected"),
     [
+        ("default", 8, (480, 854)),
+        ("fine", 8, (720, 1281)),
         ("crw", 8, (480, 854)),
         ("dino", 16, (480, 832)),
         ("dinov3", 16, (960, 1712)),
@@ -165,9 +167,17 @@ def test_frame_size(name, stride, expected):
     assert frame_size(480, 854, preset(name), stride) == expected
 
 
-def test_default_shrinks_large_frames_and_leaves_small_ones():
+def test_default_shrinks_large_frames_and_enlarges_small_ones_twice_at_most():
     assert frame_size(1080, 1920, preset("default"), 8) == (480, 853)
-    assert frame_size(181, 320, preset("default"), 8) == (181, 320)
+    assert frame_size(360, 480, preset("default"), 8) == (480, 640)
+    assert frame_size(181, 320, preset("default"), 8) == (362, 640)
+
+
+def test_enlarging_can_be_switched_off_and_taken_as_far_as_needed():
+    never = preset("default").with_settings({"enlarge": "1"})
+    always = preset("default").with_settings({"enlarge": "none"})
+    assert frame_size(120, 160, never, 8) == (120, 160)
+    assert frame_size(120, 160, always, 8) == (480, 640)
 
 
 def test_portrait_frames_keep_their_short_side():

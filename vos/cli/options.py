@@ -57,7 +57,7 @@ Model = Annotated[
     str, typer.Option(help="A name of `vos models`, a checkpoint folder, timm:NAME, a hub id.")
 ]
 Preset = Annotated[
-    str, typer.Option(help="Protocol: default, crw, dino, dinov3, vfs, dul or fmicon.")
+    str, typer.Option(help="Protocol: default, fine, crw, dino, dinov3, vfs, dul or fmicon.")
 ]
 Settings = Annotated[
     list[str] | None,

@@ -24,7 +24,8 @@ class PropagationConfig:
     Attributes:
         short_side: frames are resized so that their short side has this many pixels; ``None``
             keeps their size.
-        enlarge: whether frames with a shorter side are enlarged to it.
+        enlarge: the factor by which frames with a shorter side are enlarged to it at most; 1 never
+            enlarges, ``None`` always does.
         rounding: ``none`` keeps the ratio; ``floor-long`` floors the long side to a multiple of
             ``multiple``; ``up`` rounds both sides up to a multiple of it.
         multiple: see ``rounding``; 0 stands for the stride of the backbone.
@@ -56,7 +57,7 @@ class PropagationConfig:
     """
 
     short_side: int | None = None
-    enlarge: bool = True
+    enlarge: float | None = None
     rounding: Rounding = "none"
     multiple: int = 0
     resampling: Resampling = "bilinear"
@@ -90,6 +91,8 @@ class PropagationConfig:
         for name, number in positive.items():
             if not (math.isfinite(number) and number > 0):
                 raise UsageError(f"{name} must be a positive number, not {number}")
+        if self.enlarge is not None and not self.enlarge >= 1:
+            raise UsageError(f"enlarge must be at least 1 (1 never enlarges), not {self.enlarge}")
         if self.grid_to_mask == "guided" and self.min_max:
             raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
         if self.neighbours < 1:

@@ -16,8 +16,8 @@ def frame_size(height: int, width: int, config: PropagationConfig, stride: int) 
         new_height, new_width = float(height), float(width)
     else:
         scale = config.short_side / min(height, width)
-        if not config.enlarge:
-            scale = min(scale, 1.0)
+        if config.enlarge is not None:
+            scale = min(scale, config.enlarge)
         new_height, new_width = height * scale, width * scale
     multiple = config.multiple or stride
     if config.rounding == "up":
