@@ -25,6 +25,7 @@ from stories import measured_on, story_parser
 from torch.nn import functional
 
 import vos
+from vos.cli.endings import clear_endings
 from vos.datasets.clips import find_clips, load_clips
 from vos.files import write_json
 from vos.training import TrainConfig, load_config, train
@@ -135,4 +136,5 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("augmentation_story"):
+        main()

@@ -26,6 +26,7 @@ from PIL import Image
 import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.benchmarks.propagation import cut_into_parts
+from vos.cli.endings import clear_endings
 from vos.datasets import Sequence, open_dataset
 from vos.media import read_mask
 from vos.pipeline.resize import resize_frame
@@ -180,4 +181,5 @@ def _line(name: str, record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("bench_peers"):
+        main()

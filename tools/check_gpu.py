@@ -27,6 +27,7 @@ import torch
 
 import vos
 from vos.backbones.inference import FeatureExtractor
+from vos.cli.endings import clear_endings
 from vos.datasets import Sequence, open_dataset
 from vos.defaults import DEFAULT_MODEL
 from vos.media import write_mask
@@ -163,4 +164,5 @@ def _wait(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("check_gpu"):
+        main()

@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import vos
 from vos.analysis.probing import probe
 from vos.backbones.cmc import Multiview
+from vos.cli.endings import clear_endings
 from vos.datasets.labelled import open_labelled
 from vos.files import read_json, write_json
 from vos.machine import resolve_device
@@ -136,4 +137,5 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("contrastive_story"):
+        main()

@@ -29,6 +29,7 @@ from torch.nn import functional
 import vos
 from vos.backbones.cost import SIZE_480P, multiply_adds
 from vos.backbones.folding import fold_batch_norm
+from vos.cli.endings import clear_endings
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.files import read_json, write_json, write_text
 from vos.training import TrainConfig, load_config, train
@@ -183,4 +184,5 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("families_story"):
+        main()

@@ -19,6 +19,7 @@ matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 from vos.analysis.scale_experiment import Case, run_case, sweep, table
+from vos.cli.endings import clear_endings
 from vos.files import write_text
 
 MODELS = (
@@ -131,4 +132,5 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_endings("scale_experiment"):
+        main()

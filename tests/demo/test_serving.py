@@ -20,6 +20,14 @@ def test_a_name_and_a_password(auth):
         start(Serving(auth=auth))
 
 
+def test_a_model_that_there_is_not_is_refused_at_the_start():
+    command = [sys.executable, str(ROOT / "app.py"), "--model", "labb", "--device", "cpu"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("app.py: unknown model 'labb'")
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_taken_port_is_named(running, tmp_path):
     port = int(running.url.rstrip("/").rsplit(":", 1)[1])
     code = (

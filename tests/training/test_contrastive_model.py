@@ -15,6 +15,7 @@ import vos
 from vos.datasets.clips import find_clips, load_clips
 from vos.errors import UsageError
 from vos.training import TrainConfig, load_config, train
+from vos.training.augmentation import unwarp, warp
 from vos.training.config import config_text
 from vos.training.contrastive import ContrastiveModel
 from vos.training.pairs import PairLoader, PairSampler
@@ -59,7 +60,7 @@ def ready(config: TrainConfig) -> tuple[ContrastiveModel, tuple[Tensor, ...]]:
 @pytest.mark.parametrize("draw", ["batch", "sample"])
 def test_the_loss_is_the_published_one(config: TrainConfig, draw: str) -> None:
     """Both directions: z of one view against the memory of the other, Z from the first batch."""
-    model, (images, scenes, negatives) = ready(changed(config, draw=draw))
+    model, (images, scenes, negatives, _) = ready(changed(config, draw=draw))
     assert negatives.shape == ((8,) if draw == "batch" else (BATCH, 8))
     model.train()
     for module in model.modules():  # so that embeddings do not depend on the batch's order
@@ -77,7 +78,7 @@ def test_the_loss_is_the_published_one(config: TrainConfig, draw: str) -> None:
         data, noise = critic / partition, 8 / model.population
         right = torch.cat([data[:, :1], noise * torch.ones(BATCH, 8)], dim=1)
         expected -= float((right / (data + noise)).log().sum(1).mean())
-    found = model(images, scenes, negatives)
+    found = model(images, scenes, negatives, [])
     assert float(found["loss"]) == pytest.approx(expected, rel=1e-4)
     assert model.population == 20
     mixed = functional.normalize(0.5 * memories[0][scenes[-1]] + 0.5 * z[0][-1], dim=0)
@@ -97,30 +98,49 @@ def test_z_is_kept_from_the_first_batch_or_follows_the_mean(config: TrainConfig)
 
 @torch.no_grad()
 def test_in_batch_negatives_are_the_other_scenes(config: TrainConfig) -> None:
-    model, (images, scenes, negatives) = ready(changed(config, negatives=0, loss="softmax"))
+    model, (images, scenes, negatives, _) = ready(changed(config, negatives=0, loss="softmax"))
     assert not model.banks
     scenes = torch.arange(BATCH)
     one, two = (model.backbone.embed(view, images[0]) for view in range(2))
     logits = one @ two.T / model.choices.temperature
     expected = functional.cross_entropy(logits, scenes) + functional.cross_entropy(logits.T, scenes)
-    assert float(model(images, scenes, negatives)["loss"]) == pytest.approx(
+    assert float(model(images, scenes, negatives, [])["loss"]) == pytest.approx(
         float(expected), rel=1e-4
     )
 
 
+def of_places(one: Tensor, two: Tensor, temperature: float) -> Tensor:
+    """The symmetric softmax loss of two maps (B, dim, h, w), each place against all others."""
+    rows = [each.permute(0, 2, 3, 1).flatten(0, 2) for each in (one, two)]
+    logits, places = rows[0] @ rows[1].T / temperature, torch.arange(len(rows[0]))
+    return functional.cross_entropy(logits, places) + functional.cross_entropy(logits.T, places)
+
+
 @torch.no_grad()
 def test_tokens_of_the_same_place_are_positives(config: TrainConfig) -> None:
+    config.augmentation = dataclasses.replace(config.augmentation, mode="none")
     chosen = changed(config, negatives=0, loss="softmax", level="tokens")
     model, inputs = ready(chosen)
     maps = [model.backbone.tokens(view, inputs[0][0]) for view in range(2)]
-    one, two = (each.permute(0, 2, 3, 1).reshape(-1, 8) for each in maps)
-    logits = one @ two.T / model.choices.temperature
-    places = torch.arange(len(one))
-    expected = functional.cross_entropy(logits, places) + functional.cross_entropy(logits.T, places)
+    expected = of_places(*maps, model.choices.temperature)
     assert float(model(*inputs)["loss"]) == pytest.approx(float(expected), rel=1e-4)
     some, inputs = ready(changed(config, negatives=6, loss="softmax", level="tokens"))
     assert float(some(*inputs)["bound"]) < 1.8  # log 6
     assert not some.banks
+
+
+@torch.no_grad()
+def test_each_view_is_warped_by_itself_and_its_tokens_are_taken_back(config: TrainConfig) -> None:
+    config.augmentation = dataclasses.replace(config.augmentation, mode="roll")
+    model, inputs = ready(changed(config, negatives=0, loss="softmax", level="tokens"))
+    images, _, _, warps = inputs
+    assert not torch.equal(warps[0].shift, warps[1].shift)
+    maps = []
+    for view, warped in enumerate(warps):
+        seen = model.backbone.tokens(view, warp(images[0], warped))
+        maps.append(functional.normalize(unwarp(seen, warped, (16, 16)), dim=1))
+    expected = of_places(*maps, model.choices.temperature)
+    assert float(model(*inputs)["loss"]) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_the_graph_decides_how_many_terms(config: TrainConfig) -> None:
@@ -152,6 +172,9 @@ def test_what_makes_no_sense_is_told(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         ready(changed(config, backbone, **choices))
+    config.augmentation = dataclasses.replace(config.augmentation, mode="center")
+    with pytest.raises(UsageError, match="none, affine or roll"):
+        ready(changed(config, level="tokens"))
     with pytest.raises(UsageError, match="did you mean full"):
         load_config("cmc-alexnet", ["objective.contrastive.graph=ful"])
 

@@ -1,8 +1,6 @@
-"""The `vos` command: registers one file a command and turns errors into one line and a code."""
+"""The `vos` command: registers one file a command."""
 
 from __future__ import annotations
-
-import sys
 
 import typer
 
@@ -21,9 +19,7 @@ from vos.cli import (
     score,
     train,
 )
-from vos.errors import VosError
-
-INTERRUPTED = 130
+from vos.cli.endings import clear_endings
 
 app = typer.Typer(
     name="vos",
@@ -49,22 +45,5 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Entry point: run a command; bad input ends in one line on standard error."""
-    try:
+    with clear_endings():
         app(prog_name="vos")
-    except VosError as error:
-        print(f"vos: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:  # whatever a disk may do where nobody expected it
-        print(f"vos: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(VosError.exit_code)
-    except KeyboardInterrupt:
-        _interrupted()
-    except SystemExit as stop:  # the command-line library turns Ctrl-C into this
-        if stop.code == INTERRUPTED:
-            _interrupted()
-        raise
-
-
-def _interrupted() -> None:
-    print("vos: interrupted; what was finished is kept", file=sys.stderr)
-    sys.exit(INTERRUPTED)

@@ -72,7 +72,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
 
     Raises:
         MissingError: Gradio is not installed.
-        UsageError: ``auth`` is not NAME:PASSWORD, or the port is taken.
+        UsageError: ``auth`` is not NAME:PASSWORD, the port is taken, or a model is unknown.
     """
     serving = serving or Serving()
     auth = _auth(serving.auth)
@@ -87,6 +87,8 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
     from vos.demo.turns import Turns
 
     models, turns = Models(serving.device), Turns()
+    for name in serving.models:
+        models.get(name)  # one that cannot be had is found out now
     store = SessionStore(serving.limits, root=serving.work_folder)
     os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
     try:

@@ -1,4 +1,9 @@
-"""One step of contrastive multiview coding: embed each view, compare, remember."""
+"""One step of contrastive multiview coding: embed each view, compare, remember.
+
+Tokens of the same place are positives where ``level`` is ``tokens``, so a place that a network
+writes into its features is a perfect and useless solution, as it is for ICON. Each view therefore
+has a draw of its own of the same augmentation: warped before the network, taken back behind it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor, distributed
+from torch.nn import functional
 
 from vos.backbones import Backbone
 from vos.backbones.cmc import Multiview
@@ -20,6 +26,7 @@ from vos.objectives.contrastive import (
     softmax_loss,
 )
 from vos.objectives.memory_bank import MemoryBank, uniform_ids
+from vos.training.augmentation import Draw, draw, unwarp, warp
 from vos.training.config import TrainConfig
 from vos.training.objective import Objective
 from vos.training.pairs import PairSampler
@@ -51,6 +58,7 @@ class ContrastiveModel(Objective):
         self.directions = directions(self.choices.graph, len(backbone.views))
         self.frames = 2 if any(view.neighbour for view in backbone.views) else 1
         self.at_tokens = self.choices.level == "tokens"
+        self.warps = self.at_tokens and config.augmentation.mode != "none"
         self.remembers = self.choices.negatives > 0 and not self.at_tokens
         self._check()
         self.banks: list[MemoryBank] = []
@@ -66,6 +74,8 @@ class ContrastiveModel(Objective):
             raise UsageError("a single view is compared with its memory: set negatives above 0")
         if self.at_tokens and self.frames == 2:
             raise UsageError("level=tokens wants views of the same frame, not next-...")
+        if self.at_tokens and self.config.augmentation.mode == "center":
+            raise UsageError("level=tokens takes augmentation.mode=none, affine or roll")
         if self.at_tokens and self.backbone.heads[0].pool != 1:
             raise UsageError("level=tokens wants a projection of single tokens: pool=1")
 
@@ -96,8 +106,15 @@ class ContrastiveModel(Objective):
     def remember(self, memory: dict[str, Tensor]) -> None:
         self._saved = memory
 
-    def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (frames, B, 3, H, W) in [0, 1], scenes (B,), and the ids of the negatives."""
+    def prepare(
+        self, crops: Tensor, step: int, numbers: range
+    ) -> tuple[Tensor, Tensor, Tensor, list[Draw]]:
+        """Inputs of ``forward``.
+
+        Returns:
+            images (frames, B, 3, H, W) in [0, 1], scenes (B,), ids of the negatives, and the warp
+            of each view, if views are warped.
+        """
         batch, choices = self.config.batch, self.choices
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         part, device = slice(numbers.start, numbers.stop), crops.device
@@ -115,9 +132,26 @@ class ContrastiveModel(Objective):
             ids = uniform_ids(self.population, (batch, choices.negatives), generator)[part]
         elif self.at_tokens and choices.negatives:
             ids = torch.rand(choices.negatives, generator=generator)  # places among the tokens
-        return images, torch.tensor(scenes, device=device), ids.to(device)
+        warps = self._draws(images, generator, part) if self.warps else []
+        return images, torch.tensor(scenes, device=device), ids.to(device), warps
 
-    def forward(self, images: Tensor, scenes: Tensor, negatives: Tensor) -> dict[str, Tensor]:
+    def _draws(self, images: Tensor, generator: torch.Generator, part: slice) -> list[Draw]:
+        """The warp of each view, drawn for the whole batch: the same on every process."""
+        augmentation, size = self.config.augmentation, (images.shape[-2], images.shape[-1])
+        return [
+            draw(
+                augmentation.mode,
+                self.config.batch,
+                size,
+                generator,
+                strength=augmentation.strength,
+            )[part].to(images.device)
+            for _ in self.backbone.views
+        ]
+
+    def forward(
+        self, images: Tensor, scenes: Tensor, negatives: Tensor, warps: list[Draw]
+    ) -> dict[str, Tensor]:
         """Loss and measures of B scenes.
 
         Returns:
@@ -125,15 +159,17 @@ class ContrastiveModel(Objective):
             information, log k - L in nats, mean over directions) and ``accuracy`` (how often
             the positive beats all negatives).
         """
-        network = self.backbone
-        look = network.tokens if self.at_tokens else network.embed
-        views = [look(i, images[int(v.neighbour)]) for i, v in enumerate(network.views)]
+        if self.at_tokens:
+            views = self._tokens(images[0], warps)
+            scenes = torch.arange(len(views[0]), device=scenes.device)
+            scenes = scenes + self.rank * len(scenes)
+        else:
+            views = [
+                self.backbone.embed(index, images[int(view.neighbour)]).float()
+                for index, view in enumerate(self.backbone.views)
+            ]
         with torch.autocast(images.device.type, enabled=False):
-            if self.at_tokens:
-                views = [view.permute(0, 2, 3, 1).flatten(0, 2) for view in views]
-                scenes = torch.arange(len(views[0]), device=scenes.device)
-                scenes = scenes + self.rank * len(scenes)
-            scores = self._scores([view.float() for view in views], scenes, negatives)
+            scores = self._scores(views, scenes, negatives)
             losses = [self._loss(index, *each) for index, each in enumerate(scores)]
         if self.training:
             for bank, view in zip(self.banks, views, strict=False):
@@ -142,6 +178,21 @@ class ContrastiveModel(Objective):
             bound = torch.stack([information_bound(*each) for each in scores]).mean()
             wins = torch.stack([(one > most.amax(1)).float().mean() for one, most in scores])
         return {"loss": torch.stack(losses).sum(), "bound": bound, "accuracy": wins.mean()}
+
+    def _tokens(self, images: Tensor, warps: list[Draw]) -> list[Tensor]:
+        """Unit rows (B h w, dim) of each view of (B, 3, H, W) images, place by place."""
+        if warps:
+            maps = [self._warped(index, images, warped) for index, warped in enumerate(warps)]
+        else:
+            count = len(self.backbone.views)
+            maps = [self.backbone.tokens(index, images).float() for index in range(count)]
+        return [each.permute(0, 2, 3, 1).flatten(0, 2) for each in maps]
+
+    def _warped(self, index: int, images: Tensor, warped: Draw) -> Tensor:
+        """Unit tokens (B, dim, h, w) of a view, back where they were before the warp."""
+        seen = self.backbone.tokens(index, warp(images, warped))
+        back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]))
+        return functional.normalize(back, dim=1)
 
     def _scores(self, views: list[Tensor], scenes: Tensor, negatives: Tensor) -> list[Scores]:
         """Scores of each direction of the graph."""
