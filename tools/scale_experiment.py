@@ -103,16 +103,18 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
 
 def draw_sweep(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """Accuracy and error at zoom 3 against each parameter."""
-    figure, columns = plt.subplots(2, len(results), figsize=(14, 5), layout="constrained")
+    figure, columns = plt.subplots(
+        2, len(results), figsize=(12, 4.6), sharex="col", sharey="row", layout="constrained"
+    )
     for (name, rows), (above, below) in zip(results.items(), columns.T, strict=True):
-        places = [value_of(row, name) for row in rows]
+        places = range(len(rows))
         above.plot(places, [row["accuracy"] for row in rows], "o-", color="tab:blue")
         below.plot(places, [row["errors"][-1] for row in rows], "o-", color="tab:orange")
         below.set_xlabel("initial rate" if name == "rate" else name)
+        below.set_xticks(places, [f"{value_of(row, name):g}" for row in rows])
         for axes in (above, below):
             axes.grid(alpha=0.3)
-            if name == "rate":
-                axes.set_xscale("log")
+            axes.margins(x=0.2)
     columns[0, 0].set_ylabel("accuracy")
     columns[1, 0].set_ylabel("error at zoom 3")
     save(figure, path)
