@@ -26,7 +26,7 @@ def watched_run(folder: Path, models: Models, count: int) -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[10:30, 10:30] = 1
     session.annotate(0, mask)
-    options = {"model": "lab", "preset_name": "default", "passes": plan(session, "whole", 0)}
+    options = {"model": "lab", "preset_name": "crw", "passes": plan(session, "whole", 0)}
     for step in propagate(session, models, **options):
         if step.done % 10 == 0:
             picture(session, step.index, opacity=0.5)

@@ -21,10 +21,15 @@ def test_a_name_and_a_password(auth):
 
 
 def test_a_model_that_there_is_not_is_refused_at_the_start():
-    command = [sys.executable, str(ROOT / "app.py"), "--model", "labb", "--device", "cpu"]
+    with pytest.raises(UsageError, match="unknown model 'labb'"):
+        start(Serving(models=("labb",), device="cpu"))
+
+
+def test_the_script_at_the_root_ends_in_one_line():
+    command = [sys.executable, str(ROOT / "app.py"), "--auth", "anna", "--device", "cpu"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("app.py: unknown model 'labb'")
+    assert ended.stderr.splitlines()[-1] == "app.py: --auth takes NAME:PASSWORD"
     assert "Traceback" not in ended.stderr
 
 

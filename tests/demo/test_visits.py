@@ -12,7 +12,7 @@ from vos.media import VideoWriter, write_mask
 
 pytestmark = pytest.mark.slow
 
-LONG = 1000  # frames
+LONG = 500  # frames
 
 
 @pytest.fixture
