@@ -30,8 +30,9 @@ def test_native_size_can_be_asked_for():
         ({"neighbours": "0"}, "neighbours must be at least 1"),
         ({"window": "circel"}, "did you mean circle"),
         ({"min_max": "yes"}, "min_max must be true or false"),
-        ({"enlarge": "0.5"}, "enlarge must be at least 1"),
-        ({"enlarge": "nan"}, "enlarge must be at least 1"),
+        ({"enlarge": "0.5"}, "enlarge must be none or a number from 1 on"),
+        ({"enlarge": "nan"}, "enlarge must be none or a number from 1 on"),
+        ({"enlarge": "inf"}, "enlarge must be none or a number from 1 on"),
         ({"short_side": "4"}, "short_side must be at least 16"),
     ],
 )

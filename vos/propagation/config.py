@@ -91,8 +91,8 @@ class PropagationConfig:
         for name, number in positive.items():
             if not (math.isfinite(number) and number > 0):
                 raise UsageError(f"{name} must be a positive number, not {number}")
-        if self.enlarge is not None and not self.enlarge >= 1:
-            raise UsageError(f"enlarge must be at least 1 (1 never enlarges), not {self.enlarge}")
+        if self.enlarge is not None and not 1 <= self.enlarge < math.inf:
+            raise UsageError(f"enlarge must be none or a number from 1 on, not {self.enlarge}")
         if self.grid_to_mask == "guided" and self.min_max:
             raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
         if self.neighbours < 1:

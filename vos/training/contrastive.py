@@ -58,7 +58,6 @@ class ContrastiveModel(Objective):
         self.directions = directions(self.choices.graph, len(backbone.views))
         self.frames = 2 if any(view.neighbour for view in backbone.views) else 1
         self.at_tokens = self.choices.level == "tokens"
-        self.warps = self.at_tokens and config.augmentation.mode != "none"
         self.remembers = self.choices.negatives > 0 and not self.at_tokens
         self._check()
         self.banks: list[MemoryBank] = []
@@ -112,8 +111,8 @@ class ContrastiveModel(Objective):
         """Inputs of ``forward``.
 
         Returns:
-            images (frames, B, 3, H, W) in [0, 1], scenes (B,), ids of the negatives, and the warp
-            of each view, if views are warped.
+            images (frames, B, 3, H, W) in [0, 1], scenes (B,), ids of the negatives, and, where
+            tokens are compared, the warp of each view.
         """
         batch, choices = self.config.batch, self.choices
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
@@ -132,7 +131,7 @@ class ContrastiveModel(Objective):
             ids = uniform_ids(self.population, (batch, choices.negatives), generator)[part]
         elif self.at_tokens and choices.negatives:
             ids = torch.rand(choices.negatives, generator=generator)  # places among the tokens
-        warps = self._draws(images, generator, part) if self.warps else []
+        warps = self._draws(images, generator, part) if self.at_tokens else []
         return images, torch.tensor(scenes, device=device), ids.to(device), warps
 
     def _draws(self, images: Tensor, generator: torch.Generator, part: slice) -> list[Draw]:
@@ -181,14 +180,10 @@ class ContrastiveModel(Objective):
 
     def _tokens(self, images: Tensor, warps: list[Draw]) -> list[Tensor]:
         """Unit rows (B h w, dim) of each view of (B, 3, H, W) images, place by place."""
-        if warps:
-            maps = [self._warped(index, images, warped) for index, warped in enumerate(warps)]
-        else:
-            count = len(self.backbone.views)
-            maps = [self.backbone.tokens(index, images).float() for index in range(count)]
+        maps = [self._map(index, images, warped) for index, warped in enumerate(warps)]
         return [each.permute(0, 2, 3, 1).flatten(0, 2) for each in maps]
 
-    def _warped(self, index: int, images: Tensor, warped: Draw) -> Tensor:
+    def _map(self, index: int, images: Tensor, warped: Draw) -> Tensor:
         """Unit tokens (B, dim, h, w) of a view, back where they were before the warp."""
         seen = self.backbone.tokens(index, warp(images, warped))
         back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]))
