@@ -7,12 +7,13 @@ their cosine similarity.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from vos.compiled import compiled
 
 MIXED = -1  # class of a token whose label is not a single object (or the background) alone
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def pure_classes(labels):  # type: ignore[no-untyped-def]
     """(N,) int32: the only channel of (N, K + 1) labels that is not zero, or MIXED."""
     tokens, channels = labels.shape
@@ -29,7 +30,7 @@ def pure_classes(labels):  # type: ignore[no-untyped-def]
     return classes
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def extremes_around(classes, height, width, reach_y, reach_x):  # type: ignore[no-untyped-def]
     """Smallest and largest class within a rectangle of (2 reach + 1) tokens around each token."""
     low_rows = np.empty((height, width), np.int32)
@@ -55,7 +56,7 @@ def extremes_around(classes, height, width, reach_y, reach_x):  # type: ignore[n
     return lows.ravel(), highs.ravel()
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _similarity(query, key):  # type: ignore[no-untyped-def]
     """Product of two feature vectors."""
     total = np.float32(0)
@@ -64,7 +65,7 @@ def _similarity(query, key):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def kth_of_nearby(tokens, query, keys, near, counts, grid, penalty, neighbours):  # type: ignore[no-untyped-def]
     """A lower bound of each token's k-th largest similarity, from the places right beside it.
 
@@ -100,7 +101,7 @@ def kth_of_nearby(tokens, query, keys, near, counts, grid, penalty, neighbours):
     return bounds
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _offer(values, frames, places, similarity, frame, place, count):  # type: ignore[no-untyped-def]
     """Insert one candidate ``count`` times into a descending list, as far as it belongs there."""
     last = len(values) - 1
@@ -118,7 +119,7 @@ def _offer(values, frames, places, similarity, frame, place, count):  # type: ig
         places[slot] = place
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _largest(row, start, stop):  # type: ignore[no-untyped-def]
     largest = row[start]
     for column in range(start + 1, stop):
@@ -126,7 +127,7 @@ def _largest(row, start, stop):  # type: ignore[no-untyped-def]
     return largest
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _penalise(row, start, stop, dx, dy, penalty):  # type: ignore[no-untyped-def]
     """Take the penalty of distance off ``row[start:stop]``, which begins (dy, dx) away."""
     for column in range(start, stop):
@@ -134,7 +135,7 @@ def _penalise(row, start, stop, dx, dy, penalty):  # type: ignore[no-untyped-def
         dx += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scan(  # type: ignore[no-untyped-def]
     bounds,
     start,
@@ -168,7 +169,7 @@ def _scan(  # type: ignore[no-untyped-def]
             _offer(values, frames, places, similarity, frame, place, count)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def windowed_neighbours(  # type: ignore[no-untyped-def]
     tiles,
     tile_starts,
@@ -258,7 +259,7 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
                     )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def merge_everywhere(  # type: ignore[no-untyped-def]
     tokens,
     bounds,
@@ -303,7 +304,7 @@ def merge_everywhere(  # type: ignore[no-untyped-def]
             )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def vote(tokens, values, frames, places, labels, temperature, result):  # type: ignore[no-untyped-def]
     """Average the neighbours' labels with weights softmax(similarity / temperature)."""
     neighbours = values.shape[1]
