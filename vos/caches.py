@@ -15,9 +15,10 @@ from pathlib import Path
 
 log = logging.getLogger("vos")
 
-# Where libraries keep what they have downloaded or compiled, unless these variables say otherwise.
+_PREFIX = "vos-cache-"  # of the folder that takes the place of the user's cache
+
+# Libraries that keep what they have made elsewhere than below $XDG_CACHE_HOME.
 _OF_LIBRARIES = {
-    "XDG_CACHE_HOME": "",  # torch.hub, Hugging Face, timm, fonts
     "MPLCONFIGDIR": "matplotlib",
     "TRITON_CACHE_DIR": "triton",
     "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
@@ -35,9 +36,11 @@ def cache_folder(name: str) -> Path:
     if chosen:
         return Path(chosen) / name
     users = _users_cache()
-    if users is not None and ((users / "vos" / name).exists() or is_writable(users / "vos")):
-        return users / "vos" / name
-    return _temporary_cache(users) / name
+    if users is None or not ((users / "vos" / name).exists() or is_writable(users / "vos")):
+        users = _temporary_cache()
+    if users.name.startswith(_PREFIX):
+        _warn_of(users)
+    return users / "vos" / name
 
 
 def give_libraries_a_cache() -> None:
@@ -48,10 +51,10 @@ def give_libraries_a_cache() -> None:
     users = _users_cache()
     if users is not None and is_writable(users):
         return
+    folder = _temporary_cache()
+    os.environ["XDG_CACHE_HOME"] = str(folder)  # PyTorch's hub, Hugging Face, timm, Numba, vos
     for variable, name in _OF_LIBRARIES.items():
-        if variable != "XDG_CACHE_HOME":
-            os.environ.setdefault(variable, str(_temporary_cache(users) / name))
-    os.environ["XDG_CACHE_HOME"] = str(_temporary_cache(users))
+        os.environ.setdefault(variable, str(folder / name))
 
 
 def is_writable(folder: Path) -> bool:
@@ -74,26 +77,29 @@ def _users_cache() -> Path | None:
 
 
 @functools.cache
-def _temporary_cache(instead_of: Path | None) -> Path:
-    """Return a folder for caches that is this user's alone, and say so once.
+def _temporary_cache() -> Path:
+    """Return a folder for caches that is this user's alone.
 
     What is read from a cache is trusted, so a folder that somebody else could have filled is passed
     over for a new one.
     """
     user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"vos-cache-{user}"
+    folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{user}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         facts = folder.lstat()
-        private = stat.S_ISDIR(facts.st_mode) and not facts.st_mode & 0o077
-        if not private or (hasattr(os, "getuid") and facts.st_uid != user):
-            raise OSError
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="vos-cache-"))
+        return Path(tempfile.mkdtemp(prefix=_PREFIX))
+    others_may_write = not stat.S_ISDIR(facts.st_mode) or facts.st_mode & 0o022
+    if others_may_write or facts.st_uid != user:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX))
+    return folder
+
+
+@functools.cache
+def _warn_of(folder: Path) -> None:
     log.warning(
-        "no cache can be written in %s: using %s (set VOS_CACHE to a folder that stays, and "
-        "nothing is compiled or made again)",
-        instead_of or "a home folder",
+        "no cache can be written in the home folder: using %s (set VOS_CACHE to a folder that "
+        "stays, and nothing is compiled or made again)",
         folder,
     )
-    return folder

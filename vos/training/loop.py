@@ -15,6 +15,7 @@ from torch import Tensor
 
 import vos
 from vos.backbones import Backbone, save_checkpoint
+from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
@@ -144,7 +145,7 @@ class Trainer:
                 values = self._step(batches, numbers)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
-                stopped, self.seconds = self._agree(stop.is_set, self.seconds)
+                stopped, self.seconds = self._agree(stop.asked(), self.seconds)
                 if self._done() >= 1:
                     self.last_step = self.step
                 bar.update()
@@ -318,9 +319,15 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
         sources,
         short_side=config.data.short_side,
         cache="disk" if config.data.cache == "disk" else "memory",
-        cache_folder=Path(config.data.cache_folder).expanduser(),
+        cache_folder=_cache_folder(config) if config.data.cache == "disk" else None,
         warn=warn,
     )
+
+
+def _cache_folder(config: TrainConfig) -> Path:
+    """Return the folder of decoded clips."""
+    given = config.data.cache_folder
+    return Path(given).expanduser() if given else cache_folder("clips")
 
 
 def _silent(message: str) -> None:
