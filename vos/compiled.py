@@ -13,6 +13,8 @@ from numba.core.caching import FunctionCache
 
 from vos.caches import cache_folder, is_writable
 
+config: Any = numba.config  # its attributes are made at run time
+
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a function and releases the interpreter lock in it.
@@ -56,19 +58,19 @@ class _Cache(FunctionCache):
 
 def _cache_of(function: Callable[..., Any]) -> _Cache | None:
     """Return the cache of a function in the first folder that can be written."""
-    chosen = numba.config.CACHE_DIR
+    chosen = config.CACHE_DIR
     try:
         for folder in _folders(Path(function.__code__.co_filename)):
-            numba.config.CACHE_DIR = folder
+            config.CACHE_DIR = folder
             with suppress(RuntimeError):  # Numba found no folder
                 return _Cache(function)
     finally:
-        numba.config.CACHE_DIR = chosen
+        config.CACHE_DIR = chosen
     return None
 
 
 def _folders(source: Path) -> Iterator[str]:
     """Yield what Numba's setting of the folder is to be, one after another; "" is beside it."""
-    if numba.config.CACHE_DIR or is_writable(source.parent / "__pycache__"):
-        yield numba.config.CACHE_DIR
+    if config.CACHE_DIR or is_writable(source.parent / "__pycache__"):
+        yield config.CACHE_DIR
     yield os.fspath(cache_folder("numba"))

@@ -44,7 +44,7 @@ def weights_file_digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(_header({name: tensors[name] for name in names}))
     for name in names:
         flat = tensors[name].cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())
+        digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
