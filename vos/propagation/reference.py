@@ -41,13 +41,14 @@ def propagate_labels(
     neighbours = min(config.neighbours, len(labels))
 
     result = []
-    for start in range(0, len(query), QUERIES_AT_ONCE):
-        chunk = slice(start, start + QUERIES_AT_ONCE)
+    for tokens in torch.arange(len(query), device=query.device).split(QUERIES_AT_ONCE):
         similarities = []
         for source, key in zip(offered, keys, strict=True):
-            similarity = query[chunk] @ key.T  # (q, N)
-            if source.windowed:
-                similarity = similarity + window[chunk]
+            similarity = query[tokens] @ key.T  # (q, N)
+            if source.windowed and source.leads is None:
+                similarity = similarity + window[tokens]
+            elif source.windowed and source.leads is not None:
+                similarity = similarity + bias_around([tokens, source.leads[tokens]], grid, config)
             similarities.append(similarity)
         values, places = torch.cat(similarities, dim=1).topk(neighbours, dim=1)  # (q, k)
         weights = torch.softmax(values / config.temperature, dim=1)
@@ -56,20 +57,31 @@ def propagate_labels(
 
 
 def window_bias(grid: tuple[int, int], config: PropagationConfig, device: torch.device) -> Tensor:
-    """(N, N) float: what a similarity to the place of the column gains for the token of the row.
+    """(N, N) float: `bias_around` the own place of every token."""
+    tokens = torch.arange(grid[0] * grid[1], device=device).split(QUERIES_AT_ONCE)
+    return torch.cat([bias_around([part], grid, config) for part in tokens])
 
-    Minus infinity outside the window; inside, minus the penalty of the squared distance.
+
+def bias_around(
+    centres: Sequence[Tensor], grid: tuple[int, int], config: PropagationConfig
+) -> Tensor:
+    """(q, N) float: what a similarity to each place gains for each of q tokens.
+
+    Minus infinity outside all of the token's windows; inside any of them, minus the penalty of the
+    squared distance from the nearest centre.
+
+    Args:
+        centres: of the windows, each (q,) places.
     """
-    halves = torch.from_numpy(half_widths(config.window, config.radius, grid)).to(device)
+    width = grid[1]
+    halves = torch.from_numpy(half_widths(config.window, config.radius, grid)).to(centres[0])
     reach = len(halves) // 2
-    rows = torch.arange(grid[0], device=device)
-    columns = torch.arange(grid[1], device=device)
-    dy = (rows[None, :] - rows[:, None]).abs()  # (h, h)
-    dx = (columns[None, :] - columns[:, None]).abs()  # (w, w)
-    # -1 marks rows that are out of reach whatever the column.
-    half = torch.where(dy <= reach, halves[(reach + dy).clamp(max=2 * reach)], -1)
-    inside = dx[None, :, None, :] <= half[:, None, :, None]  # (h, w, h, w)
-    distance2 = dy.square()[:, None, :, None] + dx.square()[None, :, None, :]
-    bias = torch.where(inside, -config.distance_penalty * distance2, -torch.inf)
-    tokens = grid[0] * grid[1]
-    return bias.reshape(tokens, tokens)
+    places = torch.arange(grid[0] * width, device=halves.device)
+    inside = torch.zeros(len(centres[0]), len(places), dtype=torch.bool, device=halves.device)
+    distance2 = torch.full(inside.shape, torch.inf, device=halves.device)
+    for centre in centres:
+        dy = (places // width - centre[:, None] // width).abs()  # (q, N)
+        dx = (places % width - centre[:, None] % width).abs()
+        inside |= (dy <= reach) & (dx <= halves[(reach + dy).clamp(max=2 * reach)])
+        distance2 = torch.minimum(distance2, (dy.square() + dx.square()).float())
+    return torch.where(inside, -config.distance_penalty * distance2, -torch.inf)
