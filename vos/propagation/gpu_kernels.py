@@ -18,6 +18,7 @@ def propagate(
     labels,
     windowed,
     counts,
+    leads,
     halves,
     result,
     sources,
@@ -44,6 +45,8 @@ def propagate(
             float32 soft labels.
         windowed, counts: (S,) int32; whether a source is seen through the window, and how often
             it counts.
+        leads: (S,) addresses of (N,) int32: the place that the flow leads to from each token, its
+            own place where it does not move.
         halves: (2 reach_y + 1,) int32 half widths of the window's rows; ``reach_x`` the largest.
         result: (N, K + 1) float32.
         SLOTS: the power of two from NEIGHBOURS on.
@@ -70,46 +73,65 @@ def propagate(
         key = tl.load(keys + source).to(tl.pointer_type(query.dtype.element_ty))
         near = tl.load(windowed + source)
         count = tl.minimum(tl.load(counts + source), NEIGHBOURS)
-        top = tl.where(near > 0, tl.maximum(tile_top - reach_y, 0), 0)
-        left = tl.where(near > 0, tl.maximum(tile_left - reach_x, 0), 0)
-        bottom = tl.where(near > 0, tl.minimum(tile_top + SIDE + reach_y, height), height)
-        right = tl.where(near > 0, tl.minimum(tile_left + SIDE + reach_x, width), width)
-        across = right - left
-        for first in range(0, (bottom - top) * across, PLACES):
-            number = first + tl.arange(0, PLACES)
-            key_y, key_x = top + number // across, left + number % across
-            place = tl.where(key_y < bottom, key_y * width + key_x, 0)
-            similarity = tl.zeros((SIDE * SIDE, PLACES), tl.float32)
-            for start in range(0, channels, CHANNELS):
-                channel = start + tl.arange(0, CHANNELS)
-                known = (channel < channels)[None, :]
-                q = tl.load(query + token[:, None] * channels + channel[None, :], known, 0.0)
-                k = tl.load(key + place[:, None] * channels + channel[None, :], known, 0.0)
-                similarity += tl.dot(q, tl.trans(k), input_precision="ieee")
+        lead_address = tl.load(leads + source).to(tl.pointer_type(tl.int32))
+        lead = tl.load(lead_address + token, real, 0)
+        lead_y, lead_x = lead // width, lead % width
+        moved = tl.max((real & (lead != token)).to(tl.int32))
+        # First the windows around the tokens' own places, then what those around the leads add.
+        for led in range(1 + moved):
+            here_y, here_x = tl.where(led > 0, lead_y, y), tl.where(led > 0, lead_x, x)
+            first_y = tl.min(tl.where(real, here_y, height)) - reach_y
+            first_x = tl.min(tl.where(real, here_x, width)) - reach_x
+            last_y = tl.max(tl.where(real, here_y, 0)) + reach_y
+            last_x = tl.max(tl.where(real, here_x, 0)) + reach_x
+            top = tl.where(near > 0, tl.maximum(first_y, 0), 0)
+            left = tl.where(near > 0, tl.maximum(first_x, 0), 0)
+            bottom = tl.where(near > 0, tl.minimum(last_y + 1, height), height)
+            right = tl.where(near > 0, tl.minimum(last_x + 1, width), width)
+            across = right - left
+            for first in range(0, (bottom - top) * across, PLACES):
+                number = first + tl.arange(0, PLACES)
+                key_y, key_x = top + number // across, left + number % across
+                place = tl.where(key_y < bottom, key_y * width + key_x, 0)
+                similarity = tl.zeros((SIDE * SIDE, PLACES), tl.float32)
+                for start in range(0, channels, CHANNELS):
+                    channel = start + tl.arange(0, CHANNELS)
+                    known = (channel < channels)[None, :]
+                    q = tl.load(query + token[:, None] * channels + channel[None, :], known, 0.0)
+                    k = tl.load(key + place[:, None] * channels + channel[None, :], known, 0.0)
+                    similarity += tl.dot(q, tl.trans(k), input_precision="ieee")
 
-            dy, dx = key_y[None, :] - y[:, None], key_x[None, :] - x[:, None]
-            seen = (key_y < bottom)[None, :] & real[:, None]
-            in_rows = (dy >= -reach_y) & (dy <= reach_y)
-            half = tl.load(halves + dy + reach_y, in_rows & seen, -1)
-            seen &= (near == 0) | (in_rows & (tl.abs(dx) <= half))
-            similarity -= tl.where(near > 0, penalty, 0.0) * (dy * dy + dx * dx).to(tl.float32)
-            similarity = tl.where(seen, similarity, LOWEST)
+                dy, dx = key_y[None, :] - y[:, None], key_x[None, :] - x[:, None]
+                led_dy = key_y[None, :] - lead_y[:, None]
+                led_dx = key_x[None, :] - lead_x[:, None]
+                there = (key_y < bottom)[None, :] & real[:, None]
+                in_rows = (dy >= -reach_y) & (dy <= reach_y)
+                half = tl.load(halves + dy + reach_y, in_rows & there, -1)
+                in_own = in_rows & (tl.abs(dx) <= half)
+                in_rows = (led_dy >= -reach_y) & (led_dy <= reach_y)
+                half = tl.load(halves + led_dy + reach_y, in_rows & there, -1)
+                in_led = in_rows & (tl.abs(led_dx) <= half)
+                added = tl.where(led > 0, in_led & (in_own == 0), in_own)
+                seen = there & ((near == 0) | added)
+                distance2 = tl.minimum(dy * dy + dx * dx, led_dy * led_dy + led_dx * led_dx)
+                similarity -= tl.where(near > 0, penalty, 0.0) * distance2.to(tl.float32)
+                similarity = tl.where(seen, similarity, LOWEST)
 
-            # Take the best of these places, one a token and turn, while any beats the k-th best.
-            largest = tl.max(similarity, axis=1)
-            while tl.max((largest > tl.min(best, axis=1)).to(tl.int32)) > 0:
-                column = tl.argmax(similarity, axis=1)
-                taken = tl.arange(0, PLACES)[None, :] == column[:, None]
-                found = tl.sum(tl.where(taken, place[None, :], 0), axis=1)
-                for _ in range(count):
-                    beats = largest > tl.min(best, axis=1)
-                    last = slot[None, :] == tl.argmin(best, axis=1)[:, None]
-                    replace = beats[:, None] & last
-                    best = tl.where(replace, largest[:, None], best)
-                    best_source = tl.where(replace, source, best_source)
-                    best_place = tl.where(replace, found[:, None], best_place)
-                similarity = tl.where(taken, LOWEST, similarity)
+                # Take the best of these, one per token and turn, while any beats the k-th best.
                 largest = tl.max(similarity, axis=1)
+                while tl.max((largest > tl.min(best, axis=1)).to(tl.int32)) > 0:
+                    column = tl.argmax(similarity, axis=1)
+                    taken = tl.arange(0, PLACES)[None, :] == column[:, None]
+                    found = tl.sum(tl.where(taken, place[None, :], 0), axis=1)
+                    for _ in range(count):
+                        beats = largest > tl.min(best, axis=1)
+                        last = slot[None, :] == tl.argmin(best, axis=1)[:, None]
+                        replace = beats[:, None] & last
+                        best = tl.where(replace, largest[:, None], best)
+                        best_source = tl.where(replace, source, best_source)
+                        best_place = tl.where(replace, found[:, None], best_place)
+                    similarity = tl.where(taken, LOWEST, similarity)
+                    largest = tl.max(similarity, axis=1)
 
     chosen = best_source >= 0
     strongest = tl.max(tl.where(chosen, best, LOWEST), axis=1)

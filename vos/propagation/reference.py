@@ -10,7 +10,7 @@ from torch import Tensor
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
 from vos.propagation.labels import labels_to_mask
-from vos.propagation.window import half_widths
+from vos.propagation.window import half_widths, in_window, squared_distance
 
 __all__ = ["labels_to_mask", "propagate_labels"]
 
@@ -34,22 +34,20 @@ def propagate_labels(
     Returns:
         (N, K + 1) float soft labels.
     """
-    offered = [source for source in sources for _ in range(source.count)]
-    keys = [source.frame.features for source in offered]
-    labels = torch.cat([source.frame.labels for source in offered])  # (n N, K + 1)
+    labels = torch.cat([source.frame.labels for source in sources for _ in range(source.count)])
     window = window_bias(grid, config, query.device)  # (N, N)
     neighbours = min(config.neighbours, len(labels))
 
     result = []
     for tokens in torch.arange(len(query), device=query.device).split(QUERIES_AT_ONCE):
         similarities = []
-        for source, key in zip(offered, keys, strict=True):
-            similarity = query[tokens] @ key.T  # (q, N)
+        for source in sources:
+            similarity = query[tokens] @ source.frame.features.T  # (q, N)
             if source.windowed and source.leads is None:
                 similarity = similarity + window[tokens]
             elif source.windowed and source.leads is not None:
                 similarity = similarity + bias_around([tokens, source.leads[tokens]], grid, config)
-            similarities.append(similarity)
+            similarities += [similarity] * source.count
         values, places = torch.cat(similarities, dim=1).topk(neighbours, dim=1)  # (q, k)
         weights = torch.softmax(values / config.temperature, dim=1)
         result.append(torch.einsum("qk,qkc->qc", weights, labels[places]))
@@ -75,13 +73,8 @@ def bias_around(
     """
     width = grid[1]
     halves = torch.from_numpy(half_widths(config.window, config.radius, grid)).to(centres[0])
-    reach = len(halves) // 2
     places = torch.arange(grid[0] * width, device=halves.device)
-    inside = torch.zeros(len(centres[0]), len(places), dtype=torch.bool, device=halves.device)
-    distance2 = torch.full(inside.shape, torch.inf, device=halves.device)
-    for centre in centres:
-        dy = (places // width - centre[:, None] // width).abs()  # (q, N)
-        dx = (places % width - centre[:, None] % width).abs()
-        inside |= (dy <= reach) & (dx <= halves[(reach + dy).clamp(max=2 * reach)])
-        distance2 = torch.minimum(distance2, (dy.square() + dx.square()).float())
-    return torch.where(inside, -config.distance_penalty * distance2, -torch.inf)
+    inside = [in_window(places, centre[:, None], halves, width) for centre in centres]
+    distances2 = [squared_distance(places, centre[:, None], width) for centre in centres]
+    bias = -config.distance_penalty * torch.stack(distances2).amin(0)
+    return torch.where(torch.stack(inside).any(0), bias, -torch.inf)

@@ -1,14 +1,16 @@
 """The propagation step in plain PyTorch, by tiles: for devices without an engine of their own.
 
 Tokens are taken in tiles of 8 x 8, and a tile meets only the union of its windows, many tiles in
-one batched product. The k best are merged source by source, so that memory does not grow with the
+one batched product. Where flow leads, a tile meets what the windows there add, in a second product
+of a rectangle that has moved along with most of its tokens; those that move otherwise meet theirs
+one by one. The k best are merged source by source, so that memory does not grow with the
 number of sources. Runs wherever PyTorch does (MPS, and CUDA without Triton); the same sums as the
 reference, in another order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,12 +20,13 @@ from torch import Tensor
 from vos.propagation.config import PropagationConfig, WindowShape
 from vos.propagation.context import Source
 from vos.propagation.labels import labels_to_mask
-from vos.propagation.window import half_widths
+from vos.propagation.window import half_widths, in_window, squared_distance
 
 __all__ = ["labels_to_mask", "propagate_labels"]
 
 TILE = 8  # tokens a side
 NUMBERS_AT_ONCE = 2**23  # gathered keys and similarities of some tiles: 32 MiB
+SLACK = 2  # tokens that the moves of a tile may differ from their median to be met together
 TOKENS_AT_ONCE = 512  # against an unrestricted source
 
 
@@ -36,10 +39,7 @@ def propagate_labels(
         grid, config.window, config.radius, config.distance_penalty, str(query.device)
     )
     for number, source in enumerate(sources):
-        search = (
-            _in_windows(query, source, windows) if source.windowed else _anywhere(query, source)
-        )
-        for tokens, similarities, places in search:
+        for tokens, similarities, places in _search(query, source, windows):
             best.merge(tokens, similarities, places + number * len(query), source.count)
     labels = torch.cat([source.frame.labels for source in sources])  # (n N, K + 1)
     weights = torch.softmax(best.similarities / config.temperature, dim=1)
@@ -71,35 +71,50 @@ class _Best:
 
 
 @dataclass(frozen=True)
-class _Windows:
-    """What each tile meets.
+class _Patches:
+    """Groups of tokens, and the rectangle of places that each group meets.
 
     Attributes:
-        tokens: (T, 64) of each tile; those beyond the border are the nearest that are there.
-        real: (T, 64) whether a token is there.
-        union: (T, U) places of the union of its windows, clamped to the grid in the same way.
-        bias: (64, U) what a similarity gains, -inf outside the window, wherever the tile is.
+        tokens: (T, m) of each group; those beyond the border are the nearest that are there.
+        real: (T, m) whether a token is there, and to be served.
+        places: (T, U) of the rectangle, clamped to the grid in the same way.
         beyond: (T, U) whether a place lies beyond the border.
     """
 
     tokens: Tensor
     real: Tensor
-    union: Tensor
-    bias: Tensor
+    places: Tensor
     beyond: Tensor
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The windows around the tokens of a grid.
+
+    Attributes:
+        tiles: 8 x 8 tokens each, and the union of their windows.
+        corners: (T, 2) row and column of each tile's first token.
+        bias: (64, U) what a similarity gains, -inf outside the window, wherever the tile is.
+        halves: (2 R + 1,) half widths of the window's rows.
+        penalty: what a similarity loses for each squared token of distance.
+    """
+
+    tiles: _Patches
+    corners: Tensor
+    bias: Tensor
+    halves: Tensor
+    penalty: float
+    grid: tuple[int, int]
 
 
 @lru_cache(maxsize=4)
 def _windows(
     grid: tuple[int, int], shape: WindowShape, radius: float, penalty: float, device: str
 ) -> _Windows:
-    halves = torch.from_numpy(half_widths(shape, radius, grid)).long()
-    reach_y, reach_x = len(halves) // 2, int(halves.max())
-    inner = torch.arange(TILE)
-    outer_y, outer_x = (
-        torch.arange(-reach_y, TILE + reach_y),
-        torch.arange(-reach_x, TILE + reach_x),
-    )
+    halves = torch.from_numpy(half_widths(shape, radius, grid)).long().to(device)
+    inner = torch.arange(TILE, device=device)
+    outer_y, outer_x = (_around(reach, TILE, device) for reach in _reach(halves))
+    reach_y = len(halves) // 2
     dy = (outer_y[None] - inner[:, None])[:, None, :, None]  # (8, 1, V, 1)
     dx = (outer_x[None] - inner[:, None])[None, :, None, :]  # (1, 8, 1, W)
     half = torch.where(dy.abs() <= reach_y, halves[(reach_y + dy).clamp(0, 2 * reach_y)], -1)
@@ -107,12 +122,21 @@ def _windows(
     bias = torch.where(dx.abs() <= half, -penalty * distance2.float(), -torch.inf)
 
     corners = torch.cartesian_prod(
-        torch.arange(0, grid[0], TILE), torch.arange(0, grid[1], TILE)
+        torch.arange(0, grid[0], TILE, device=device), torch.arange(0, grid[1], TILE, device=device)
     )  # (T, 2)
     tokens, off_tokens = _places(corners, inner, inner, grid)
-    union, beyond = _places(corners, outer_y, outer_x, grid)
-    bias = bias.reshape(TILE * TILE, -1)
-    return _Windows(*(t.to(device) for t in (tokens, ~off_tokens, union, bias, beyond)))
+    tiles = _Patches(tokens, ~off_tokens, *_places(corners, outer_y, outer_x, grid))
+    return _Windows(tiles, corners, bias.reshape(TILE * TILE, -1), halves, penalty, grid)
+
+
+def _reach(halves: Tensor) -> tuple[int, int]:
+    """How many rows and columns the window reaches."""
+    return len(halves) // 2, int(halves.max())
+
+
+def _around(reach: int, tokens: int, device: str | torch.device) -> Tensor:
+    """Offsets, from the first of some tokens in a row, of all that they reach."""
+    return torch.arange(-reach, tokens + reach, device=device)
 
 
 def _places(
@@ -127,30 +151,88 @@ def _places(
 
 
 Candidates = Iterator[tuple[Tensor, Tensor, Tensor]]
+Bias = Callable[[Tensor, Tensor], Tensor]
 
 
-def _in_windows(query: Tensor, source: Source, windows: _Windows) -> Candidates:
+def _search(query: Tensor, source: Source, windows: _Windows) -> Candidates:
     """Tokens (q,), similarities (q, U) and places (q, U) in a source, some tiles at a time."""
-    size = windows.union.shape[1]
-    at_once = max(1, NUMBERS_AT_ONCE // (size * (query.shape[1] + TILE * TILE)))
-    for start in range(0, len(windows.tokens), at_once):
-        part = slice(start, start + at_once)
-        union = windows.union[part]
-        keys = source.frame.features[union]  # (t, U, C)
-        similarities = query[windows.tokens[part]] @ keys.transpose(1, 2)  # (t, 64, U)
-        similarities += windows.bias
-        similarities.masked_fill_(windows.beyond[part, None], -torch.inf)
-        real = windows.real[part]
-        yield (
-            windows.tokens[part][real],
-            similarities[real],
-            union[:, None].expand_as(similarities)[real],
-        )
+    if not source.windowed:
+        yield from _anywhere(query, source)
+    elif source.leads is None:
+        yield from _meet(query, source, windows.tiles, lambda *_: windows.bias)
+    else:
+        yield from _in_both_windows(query, source, source.leads, windows)
 
 
 def _anywhere(query: Tensor, source: Source) -> Candidates:
-    """The like against all places of a source."""
+    """All places of a source."""
     for tokens in torch.arange(len(query), device=query.device).split(TOKENS_AT_ONCE):
         similarities = query[tokens] @ source.frame.features.T
         places = torch.arange(similarities.shape[1], device=query.device)
         yield tokens, similarities, places.expand_as(similarities)
+
+
+def _in_both_windows(query: Tensor, source: Source, leads: Tensor, windows: _Windows) -> Candidates:
+    """The windows around the tokens' own places, then what those around their leads add."""
+    halves, width = windows.halves, windows.grid[1]
+
+    def nearer(tokens: Tensor, places: Tensor) -> Tensor:
+        """What a similarity (t, m, U) gains."""
+        own, led = (
+            squared_distance(places[:, None], centres[..., None], width)
+            for centres in (tokens, leads[tokens])
+        )
+        return -windows.penalty * torch.minimum(own, led)
+
+    def in_own(tokens: Tensor, places: Tensor) -> Tensor:
+        return in_window(places[:, None], tokens[..., None], halves, width)
+
+    def around_own(tokens: Tensor, places: Tensor) -> Tensor:
+        return torch.where(in_own(tokens, places), nearer(tokens, places), -torch.inf)
+
+    def added_by_flow(tokens: Tensor, places: Tensor) -> Tensor:
+        in_led = in_window(places[:, None], leads[tokens][..., None], halves, width)
+        added = in_led & ~in_own(tokens, places)
+        return torch.where(added, nearer(tokens, places), -torch.inf)
+
+    yield from _meet(query, source, windows.tiles, around_own)
+    for patches in _patches_led_to(leads, windows):
+        yield from _meet(query, source, patches, added_by_flow)
+
+
+def _patches_led_to(leads: Tensor, windows: _Windows) -> Iterator[_Patches]:
+    """The tiles with a rectangle where most of their tokens are led to, then the other tokens."""
+    tokens, width = windows.tiles.tokens, windows.grid[1]
+    reach_y, reach_x = _reach(windows.halves)
+    own = torch.arange(len(leads), device=leads.device)
+    moves = torch.stack([leads // width - own // width, leads % width - own % width], 1)[tokens]
+    shifts = moves.median(dim=1).values  # (T, 2)
+    together = (moves - shifts[:, None]).abs().amax(-1) <= SLACK  # (T, 64)
+    moved = windows.tiles.real & (leads != own)[tokens]
+
+    served = moved & together
+    some = served.any(1)
+    rows = _around(reach_y + SLACK, TILE, leads.device)
+    columns = _around(reach_x + SLACK, TILE, leads.device)
+    corners = (windows.corners + shifts)[some]
+    yield _Patches(tokens[some], served[some], *_places(corners, rows, columns, windows.grid))
+
+    alone = tokens[moved & ~together]
+    rows, columns = _around(reach_y, 1, leads.device), _around(reach_x, 1, leads.device)
+    corners = torch.stack([leads[alone] // width, leads[alone] % width], 1)
+    each = torch.ones(len(alone), 1, dtype=torch.bool, device=leads.device)
+    yield _Patches(alone[:, None], each, *_places(corners, rows, columns, windows.grid))
+
+
+def _meet(query: Tensor, source: Source, patches: _Patches, bias: Bias) -> Candidates:
+    """Similarities of each group's tokens and its places, plus a bias (t, m, U) of the two."""
+    size = patches.places.shape[1]
+    at_once = max(1, NUMBERS_AT_ONCE // (size * (query.shape[1] + patches.tokens.shape[1])))
+    for start in range(0, len(patches.tokens), at_once):
+        part = slice(start, start + at_once)
+        tokens, places, real = patches.tokens[part], patches.places[part], patches.real[part]
+        keys = source.frame.features[places]  # (t, U, C)
+        similarities = query[tokens] @ keys.transpose(1, 2)  # (t, m, U)
+        similarities += bias(tokens, places)
+        similarities.masked_fill_(patches.beyond[part, None], -torch.inf)
+        yield tokens[real], similarities[real], places[:, None].expand_as(similarities)[real]
