@@ -93,7 +93,7 @@ def test_objects_faster_than_the_window_are_kept_where_flow_is_given(motion, bac
         moved = np.roll(mask, (32 if backwards else -32) * number, axis=1)
         kept.append(float((found[moved == 1] == 1).mean()))
     if motion == "flow":
-        assert min(kept) == 1.0
+        assert min(kept) > 0.95  # enlarging labels rounds the corners
     else:
         assert max(kept) < 0.5
 
