@@ -10,7 +10,7 @@ from toy_clips import blocks, drifting_features, run
 
 from vos.errors import UsageError
 from vos.propagation import PRESETS, Propagator, preset
-from vos.propagation.engines import engine_for
+from vos.propagation.engines.choose import engine_for
 
 
 @pytest.mark.parametrize("engine", ["cpu", "tiled"])

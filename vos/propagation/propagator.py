@@ -14,7 +14,7 @@ from torch import Tensor
 from vos.errors import UsageError
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
-from vos.propagation.engines import Engine, engine_for
+from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
 

@@ -16,9 +16,9 @@ import torch
 import triton
 from torch import Tensor
 
-from vos.propagation import gpu_kernels as kernels
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
+from vos.propagation.engines import triton_kernels as kernels
 from vos.propagation.labels import labels_to_mask
 from vos.propagation.window import half_widths
 

@@ -1,4 +1,4 @@
-"""The fused propagation kernel (`gpu.py` says what it is for)."""
+"""The fused propagation kernel (`triton.py` says what it is for)."""
 
 # A kernel's parameters carry Triton's own types.
 # mypy: disable-error-code="no-untyped-def"

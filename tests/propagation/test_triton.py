@@ -19,11 +19,11 @@ pytest.importorskip("triton", reason="Triton is not installed")
 INTERPRETED = """
 import sys
 import torch
-from vos.propagation import gpu
+from vos.propagation.engines import triton
 
 torch.cuda.device_of = lambda tensor: torch.no_grad()
 cases = torch.load(sys.argv[1], weights_only=False)
-torch.save([gpu.propagate_labels(*case) for case in cases], sys.argv[2])
+torch.save([triton.propagate_labels(*case) for case in cases], sys.argv[2])
 """
 
 
@@ -77,7 +77,7 @@ def interpreted(in_interpreter):
 
 @pytest.mark.parametrize("name", CASES)
 def test_interpreted_kernel_agrees_with_the_reference(interpreted, name):
-    from vos.propagation import reference
+    from vos.propagation.engines import reference
 
     expected = reference.propagate_labels(*CASES[name])
     torch.testing.assert_close(interpreted[name], expected, atol=2e-5, rtol=0)

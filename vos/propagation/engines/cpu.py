@@ -29,12 +29,12 @@ from numba.typed import List
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from vos.propagation import cpu_kernels as kernels
-from vos.propagation.bounds import reduced_features
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
-from vos.propagation.cpu_masks import labels_to_mask
-from vos.propagation.threads import in_threads
+from vos.propagation.engines import cpu_kernels as kernels
+from vos.propagation.engines.bounds import reduced_features
+from vos.propagation.engines.cpu_masks import labels_to_mask
+from vos.propagation.engines.threads import in_threads
 from vos.propagation.window import half_widths
 
 __all__ = ["labels_to_mask", "propagate_labels"]
