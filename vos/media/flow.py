@@ -27,7 +27,7 @@ def with_flow(
         in pixels of the h x w greys. ``None`` for the first frame, after one of another size, and
         where frames are too small.
     """
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     before: np.ndarray | None = None
     for index, frame in frames:
         grey = _grey(frame)
