@@ -19,8 +19,8 @@ import numpy as np
 from torch import Tensor
 
 from vos.compiled import compiled
-from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
-from vos.propagation.threads import in_threads
+from vos.propagation.engines.bilinear_cells import bilinear_places, channels_of_cells, first_pixels
+from vos.propagation.engines.threads import in_threads
 
 RADIUS = 2  # tokens on either side that a function is fitted to
 RIDGE = 1e-4  # variance of colour, of 1, below which a slope is not trusted

@@ -14,8 +14,9 @@ from torch import Tensor
 from vos.errors import UsageError
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
-from vos.propagation.engines import Engine, engine_for
+from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
+from vos.propagation.motion import token_motion
 
 MAX_OBJECTS = 254
 
@@ -118,22 +119,35 @@ class Propagator:
         self._context.add_annotated(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
-    def step(self, index: int, features: Tensor | np.ndarray) -> SoftLabels:
+    def step(
+        self,
+        index: int,
+        features: Tensor | np.ndarray,
+        flow: np.ndarray | Tensor | None = None,
+    ) -> SoftLabels:
         """Label frame ``index`` from the context and make it part of the context.
 
         Args:
             features: (C, h, w) of the frame.
+            flow: (H, W, 2) float optical flow from this frame to the frame given last before it
+                (in time it may lie after this one), whoever computed it: columns and rows, in
+                pixels of a frame of H x W, which need not be the size of anything else. Pixels
+                that are not finite are not known; they, and all of them for ``None``, count as not
+                moving. Protocols without ``motion`` leave it aside.
 
         Raises:
-            UsageError: nothing was annotated yet, ``features`` is no such map, or it differs in
-                size or channels from earlier ones.
+            UsageError: nothing was annotated yet, ``features`` is no such map, it differs in size
+                or channels from earlier ones, or ``flow`` has another shape.
         """
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
         rows = self._rows(features)
-        sources = self._context.sources()
+        grid = self._known_grid()
+        if self.config.motion == "flow" and flow is not None:
+            self._context.move(token_motion(flow, grid).to(rows), grid)
+        sources = self._context.sources(grid)
         engine = self._engine(rows)
-        labels = engine.propagate_labels(rows, sources, self._known_grid(), self.config)
+        labels = engine.propagate_labels(rows, sources, grid, self.config)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))

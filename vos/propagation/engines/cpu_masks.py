@@ -19,9 +19,9 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from vos.compiled import compiled
-from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
 from vos.propagation.config import PropagationConfig
-from vos.propagation.threads import in_threads
+from vos.propagation.engines.bilinear_cells import bilinear_places, channels_of_cells, first_pixels
+from vos.propagation.engines.threads import in_threads
 
 
 def labels_to_mask(
