@@ -94,7 +94,7 @@ def flows(kind, grid, frames):
 @pytest.mark.parametrize("name", ["default", "crw", "dino"])
 @pytest.mark.parametrize("kind", ["smooth", "every token elsewhere", "far", "out of the frame"])
 def test_motion_is_the_same_in_every_engine(engine, name, kind):
-    grid = (17, 22)
+    grid = (14, 18)
     config = dataclasses.replace(preset(name), motion="flow", radius=5)
     if name == "dino":
         config = dataclasses.replace(config, motion_sigma=2.5)
