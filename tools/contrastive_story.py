@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 
 import vos
 from vos.analysis.probing import probe
-from vos.backbones.cmc import Multiview
+from vos.backbones.families.cmc import Multiview
 from vos.cli.endings import clear_endings
 from vos.datasets.labelled import open_labelled
 from vos.files import read_json, write_json

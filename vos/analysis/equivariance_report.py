@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import vos
 from vos.analysis.equivariance import (
     EXACT,
     NETWORK,
@@ -22,7 +21,7 @@ from vos.analysis.equivariance import (
     summary,
 )
 from vos.analysis.transformations import Transformation
-from vos.backbones import Backbone
+from vos.backbones import Backbone, load
 from vos.datasets import open_dataset
 from vos.errors import MissingError, UsageError
 from vos.files import atomic_path, write_json
@@ -100,7 +99,7 @@ def report_equivariance(
         UsageError: an unknown model, a side that is too small.
         MissingError: no image at a path.
     """
-    backbone = vos.load(spec, seed=seed, device=device)
+    backbone = load(spec, seed=seed, device=device)
     side = frame_side(backbone, side)
     pictures = load_squares(images, count, side).to(device)
     found = measure(backbone, pictures, margin=margin, layers=layers)

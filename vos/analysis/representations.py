@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vos.backbones import Backbone
-from vos.backbones.cmc import Multiview
+from vos.backbones.families.cmc import Multiview
 from vos.datasets.labelled import LabelledImages
 from vos.errors import UsageError, near_names
 from vos.machine import processors

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import vos
 from vos.analysis.equivariance import ZOOMS, frame_side, measure
 from vos.analysis.scale_images import ImageTensors, load_images, scale_task, zoomed_out
 from vos.analysis.transformations import Transformation
-from vos.backbones import Backbone
+from vos.backbones import Backbone, load
 from vos.files import read_json, write_json
 from vos.progress import progress
 
@@ -91,7 +90,7 @@ def run_case(case: Case, images: Path, out: Path) -> dict[str, Any]:
     test = load_images(case.task, images, "test", case.test)
     torch.manual_seed(case.seed)
     torch.set_flush_denormal(True)
-    model = Classifier(vos.load(case.model, seed=case.seed))
+    model = Classifier(load(case.model, seed=case.seed))
     started = time.perf_counter()
     loss = fit(model, train, case)
     seconds = time.perf_counter() - started

@@ -10,16 +10,16 @@ import torch
 from torch import nn
 
 from vos.backbones.base import Backbone
-from vos.backbones.engines import (
-    ENGINES,
-    Engine,
-    OnnxEngine,
+from vos.backbones.folding import fold_batch_norm
+from vos.backbones.runtime import (
+    RUNTIMES,
+    OnnxRuntime,
+    Runtime,
     compile_available,
-    compiled_engine,
+    compiled_runtime,
     onnx_available,
     require_onnx,
 )
-from vos.backbones.folding import fold_batch_norm
 from vos.errors import UsageError, near_names
 from vos.machine import resolve_device
 
@@ -30,11 +30,11 @@ PRECISIONS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-# Frames from which an engine's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
-# 5 to 10 s and saves about 40 ms a frame, a compilation costs up to 30 s and saves 20 ms.
+# Frames from which a runtime's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
+# 5 to 10 s and saves about 40 ms per frame, a compilation costs up to 30 s and saves 20 ms.
 ONNX_FRAMES = 400
 COMPILE_FRAMES = 2000
-# Largest difference from the eager engine, relative to the largest feature.
+# Largest difference from the eager runtime, relative to the largest feature.
 TOLERANCE = 1e-4
 
 
@@ -42,7 +42,7 @@ class FeatureExtractor:
     """Runs a backbone over frames without gradients, as fast as the machine allows.
 
     Batch norms are folded into convolutions, images and weights are laid out channels last.
-    A faster engine is checked against the eager one on the first frame; where it fails or
+    A faster runtime is checked against the eager one on the first frame; where it fails or
     differs, the eager one goes on.
 
     Args:
@@ -50,12 +50,12 @@ class FeatureExtractor:
         device: where to compute; the features stay there.
         precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32).
             Lower precision is slower on most processors.
-        engine: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
+        runtime: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
             or ``auto``: a warm-up only where ``frame_count`` is large enough to win it back.
         frame_count: frames that are going to come, where known.
 
     Raises:
-        UsageError: unknown engine or precision, or ones that do not go together.
+        UsageError: unknown runtime or precision, or ones that do not go together.
         MissingError: the device is not there, or ``onnx`` without its extra.
 
     Example:
@@ -71,17 +71,17 @@ class FeatureExtractor:
         device: str | torch.device = "cpu",
         *,
         precision: str = "float32",
-        engine: str = "auto",
+        runtime: str = "auto",
         frame_count: int | None = None,
     ) -> None:
         self.device = resolve_device(str(device))
         self.stride = backbone.stride
         self.channels = backbone.channels
         self.precision = _checked(precision, "precision", PRECISIONS)
-        self.engine = _choose(engine, self.device, precision, frame_count)
+        self.runtime = _choose(runtime, self.device, precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
-        self._fast: Engine | None = None
+        self._fast: Runtime | None = None
         self._tried: set[torch.Size] = set()
 
     @torch.inference_mode()
@@ -99,24 +99,24 @@ class FeatureExtractor:
             UsageError: frames of another shape or type, or of several sizes.
         """
         images = _to_images(frames, self.device)
-        if self.engine != "eager" and images.shape[2:] not in self._tried:
+        if self.runtime != "eager" and images.shape[2:] not in self._tried:
             self._try(images[:1])
             self._tried.add(images.shape[2:])
         # By identity: a compiled network that cannot tell its length has no truth value either.
         return self._compute(self._eager if self._fast is None else self._fast, images)
 
-    def _compute(self, run: Engine, images: torch.Tensor) -> torch.Tensor:
+    def _compute(self, run: Runtime, images: torch.Tensor) -> torch.Tensor:
         dtype = PRECISIONS[self.precision]
         lower = dtype is not torch.float32
         with torch.autocast(self.device.type, dtype if lower else torch.bfloat16, enabled=lower):
             return run(images).float()
 
     def _try(self, images: torch.Tensor) -> None:
-        """Start the fast engine for frames of this size; give it up where it is not right."""
+        """Try the fast runtime on frames of this size; give it up where it is not right."""
         expected = self._compute(self._eager, images)
         try:
             if self._fast is None:
-                make = OnnxEngine if self.engine == "onnx" else compiled_engine
+                make = OnnxRuntime if self.runtime == "onnx" else compiled_runtime
                 self._fast = make(self._eager)
             features = self._compute(self._fast, images)
         except Exception as error:  # whatever a compiler or an exporter may raise
@@ -125,15 +125,15 @@ class FeatureExtractor:
         if features.shape != expected.shape:
             self._give_up("gives another shape")
             return
-        # Rounding of lower precision is not the engine's fault.
+        # Rounding of lower precision is not the runtime's fault.
         tolerance = TOLERANCE if self.precision == "float32" else 0.05
         difference = (features - expected).abs().max() / expected.abs().max().clamp(min=1e-12)
         if not difference <= tolerance:
             self._give_up(f"differs by {float(difference):.1e}")
 
     def _give_up(self, reason: str) -> None:
-        logger.debug("engine %s %s: using eager", self.engine, reason)
-        self.engine = "eager"
+        logger.debug("runtime %s %s: using eager", self.runtime, reason)
+        self.runtime = "eager"
         self._fast = None
 
 
@@ -152,17 +152,17 @@ def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype
     return value
 
 
-def _choose(engine: str, device: torch.device, precision: str, frame_count: int | None) -> str:
-    _checked(engine, "engine", ENGINES)
+def _choose(runtime: str, device: torch.device, precision: str, frame_count: int | None) -> str:
+    _checked(runtime, "runtime", RUNTIMES)
     plain = device.type == "cpu" and precision == "float32"
-    if engine == "onnx" and not plain:
-        raise UsageError("the onnx engine runs on the CPU in float32: use --engine eager")
-    if engine == "onnx":
+    if runtime == "onnx" and not plain:
+        raise UsageError("the onnx runtime is for the CPU in float32: use runtime='eager'")
+    if runtime == "onnx":
         require_onnx()
-    if engine == "compile" and not compile_available(device):
+    if runtime == "compile" and not compile_available(device):
         return "eager"
-    if engine != "auto":
-        return engine
+    if runtime != "auto":
+        return runtime
     frames = frame_count or 0
     if plain and frames >= ONNX_FRAMES and onnx_available():
         return "onnx"

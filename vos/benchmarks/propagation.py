@@ -114,14 +114,14 @@ def _make_features(folder: Path, config: PropagationConfig, short_side: int, mod
     import cv2
     import torch
 
-    import vos
+    from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
     from vos.datasets import open_dataset
     from vos.pipeline.resize import resize_frame
 
     folder.mkdir()
     sequence = open_dataset("sample", sequences=[SEQUENCE]).sequences[0]
-    extractor = FeatureExtractor(vos.load(model), torch.device("cpu"))
+    extractor = FeatureExtractor(load(model), torch.device("cpu"))
     size = (short_side, round(short_side * 854 / 480))
     seen = frame_size(*size, dataclasses.replace(config, short_side=None), extractor.stride)
     maps = []

@@ -41,12 +41,12 @@ def probe(
 
     dataset = open_labelled(data.expanduser())
 
-    import vos
     from vos.analysis.probing import probe as run_probe
+    from vos.backbones import load
 
     place = options.chosen_device(device)
     report = run_probe(
-        vos.load(model, seed=seed, device=place),
+        load(model, seed=seed, device=place),
         dataset,
         names=options.parse_names(features),
         pool=pool,

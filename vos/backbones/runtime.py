@@ -1,6 +1,6 @@
 """Ways to run a backbone without gradients: eager, compiled, ONNX Runtime.
 
-An engine is a function from images (B, 3, H, W), float RGB in [0, 1], to features
+A runtime is a function from images (B, 3, H, W), float RGB in [0, 1], to features
 (B, C, h, w). Each is made from a network in evaluation mode.
 """
 
@@ -22,13 +22,13 @@ from torch.export import ExportedProgram
 from vos.errors import MissingError
 from vos.machine import processors
 
-Engine = Callable[[torch.Tensor], torch.Tensor]
+Runtime = Callable[[torch.Tensor], torch.Tensor]
 
-ENGINES = ("auto", "eager", "compile", "onnx")
+RUNTIMES = ("auto", "eager", "compile", "onnx")
 
 
 def onnx_available() -> bool:
-    """Whether the extra ``onnx`` is installed."""
+    """Return whether the extra ``onnx`` is installed."""
     return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
 
 
@@ -39,20 +39,20 @@ def require_onnx() -> None:
 
 
 def compile_available(device: torch.device) -> bool:
-    """Whether torch.compile can find what it needs: a C++ compiler, or Triton on a GPU."""
+    """Return whether torch.compile can find what it needs: a C++ compiler, or Triton on a GPU."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
     return device.type == "cpu" and any(name and shutil.which(name) for name in names)
 
 
-def compiled_engine(network: nn.Module) -> Engine:
-    """torch.compile for frames of one size; a new size is compiled anew."""
+def compiled_runtime(network: nn.Module) -> Runtime:
+    """Compile a network for frames of one size; a new size is compiled anew."""
     return torch.compile(network, dynamic=False)
 
 
-class OnnxEngine:
-    """ONNX Runtime on the CPU: one session a frame size, exported on first use.
+class OnnxRuntime:
+    """Run a network in ONNX Runtime on the CPU: one session per frame size, exported on first use.
 
     Frames run one after another: on a CPU a batch gains nothing, and a fixed shape lets the
     exporter resolve all arithmetic on sizes.
@@ -80,7 +80,7 @@ class OnnxEngine:
 
 
 def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> Any:
-    """ONNX of a network (for batches and frames like ``images``) or of an exported program.
+    """Export a network (for batches and frames like ``images``) or a program to ONNX.
 
     Input and output are called ``images`` and ``features``.
 
@@ -110,7 +110,7 @@ def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> 
 
 
 def onnx_session(model: bytes) -> Any:
-    """An ONNX Runtime session on the CPU, with as many threads as torch has."""
+    """Open an ONNX Runtime session on the CPU, with as many threads as torch has."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vos.backbones.base import Backbone, Equivariance
-from vos.backbones.downloads import hub_download
+from vos.backbones.hub import hub_download
 from vos.backbones.layers import Normalise, pad_to_multiple
 from vos.backbones.registry import family
 from vos.errors import UsageError, near_names

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.backbones.base import Backbone
-from vos.backbones.dss import network_law
+from vos.backbones.families.dss import network_law
 from vos.backbones.layers import Normalise
 from vos.backbones.layers.antialiased import BlurPool
 from vos.backbones.layers.deformable import DeformableScaleConv

@@ -10,9 +10,9 @@ import torchvision
 from torch import nn
 
 from vos.backbones.base import Backbone, Equivariance
+from vos.backbones.families.resnet import ResNet
 from vos.backbones.layers import Normalise, pad_to_multiple
 from vos.backbones.registry import family
-from vos.backbones.resnet import ResNet
 from vos.errors import MissingError, UsageError, near_names
 
 MAX_STRIDE = 16
