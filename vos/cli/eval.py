@@ -69,7 +69,7 @@ def evaluate(
 
     from vos.evaluation.evaluate import evaluate as run_evaluation
 
-    chosen = options.chosen_engine(engine, device, address, workers)
+    chosen = options.chosen_executor(engine, device, address, workers)
     evaluation = run_evaluation(
         opened,
         out,

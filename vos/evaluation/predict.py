@@ -21,7 +21,7 @@ from vos.pipeline.prefetch import BackgroundWriter
 from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
 from vos.propagation import PropagationConfig
-from vos.scheduling import Advance, Engine, OpenWorker, Outcome, Task, run_tasks
+from vos.scheduling import Advance, Executor, OpenWorker, Outcome, Task, run_tasks
 from vos.scheduling.tasks import Done, Failed
 from vos.version import __version__
 
@@ -194,7 +194,7 @@ class OpenSegmenter:
         return Segmenter(self.masks, self.config, self.model.extractor(device))
 
 
-def predict(dataset: Dataset, open_worker: OpenWorker, run: Run, engine: Engine) -> Outcome:
+def predict(dataset: Dataset, open_worker: OpenWorker, run: Run, engine: Executor) -> Outcome:
     """Write the masks of every sequence that ``run`` does not hold yet.
 
     Raises:

@@ -22,7 +22,7 @@ from vos.machine import peak_memory_mb
 from vos.media import open_video
 from vos.pipeline.collection import named, run_collection
 from vos.pipeline.remote import absolute_spec, check_shared
-from vos.scheduling import Advance, Engine, Manifest
+from vos.scheduling import Advance, Executor, Manifest
 from vos.version import __version__
 
 ROW = ("source", "path", "shape", "frames", "computed", "bytes")
@@ -77,7 +77,7 @@ def export_many(
     videos: Sequence[Path],
     out: Path,
     settings: ExportSettings,
-    engine: Engine,
+    engine: Executor,
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from vos.pipeline.jobs import LoadedModel, carry_to_files
 from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE
 from vos.propagation import PropagationConfig
-from vos.scheduling import Advance, Engine, Manifest
+from vos.scheduling import Advance, Executor, Manifest
 from vos.version import __version__
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def propagate_many(
     rles: Path | None = None,
     model: str,
     config: PropagationConfig,
-    engine: Engine,
+    engine: Executor,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,

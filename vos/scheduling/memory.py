@@ -1,4 +1,4 @@
-"""How much memory is left, and how many workers fit into it."""
+"""Measure the memory that is left, and how many workers fit into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMITS = (
 
 
 def available_memory() -> int:
-    """Bytes that can still be had: what the machine has free, or the container has left."""
+    """Return the bytes that are free on the machine, or left to the container."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
@@ -31,7 +31,7 @@ def available_memory() -> int:
 
 
 def more_that_fit(wanted: int, peak: float, free: float) -> int:
-    """How many more workers of ``peak`` bytes fit into ``free`` bytes, at most ``wanted``.
+    """Return how many more workers of ``peak`` bytes fit into ``free`` bytes, at most ``wanted``.
 
     >>> more_that_fit(3, 2 * GIB, 5 * GIB)
     2

@@ -1,4 +1,4 @@
-"""One worker, in this process: nothing to start, nothing to send."""
+"""Run one worker in this process: nothing to start, nothing to send."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import os
 import socket
 
 from vos.errors import VosError
-from vos.scheduling.tasks import Advance, Event, OpenWorker, Ready, Task, Unfit, Work, attempt
+from vos.scheduling.tasks import (
+    Advance,
+    Event,
+    FailedToStart,
+    OpenWorker,
+    Ready,
+    Task,
+    Work,
+    attempt,
+)
 
 
-class Here:
-    """The crew of this process; it alone tells how far it is within a task."""
+class InProcess:
+    """A pool of one worker, in this process; it alone tells how far it is within a task."""
 
     def __init__(self, open_worker: OpenWorker, device: str, advance: Advance) -> None:
         self._open = open_worker
@@ -22,10 +31,10 @@ class Here:
     def capacity(self) -> int:
         return 1
 
-    def hire(self) -> int:
+    def start(self) -> int:
         return 0
 
-    def give(self, worker: int, task: Task) -> None:
+    def submit(self, worker: int, task: Task) -> None:
         self._task = task
 
     def wait(self, seconds: float) -> list[Event]:
@@ -33,16 +42,16 @@ class Here:
             try:
                 self._work = self._open(self._device)
             except VosError as error:
-                return [Unfit(0, error)]
+                return [FailedToStart(0, error)]
             return [Ready(0)]
         assert self._task is not None
         payload = self._task.payload
-        return [attempt(self._work, 0, payload, where=whereabouts(), advance=self._advance)]
+        return [attempt(self._work, 0, payload, where=worker_place(), advance=self._advance)]
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         self._work = None
 
 
-def whereabouts() -> str:
-    """This machine and process, for the manifest."""
+def worker_place() -> str:
+    """Return host and process id, for the manifest."""
     return f"{socket.gethostname()} {os.getpid()}"

@@ -1,8 +1,8 @@
-"""Workers as actors on a Ray cluster: one a GPU where there are any, else one a processor core.
+"""Run workers as actors of a Ray cluster: one per GPU, or per processor core if there is none.
 
 An actor holds the model and does one task after another. Ray is told never to restart one: the
-scheduler sees every loss, gives the task to another worker and hires anew, on whatever nodes the
-cluster has by then.
+scheduler sees every loss, gives the task to another worker and starts a new one, on whatever nodes
+the cluster has by then.
 """
 
 from __future__ import annotations
@@ -10,35 +10,54 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.progress import set_quiet
-from vos.scheduling.here import whereabouts
+from vos.scheduling.in_process import worker_place
 from vos.scheduling.tasks import (
+    Advance,
     Event,
     Failed,
+    FailedToStart,
     Lost,
     OpenWorker,
     Ready,
     Task,
-    Unfit,
     Work,
+    WorkerPool,
     as_vos_error,
     attempt,
 )
-
-if TYPE_CHECKING:
-    from vos.scheduling.engines import RayEngine
 
 log = logging.getLogger("vos")
 
 INSTALL = "pip install 'vos-propagation[ray]'"
 
 
+@dataclass(frozen=True)
+class RayExecutor:
+    """Run tasks on a Ray cluster: one worker per device.
+
+    Attributes:
+        device: cuda where the cluster has such devices and they are wanted, else cpu.
+        address: of the cluster; None takes ``$RAY_ADDRESS``, or starts Ray on this machine.
+        workers: at most so many; None takes one per device, or one per processor core.
+    """
+
+    device: str = "cpu"
+    address: str | None = None
+    workers: int | None = None
+    is_remote: bool = True
+
+    def pool(self, open_worker: OpenWorker, advance: Advance) -> WorkerPool:
+        return RayPool(open_worker, self)
+
+
 def import_ray() -> ModuleType:
-    """ray, or what to do about it.
+    """Import Ray.
 
     Raises:
         MissingError: the extra is not installed.
@@ -73,7 +92,7 @@ def connect(address: str | None) -> None:
 
 
 def device_of_cluster(wanted: str) -> str:
-    """cuda where the cluster has GPUs and they are wanted, else cpu.
+    """Return cuda where the cluster has GPUs and they are wanted, else cpu.
 
     Raises:
         UsageError: a kind of device that clusters do not have.
@@ -82,46 +101,46 @@ def device_of_cluster(wanted: str) -> str:
     resources = import_ray().cluster_resources()
     gpus = int(resources.get("GPU", 0))
     if wanted not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--engine ray takes --device auto, cpu or cuda, not {wanted}")
+        raise UsageError(f"the executor ray takes device auto, cpu or cuda, not {wanted}")
     if wanted == "cuda" and not gpus:
-        raise MissingError("no node of the cluster has a GPU: use --device cpu")
+        raise MissingError("no node of the cluster has a GPU: use device cpu")
     nodes = sum(1 for node in import_ray().nodes() if node["Alive"])
     log.info("cluster: %d nodes, %d processor cores, %d GPUs", nodes, resources.get("CPU", 0), gpus)
     return "cuda" if gpus and wanted != "cpu" else "cpu"
 
 
-class RayCrew:
-    """A crew of actors."""
+class RayPool:
+    """A pool of actors."""
 
-    def __init__(self, open_worker: OpenWorker, engine: RayEngine) -> None:
+    def __init__(self, open_worker: OpenWorker, executor: RayExecutor) -> None:
         self._ray = import_ray()
-        self._limit = engine.workers
-        self._device = engine.device
+        self._limit = executor.workers
+        self._device = executor.device
         self._open = self._ray.put(open_worker)
-        gpus = 1 if engine.device == "cuda" else 0
+        gpus = 1 if executor.device == "cuda" else 0
         self._make = self._ray.remote(_Worker).options(
             num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0
         )
         self._actors: dict[int, Any] = {}
         self._pending: dict[Any, int] = {}  # what is under way, and whose it is
-        self._hired = 0
+        self._started = 0
 
     def capacity(self) -> int:
-        """One worker a device of the cluster as it is now."""
+        """Return one worker per device of the cluster as it is now."""
         resources = self._ray.cluster_resources()
         devices = int(resources.get("GPU" if self._device == "cuda" else "CPU", 0))
         # At least one, which waits for a node to come: clusters grow when something waits.
         return max(1, min(devices, self._limit or devices))
 
-    def hire(self) -> int:
-        number = self._hired
-        self._hired += 1
+    def start(self) -> int:
+        number = self._started
+        self._started += 1
         actor = self._make.remote(number, self._device)
         self._actors[number] = actor
         self._pending[actor.open.remote(self._open)] = number
         return number
 
-    def give(self, worker: int, task: Task) -> None:
+    def submit(self, worker: int, task: Task) -> None:
         self._pending[self._actors[worker].do.remote(task.payload)] = worker
 
     def wait(self, seconds: float) -> list[Event]:
@@ -133,7 +152,7 @@ class RayCrew:
             found, _ = self._ray.wait(known, num_returns=len(known), timeout=0)
         return [self._event(reference) for reference in found]
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         for actor in self._actors.values():
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._ray.kill(actor)
@@ -150,7 +169,7 @@ class RayCrew:
             return Failed(worker, as_vos_error(error), again=True)
         except errors.RayError as error:
             return self._lost(worker, str(error))
-        if isinstance(event, Unfit):
+        if isinstance(event, FailedToStart):
             self._ray.kill(self._actors.pop(worker))  # it would keep its device
         return event
 
@@ -163,7 +182,7 @@ class RayCrew:
 
 
 def _reason(message: str) -> str:
-    """What Ray says of a dead actor, in a few words."""
+    """Shorten what Ray says of a dead actor."""
     lowered = message.lower()
     if "node" in lowered and ("died" in lowered or "dead" in lowered or "terminated" in lowered):
         return "its node died" if "worker process" not in lowered else "its process died"
@@ -173,7 +192,7 @@ def _reason(message: str) -> str:
 
 
 class _Worker:
-    """The actor."""
+    """A worker as a Ray actor."""
 
     def __init__(self, number: int, device: str) -> None:
         self._number = number
@@ -186,9 +205,9 @@ class _Worker:
             self._work = open_worker(self._device)
         except Exception as error:
             reason = as_vos_error(error)
-            return Unfit(self._number, type(reason)(f"{reason} (on {whereabouts()})"))
+            return FailedToStart(self._number, type(reason)(f"{reason} (on {worker_place()})"))
         return Ready(self._number)
 
     def do(self, payload: Any) -> Event:
         assert self._work is not None
-        return attempt(self._work, self._number, payload, where=whereabouts())
+        return attempt(self._work, self._number, payload, where=worker_place())
