@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from vos.backbones import Backbone, inference, runtime
-from vos.backbones.folding import fold_batch_norm
-from vos.backbones.inference import FeatureExtractor
+from vos.backbones.inference import FeatureExtractor, fold_batch_norm
 from vos.errors import MissingError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)

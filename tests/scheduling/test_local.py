@@ -15,8 +15,8 @@ import pytest
 from steps import OpenWorker
 
 from vos.errors import MissingError, UsageError, VosError
-from vos.scheduling import LocalExecutor, Task, choose_executor, memory, processes, run_tasks
-from vos.scheduling.memory import GIB
+from vos.scheduling import LocalExecutor, Task, choose_executor, processes, run_tasks
+from vos.scheduling.processes import GIB
 from vos.scheduling.tasks import Done, Failed
 
 Job = Callable[..., list[Task]]
@@ -110,15 +110,15 @@ def test_workers_that_do_not_fit_are_not_started(
     [(10, 2, 9, 4), (10, 2, 3, 3), (1, 2, 3, 0), (0, 2, 3, 0)],
 )
 def test_as_many_as_fit(free: float, peak: float, wanted: int, more: int) -> None:
-    assert memory.more_that_fit(wanted, peak * GIB, free * GIB) == more
+    assert processes.more_that_fit(wanted, peak * GIB, free * GIB) == more
 
 
 def test_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "max").write_text("300000000\n")
     (tmp_path / "current").write_text("100000000\n")
     limits = ((str(tmp_path / "max"), str(tmp_path / "current")),)
-    monkeypatch.setattr(memory, "_LIMITS", limits)
-    assert memory.available_memory() <= 200_000_000
+    monkeypatch.setattr(processes, "_LIMITS", limits)
+    assert processes.available_memory() <= 200_000_000
 
 
 def test_workers_end_with_the_process_that_started_them(job: Job, tmp_path: Path) -> None:

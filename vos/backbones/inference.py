@@ -1,16 +1,20 @@
-"""Fast feature extraction: frames as decoded in, features on the device out."""
+"""Extract features fast: frames as decoded in, features on the device out."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vos.backbones.base import Backbone
-from vos.backbones.folding import fold_batch_norm
 from vos.backbones.runtime import (
     RUNTIMES,
     OnnxRuntime,
@@ -22,6 +26,8 @@ from vos.backbones.runtime import (
 )
 from vos.errors import UsageError, near_names
 from vos.machine import resolve_device
+
+Module = TypeVar("Module", bound=nn.Module)
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +92,7 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def __call__(self, frames: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
-        """Features of frames of one size.
+        """Compute the features of frames of one size.
 
         Args:
             frames: (B, H, W, 3) uint8 RGB, or a list of B frames (H, W, 3).
@@ -172,7 +178,7 @@ def _choose(runtime: str, device: torch.device, precision: str, frame_count: int
 
 
 def _to_images(frames: np.ndarray | Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
-    """(B, 3, H, W) float RGB in [0, 1] on the device, channels last in memory as frames are."""
+    """Return (B, 3, H, W) float RGB in [0, 1] on the device, channels last in memory."""
     if not isinstance(frames, np.ndarray):
         if len({frame.shape for frame in frames}) != 1:
             raise UsageError("frames of one batch must be of one size, and at least one")
@@ -181,3 +187,38 @@ def _to_images(frames: np.ndarray | Sequence[np.ndarray], device: torch.device) 
         raise UsageError(f"frames must be (B, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
     return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def fold_batch_norm(network: Module) -> Module:
+    """Return a copy of ``network``, in evaluation mode, with batch norms folded where that is safe.
+
+    Safe are neighbours in a plain ``nn.Sequential`` and the blocks of torchvision's ResNets:
+    there the order in which layers run is known. Layers that have a plain form (``as_plain``, such
+    as group convolutions) take it first. Other layers are left as they are.
+    """
+    network = copy.deepcopy(network).eval()
+    _make_plain(network)
+    for module in list(network.modules()):
+        if type(module) is nn.Sequential:
+            names = list(module._modules)
+            for first, second in pairwise(names):
+                _fold(module, first, second)
+        elif type(module) in (BasicBlock, Bottleneck):
+            for index in ("1", "2", "3"):
+                _fold(module, f"conv{index}", f"bn{index}")
+    return network
+
+
+def _make_plain(network: nn.Module) -> None:
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if hasattr(child, "as_plain"):
+                setattr(module, name, child.as_plain())  # type: ignore[operator]
+
+
+def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
+    # Exact types: subclasses may add an activation or another order.
+    first, second = getattr(parent, convolution, None), getattr(parent, norm, None)
+    if type(first) is nn.Conv2d and type(second) is nn.BatchNorm2d:
+        setattr(parent, convolution, fuse_conv_bn_eval(first, second))
+        setattr(parent, norm, nn.Identity())

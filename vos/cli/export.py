@@ -46,7 +46,7 @@ def export(
         typer.Option(metavar="FRAME:X,Y", help="For --similar.", rich_help_panel=_PICTURES),
     ] = None,
     list_file: options.ListFile = None,
-    engine: options.Engine = "local",
+    engine: options.Executor = "local",
     address: options.Address = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,

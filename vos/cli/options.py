@@ -15,7 +15,7 @@ from vos.progress import set_quiet
 if TYPE_CHECKING:
     import torch
 
-    from vos.scheduling import Executor
+    from vos.scheduling import Executor as TaskExecutor
 
 log = logging.getLogger("vos")
 
@@ -64,7 +64,7 @@ Settings = Annotated[
     typer.Option("--set", help="Change a choice of the preset: --set radius=9. Repeatable."),
 ]
 _MANY = "Many videos"
-Engine = Annotated[
+Executor = Annotated[
     str,
     typer.Option(
         "--executor",
@@ -76,7 +76,8 @@ Engine = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Of the Ray cluster.  [default: $RAY_ADDRESS, else Ray on this machine]",
+        help="Of the Ray cluster.",
+        show_default="$RAY_ADDRESS, else Ray on this machine",
         rich_help_panel=_MANY,
     ),
 ]
@@ -84,13 +85,14 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="How many at once.  [default: local 1, ray as many as there are devices]",
+        help="How many at once.",
+        show_default="local 1, ray one per device",
         rich_help_panel=_MANY,
     ),
 ]
 ListFile = Annotated[
     Path | None,
-    typer.Option("--list", help="More videos, a path a line.", rich_help_panel=_MANY),
+    typer.Option("--list", help="More videos, one path per line.", rich_help_panel=_MANY),
 ]
 Masks = Annotated[
     Path | None,
@@ -121,7 +123,9 @@ def chosen_device(name: str) -> torch.device:
     return device
 
 
-def chosen_executor(name: str, device: str, address: str | None, workers: int | None) -> Executor:
+def chosen_executor(
+    name: str, device: str, address: str | None, workers: int | None
+) -> TaskExecutor:
     """Return the executor; its device is told on standard error."""
     from vos.machine import device_name
     from vos.scheduling import choose_executor

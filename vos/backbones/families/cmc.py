@@ -1,4 +1,4 @@
-"""Contrastive multiview coding: one encoder a view, their maps side by side.
+"""Contrastive multiview coding: one encoder per view, their maps side by side.
 
 Tian, Krishnan, Isola, "Contrastive Multiview Coding", 2019, https://arxiv.org/abs/1906.05849.
 """
@@ -57,12 +57,12 @@ class Projection(nn.Module):
             self.layers = nn.Sequential(nn.Conv2d(channels, dim, pool))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Maps (B, C, h, w) -> one vector an image, (B, dim)."""
+        """Map (B, C, h, w) -> one vector per image, (B, dim)."""
         pooled = functional.adaptive_avg_pool2d(features, self.pool)
         return functional.normalize(self.layers(pooled)[:, :, 0, 0], dim=1)
 
     def at_tokens(self, features: Tensor) -> Tensor:
-        """Maps (B, C, h, w) -> a vector a token, (B, dim, h, w).
+        """Map (B, C, h, w) -> one vector per token, (B, dim, h, w).
 
         Raises:
             UsageError: the projection is made for pooled maps of several cells.
@@ -161,7 +161,7 @@ class Multiview(Backbone):
         return self.encoders[index](view.contiguous(memory_format=torch.channels_last), layer)
 
     def embed(self, index: int, images: Tensor) -> Tensor:
-        """The representation z of one view, (B, 3, H, W) RGB -> (B, dim), of length 1."""
+        """Return the representation z of one view, (B, 3, H, W) RGB -> (B, dim), of length 1."""
         return self.heads[index](self.maps(index, images, self.last))
 
     def look(self, index: int, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +172,7 @@ class Multiview(Backbone):
         )
 
     def tokens(self, index: int, images: Tensor) -> Tensor:
-        """The representation of each token of a view, (B, 3, H, W) RGB -> (B, dim, h, w)."""
+        """Return the representation of each token of a view, (B, 3, H, W) RGB -> (B, dim, h, w)."""
         head = self.heads[index]
         assert isinstance(head, Projection)
         return head.at_tokens(self.maps(index, images, self.last))
@@ -193,7 +193,7 @@ def cmc_alexnet(
     output: str = "layer",
     normalisation: str = "published",
 ) -> Multiview:
-    """AlexNet halves; layer 5 has 128 channels a view, times ``width``."""
+    """Build AlexNet halves; layer 5 has 128 channels per view, times ``width``."""
     encoders = [
         AlexNetHalf(view.channels, stride=stride, width=width, stem=stem, stem_stride=stem_stride)
         for view in parse_views(views)
@@ -228,7 +228,7 @@ def _resnets(
 
 
 def _resnet_builder(depth: int) -> Callable[..., Multiview]:
-    """Layer 3 has 256 (depth 18) or 1024 (depth 50) channels a view, times ``width``."""
+    """Layer 3 has 256 (depth 18) or 1024 (depth 50) channels per view, times ``width``."""
 
     def build(
         views: str = "L+ab",
@@ -278,7 +278,7 @@ def cmc(
     output: str = "layer",
     normalisation: str = "published",
 ) -> Multiview:
-    """``encoder`` is a family and its options, separated by semicolons."""
+    """Build from ``encoder``, a family and its options, separated by semicolons."""
     name, *pairs = encoder.split(";")
     options = dict(pair.partition("=")[::2] for pair in pairs)
     encoders = []

@@ -79,7 +79,7 @@ class ScaleSpaceResNet(Backbone):
         space: the scales.
         depth: 18 or 50.
         width: channels of the first stage (of its 3 x 3 convolutions); doubled at each stage.
-        stride: 4, 8, 16 or 32 pixels a token. Stages that would exceed it keep their resolution.
+        stride: 4, 8, 16 or 32 pixels per token. Stages that would exceed it keep their resolution.
         layer: the last stage, 1 to 4.
         deformed: how many of the last stages have deformable convolutions.
         offsets: of these, ``own`` or ``shared`` over the scales.
@@ -132,7 +132,7 @@ class ScaleSpaceResNet(Backbone):
         self.stages = nn.ModuleList(stages)
         self.pool = ScalePool(space)
         self.channels = before
-        self.equivariance = network_law(space, reached, deformed > 0)
+        self.equivariance = network_equivariance(space, reached, deformed > 0)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.stem(self.lift(self.normalise(images)))
@@ -141,8 +141,8 @@ class ScaleSpaceResNet(Backbone):
         return self.pool(maps, self.grid(images.shape[-2], images.shape[-1]))
 
 
-def network_law(space: ScaleSpace, period: int, deformed: bool) -> Equivariance:
-    """The law of a whole network on ``space`` whose finest map has ``period`` pixels a cell."""
+def network_equivariance(space: ScaleSpace, period: int, deformed: bool) -> Equivariance:
+    """Return the equivariance of a network on ``space`` with ``period`` pixels per finest cell."""
     away = "a receptive field inside the frame: zero padding shows at the border"
     if space.scales == 1:
         group = f"translation by multiples of {period} pixels"
@@ -151,7 +151,7 @@ def network_law(space: ScaleSpace, period: int, deformed: bool) -> Equivariance:
     conditions = f"zooms well below {reach:g}, the range of its scales; sampling; {away}"
     if deformed:
         conditions += "; what the offset branches predict"
-    return space.law(
+    return space.equivariance(
         exact=False, output="the token grid shrinks with the image", depends_on=conditions
     )
 
@@ -168,7 +168,7 @@ def _check(width: int, stride: int, layer: int, deformed: int) -> None:
 
 
 def _inner_stride(space: ScaleSpace, stride: int) -> int:
-    """Stride of the finest map: a pyramid is pooled to its smallest map in the end."""
+    """Return the stride of the finest map; a pyramid is pooled to its smallest map in the end."""
     if space.lifting == "gaussian":
         return stride
     shrinkage = space.base ** (space.scales - 1)
@@ -176,7 +176,7 @@ def _inner_stride(space: ScaleSpace, stride: int) -> int:
     if inner < 4:
         raise UsageError(
             f"the smallest of {space.scales} maps of base {space.base:g} has more than {stride} "
-            f"pixels a cell: use fewer scales, a smaller base or a larger stride"
+            f"pixels per cell: use fewer scales, a smaller base or a larger stride"
         )
     return inner
 

@@ -18,7 +18,7 @@ class LabPatches(Backbone):
     the patch sees the nearest pixels of the frame (replication).
 
     Args:
-        stride: pixels a token.
+        stride: pixels per token.
         patch: side of the patch in pixels, at least the stride and differing from it by an even
             number, so that the patch is centred on its token.
     """
@@ -54,5 +54,5 @@ class LabPatches(Backbone):
 
 @family("lab", "raw Lab colour patches, no learning: the baseline to beat")
 def lab(stride: int = 8, patch: int = 0) -> LabPatches:
-    """Lab patches; ``patch`` 0 stands for the stride."""
+    """Build Lab patches; ``patch`` 0 stands for the stride."""
     return LabPatches(stride, patch or stride)

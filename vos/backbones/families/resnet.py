@@ -31,7 +31,7 @@ class ResNet(Backbone):
 
     Args:
         network: a ``torchvision.models.ResNet``, whose stages are taken over.
-        stride: 4, 8, 16 or 32 pixels a token. Stages that would exceed it lose their stride.
+        stride: 4, 8, 16 or 32 pixels per token. Stages that would exceed it lose their stride.
         layer: the last stage, 1 to 4.
         head: channels of a projection head of 1x1 convolutions, 0 for none.
         head_layers: convolutions of the head, with ReLU between them.
@@ -136,7 +136,7 @@ def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
 
 
 def _width(stage: nn.Sequential) -> int:
-    """Output channels of a stage of basic or bottleneck blocks."""
+    """Return the output channels of a stage of basic or bottleneck blocks."""
     block = stage[-1]
     last = block.conv3 if hasattr(block, "conv3") else block.conv2
     assert isinstance(last, nn.Conv2d)
@@ -154,7 +154,7 @@ def _projection(channels: int, width: int, depth: int) -> nn.Sequential:
 
 
 def _builder(depth: int) -> Callable[..., ResNet]:
-    """Layer 3 of depth 18 has 256 channels, of depth 50 1024."""
+    """Return the builder; layer 3 of depth 18 has 256 channels, of depth 50 1024."""
 
     def build(
         stride: int = 8,

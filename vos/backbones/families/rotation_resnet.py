@@ -14,7 +14,7 @@ from vos.backbones.layers.rotation_blocks import (
     FeatureHead,
     FieldResidual,
     field_conv,
-    network_law,
+    network_equivariance,
     regular_fields,
 )
 from vos.backbones.registry import family
@@ -35,7 +35,7 @@ class RotationResNet(Backbone):
         width: channels of the first stage, a multiple of the order of the group; doubled at
             each further stage.
         features: fields of the output, any number.
-        stride: 4, 8, 16 or 32 pixels a token.
+        stride: 4, 8, 16 or 32 pixels per token.
         layer: the last stage, 1 to 4.
         output: ``invariant`` or ``regular``.
         sigma: of the Gaussian before each halving, in pixels.
@@ -88,7 +88,7 @@ class RotationResNet(Backbone):
         self.fields = self.head.fields
         self.stride = stride
         self.channels = self.fields.channels
-        self.equivariance = network_law(self.fields, stride, border)
+        self.equivariance = network_equivariance(self.fields, stride, border)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.stem(self.normalise(images))

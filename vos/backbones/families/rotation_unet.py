@@ -21,7 +21,7 @@ from vos.backbones.layers.rotation_blocks import (
     FeatureHead,
     FieldResidual,
     field_conv,
-    network_law,
+    network_equivariance,
     regular_fields,
 )
 from vos.backbones.registry import family
@@ -42,7 +42,7 @@ class RotationUNet(Backbone):
         width: channels at full resolution, a multiple of the order of the group; doubled at each
             level up to eight times.
         features: fields of the output, any number.
-        stride: pixels a token, a power of two up to ``2 ** levels``.
+        stride: pixels per token, a power of two up to ``2 ** levels``.
         levels: halvings of the resolution.
         output: ``invariant`` or ``regular``.
         sigma: of the Gaussian before each halving, in pixels.
@@ -96,7 +96,7 @@ class RotationUNet(Backbone):
         self.fields = self.head.fields
         self.stride = stride
         self.channels = self.fields.channels
-        self.equivariance = network_law(self.fields, 2**levels, border)
+        self.equivariance = network_equivariance(self.fields, 2**levels, border)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.lift(self.normalise(images))
@@ -122,7 +122,7 @@ def rotation_unet(
     sigma: float = 0.66,
     border: str = "zeros",
 ) -> RotationUNet:
-    """The UNet of a group by its name."""
+    """Build the UNet of a group by its name."""
     return RotationUNet(
         Group.named(group),
         width=width,

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from vos.backbones.base import Backbone
-from vos.backbones.families.dss import network_law
+from vos.backbones.families.dss import network_equivariance
 from vos.backbones.layers import Normalise
 from vos.backbones.layers.antialiased import BlurPool
 from vos.backbones.layers.deformable import DeformableScaleConv
 from vos.backbones.layers.fields import Fields
 from vos.backbones.layers.groups import Group
 from vos.backbones.layers.rotation_blocks import FeatureHead, field_conv, regular_fields
-from vos.backbones.layers.rotation_blocks import network_law as rotation_law
+from vos.backbones.layers.rotation_blocks import network_equivariance as rotation_equivariance
 from vos.backbones.layers.scale_conv import EachScale, ScaleConv, ScaleNorm
 from vos.backbones.layers.scale_space import ScalePool, ScaleSpace, make_lift
 from vos.backbones.registry import family
@@ -76,7 +76,7 @@ class SmallScaleNet(Backbone):
             before = after
         self.layers = nn.Sequential(*layers)
         self.pool = ScalePool(space)
-        self.equivariance = network_law(space, STRIDE, deformed > 0)
+        self.equivariance = network_equivariance(space, STRIDE, deformed > 0)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.layers(self.lift(self.normalise(images)))
@@ -109,7 +109,7 @@ class SmallRotationNet(Backbone):
         self.head = FeatureHead(before, LAYERS[-1][0] * width, "invariant")
         self.fields = self.head.fields
         self.channels = self.fields.channels
-        self.equivariance = rotation_law(self.fields, STRIDE, "zeros")
+        self.equivariance = rotation_equivariance(self.fields, STRIDE, "zeros")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.layers(self.normalise(images)))

@@ -84,7 +84,7 @@ class TimmStage(Backbone):
 
 @family("timm", "any timm model, its publisher's weights", prefix=True)
 def timm_backbone(name: str, pretrained: bool = True, layer: int = 0) -> Backbone:
-    """A timm model by name.
+    """Build a timm model by name.
 
     Args:
         name: as in ``timm.list_models()``, with or without the tag of its weights.
@@ -142,7 +142,7 @@ def _create(name: str, pretrained: bool, **options: Any) -> nn.Module:
 
 
 def _on_meta(name: str, **options: Any) -> Any:
-    """The model without memory or weights, to ask what it is."""
+    """Build the model without memory or weights, to ask what it is."""
     import timm
 
     with torch.device("meta"):
@@ -155,7 +155,7 @@ def _feature_info(name: str) -> list[dict[str, Any]]:
 
 
 def _is_plain_transformer(info: list[dict[str, Any]]) -> bool:
-    """All blocks at one resolution."""
+    """Return whether all blocks have one resolution."""
     return len({item["reduction"] for item in info}) == 1
 
 
@@ -165,7 +165,7 @@ def _deepest(info: list[dict[str, Any]], limit: int) -> int:
 
 
 def _any_size(name: str) -> dict[str, Any]:
-    """The option that makes a model with a fixed input size take frames of any size."""
+    """Return the option that makes a model with a fixed input size take frames of any size."""
     for option in ({"dynamic_img_size": True}, {"strict_img_size": False}):
         try:
             _on_meta(name, **option)

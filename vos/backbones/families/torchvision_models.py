@@ -23,7 +23,7 @@ class FeatureStack(Backbone):
 
     Args:
         layers: the chain, cut off after the last layer that is wanted.
-        stride: pixels a token.
+        stride: pixels per token.
         channels: of the last layer.
         normalise: the network's input normalisation.
     """
@@ -56,7 +56,7 @@ def torchvision_backbone(
     stride: int = 0,
     layer: int = 3,
 ) -> Backbone:
-    """A torchvision network by name.
+    """Build a torchvision network by name.
 
     Args:
         name: as in ``torchvision.models.list_models()``. ResNets (also wide, and ResNeXt) are
@@ -64,7 +64,7 @@ def torchvision_backbone(
             last of their ``features`` that fits the stride.
         pretrained: fetch the published weights; otherwise random ones.
         weights: which of them, ``DEFAULT`` or such as ``IMAGENET1K_V1``.
-        stride: pixels a token; 0 stands for 8 for ResNets and for at most 16 for others.
+        stride: pixels per token; 0 stands for 8 for ResNets and for at most 16 for others.
         layer: last stage of a ResNet, 1 to 4.
 
     Raises:
@@ -107,7 +107,7 @@ def _create(name: str, weights: Any) -> nn.Module:
 
 
 def _cut(layers: nn.Sequential, limit: int) -> tuple[int, int, int] | None:
-    """(number of layers, stride, channels) of the deepest feature map within the stride limit.
+    """Return (number of layers, stride, channels) of the deepest map within the stride limit.
 
     Only maps that divide the image evenly count: token i must stay over its own pixels.
     """
