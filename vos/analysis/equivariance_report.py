@@ -86,7 +86,7 @@ def report_equivariance(
 
     Args:
         spec: what :func:`vos.load` takes.
-        images: image files, folders of them, or videos (their first frame); the rendered sample
+        images: image files, folders of them, or videos (their first frame); the sample
             when empty.
         count: images to use at most.
         side: largest side of the square frames.
