@@ -65,7 +65,7 @@ def test_build_gives_a_network_to_train() -> None:
         ("dss-resnet18,base=1", "must be above 1"),
         ("dss-resnet18,interaction=4", "between 1 and the number of scales, 3"),
         ("dss-resnet18,layer=1", "layer 1 has stride 4 at most"),
-        ("dss-v2-resnet18,base=2", "more than 8 pixels a cell"),
+        ("dss-v2-resnet18,base=2", "more than 8 pixels per cell"),
         ("deformable-resnet18,deformed=4", "between 0 and the 3 stages"),
         ("dss-small,width=0", "width must be at least 1"),
         ("timm:", "timm:MODEL"),
