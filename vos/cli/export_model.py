@@ -29,9 +29,9 @@ def export_model(
     height, width = parse_size(size)
     check_portable_path(out)
 
-    import vos
+    from vos.backbones import load
 
-    record = export_backbone(vos.load(model, seed=seed), out, (height, width), spec=model)
+    record = export_backbone(load(model, seed=seed), out, (height, width), spec=model)
     if as_json:
         typer.echo(json.dumps({**record, "out": str(out)}))
         return

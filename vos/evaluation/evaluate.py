@@ -19,7 +19,7 @@ from vos.machine import device_name, peak_memory_mb
 from vos.media.images import image_size
 from vos.pipeline.remote import ModelChoice
 from vos.propagation import PropagationConfig
-from vos.scheduling import Engine, LocalEngine, Outcome
+from vos.scheduling import Executor, LocalExecutor, Outcome
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ def evaluate(
     preset_name: str,
     config: PropagationConfig,
     device: torch.device,
-    engine: Engine | None = None,
+    engine: Executor | None = None,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
@@ -81,14 +81,14 @@ def evaluate(
     )
     run = Run(out, settings, dataset)
     run.open(dataset, overwrite=overwrite)
-    engine = engine or LocalEngine(str(device))
+    engine = engine or LocalExecutor(str(device))
 
     def segmenter_here(_: str) -> Segmenter:
         extractor = FeatureExtractor(backbone, device, precision=precision, frame_count=frames)
         return Segmenter(run.masks, config, extractor)
 
     elsewhere = OpenSegmenter(out.absolute(), run.masks.absolute(), config, choice)
-    outcome = predict(dataset, elsewhere if engine.elsewhere else segmenter_here, run, engine)
+    outcome = predict(dataset, elsewhere if engine.is_remote else segmenter_here, run, engine)
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
     if scores is not None:
         write_tables(out, scores)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import vos
 from vos.datasets import Dataset, Sequence
 from vos.errors import UsageError
 from vos.files import remove, write_json
@@ -22,8 +21,9 @@ from vos.pipeline.prefetch import BackgroundWriter
 from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
 from vos.propagation import PropagationConfig
-from vos.scheduling import Advance, Engine, OpenWorker, Outcome, Task, run_tasks
+from vos.scheduling import Advance, Executor, OpenWorker, Outcome, Task, run_tasks
 from vos.scheduling.tasks import Done, Failed
+from vos.version import __version__
 
 if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
@@ -47,7 +47,7 @@ class RunSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, the version of vos included."""
-        return {**dataclasses.asdict(self), "version": vos.__version__}
+        return {**dataclasses.asdict(self), "version": __version__}
 
 
 class Run:
@@ -194,7 +194,7 @@ class OpenSegmenter:
         return Segmenter(self.masks, self.config, self.model.extractor(device))
 
 
-def predict(dataset: Dataset, open_worker: OpenWorker, run: Run, engine: Engine) -> Outcome:
+def predict(dataset: Dataset, open_worker: OpenWorker, run: Run, engine: Executor) -> Outcome:
     """Write the masks of every sequence that ``run`` does not hold yet.
 
     Raises:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-import vos
 from vos.backbones.inference import ONNX_FRAMES
 from vos.errors import VosError
 from vos.export import zarr_store
@@ -23,7 +22,8 @@ from vos.machine import peak_memory_mb
 from vos.media import open_video
 from vos.pipeline.collection import named, run_collection
 from vos.pipeline.remote import absolute_spec, check_shared
-from vos.scheduling import Advance, Engine, Manifest
+from vos.scheduling import Advance, Executor, Manifest
+from vos.version import __version__
 
 ROW = ("source", "path", "shape", "frames", "computed", "bytes")
 FEW = 20  # videos, of which frames are counted; with more, a warm-up of the backbone always pays
@@ -77,7 +77,7 @@ def export_many(
     videos: Sequence[Path],
     out: Path,
     settings: ExportSettings,
-    engine: Engine,
+    engine: Executor,
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def export_many(
         "command": "export",
         **dataclasses.asdict(settings),
         "weights": model.digest,
-        "version": vos.__version__,
+        "version": __version__,
     }
     manifest = Manifest.open(out.with_suffix(".manifest.jsonl"), known, overwrite=overwrite)
     resolved = dataclasses.replace(settings, model=absolute_spec(settings.model))

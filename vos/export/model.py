@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-import vos
-from vos.backbones import Backbone, weights_digest
+from vos.backbones import Backbone, load, weights_digest
 from vos.backbones.inference import FeatureExtractor
 from vos.backbones.layers import Normalise
 from vos.backbones.token_centre import token_centre
@@ -48,10 +47,10 @@ def load_model(
         UsageError: an unknown model, or a layer it does not have.
         MissingError: weights that cannot be had.
     """
-    backbone = vos.load(spec, seed=seed)
+    backbone = load(spec, seed=seed)
     if layer is not None:
         spec = _with_layer(spec, backbone, layer)
-        backbone = vos.load(spec, seed=seed)
+        backbone = load(spec, seed=seed)
     return ExportModel(
         extractor=FeatureExtractor(backbone, device, frame_count=frame_count),
         spec=spec,

@@ -31,11 +31,10 @@ def with_flow(
     before: np.ndarray | None = None
     for index, frame in frames:
         grey = _grey(frame)
-        comparable = before is not None and before.shape == grey.shape
-        if comparable and min(grey.shape) >= FEWEST_LINES:
-            yield index, frame, search.calc(grey, before, None)
-        else:
+        if before is None or before.shape != grey.shape or min(grey.shape) < FEWEST_LINES:
             yield index, frame, None
+        else:
+            yield index, frame, search.calc(grey, before, None)  # type: ignore[call-overload]
         before = grey
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import MissingError, UsageError, VosError
-from vos.scheduling import Engine, Manifest, OpenWorker, Outcome, Task, run_tasks
+from vos.scheduling import Executor, Manifest, OpenWorker, Outcome, Task, run_tasks
 
 
 def read_list(path: Path) -> list[Path]:
@@ -68,7 +68,7 @@ def run_collection(
     videos: Mapping[str, Path],
     payload: Callable[[str, Path], Any],
     open_worker: OpenWorker,
-    engine: Engine,
+    engine: Executor,
     manifest: Manifest,
     *,
     result: Callable[[str], Path],

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import vos
 from vos.backbones import load, weights_digest
 from vos.backbones.inference import FeatureExtractor, check_precision
 from vos.errors import MissingError, UsageError
@@ -38,6 +37,7 @@ from vos.pipeline.stopwatch import Stopwatch
 from vos.pipeline.stream import check_masks, propagate
 from vos.progress import progress
 from vos.propagation import PropagationConfig
+from vos.version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -210,7 +210,7 @@ def _settings(
         "weights": loaded.digest,
         "precision": loaded.precision,
         "config": dataclasses.asdict(config),
-        "version": vos.__version__,
+        "version": __version__,
     }
 
 

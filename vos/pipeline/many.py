@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import vos
 from vos.backbones import load
 from vos.errors import MissingError, UsageError
 from vos.files import remove
@@ -19,7 +18,8 @@ from vos.pipeline.jobs import LoadedModel, carry_to_files
 from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE
 from vos.propagation import PropagationConfig
-from vos.scheduling import Advance, Engine, Manifest
+from vos.scheduling import Advance, Executor, Manifest
+from vos.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def propagate_many(
     rles: Path | None = None,
     model: str,
     config: PropagationConfig,
-    engine: Engine,
+    engine: Executor,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
@@ -119,7 +119,7 @@ def propagate_many(
         "weights": choice.digest,
         "precision": precision,
         "config": dataclasses.asdict(config),
-        "version": vos.__version__,
+        "version": __version__,
     }
     out = out.absolute()
     if out.is_file():

@@ -54,7 +54,7 @@ class Manifest:
         return cls(path, entries)
 
     def is_done(self, name: str) -> bool:
-        """Whether the task of this name was done."""
+        """Return whether the task of this name was done."""
         return self.entries.get(name, {}).get("state") == "done"
 
     @property
@@ -87,7 +87,7 @@ class Manifest:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]] | None:
-    """Settings and entries; None where there is no manifest."""
+    """Read settings and entries; None where there is no manifest."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

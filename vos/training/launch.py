@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from vos.errors import UsageError
 from vos.machine import resolve_device
-from vos.scheduling.memory import GIB, available_memory
+from vos.scheduling.processes import GIB, available_memory
 from vos.training.config import TrainConfig
 from vos.training.icon import DRAWS
 

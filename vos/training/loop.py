@@ -13,8 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-import vos
-from vos.backbones import Backbone, save_checkpoint
+from vos.backbones import Backbone, load, save_checkpoint
 from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
@@ -102,7 +101,7 @@ class Trainer:
         self.config, self.run, self.fabric, self.evaluate = config, run, fabric, evaluate
         torch.manual_seed(config.seed)
         torch.set_flush_denormal(True)
-        backbone = vos.load(config.model.backbone, seed=config.seed)
+        backbone = load(config.model.backbone, seed=config.seed)
         if not any(parameter.requires_grad for parameter in backbone.parameters()):
             raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
         self.model = OBJECTIVES[config.objective.name](backbone, config).train()
@@ -251,7 +250,7 @@ class Trainer:
 
     def backbone(self) -> Backbone:
         """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
-        copy = vos.load(self.config.model.backbone, seed=self.config.seed)
+        copy = load(self.config.model.backbone, seed=self.config.seed)
         state = self.average.state if self.average is not None else self.model.state_dict()
         prefix = "backbone."
         copy.load_state_dict(
