@@ -18,6 +18,7 @@ FLOORS = {
     "errors": -1,
     "files": 0,
     "progress": 0,
+    "settings": 0,
     "machine": 0,
     "scheduling": 1,
     "media": 1,

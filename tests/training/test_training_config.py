@@ -56,6 +56,15 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["crop.share_min=0.9", "crop.share_max=0.5"], "share_min"),
         (["data.photo_share=2"], "photo_share"),
         (["model=3"], "model"),
+        (["precision=fp16"], "unknown precision 'fp16'"),
+        (["precision=bf16_mixed"], "did you mean bf16-mixed"),
+        (["optimiser.rate=.nan"], "optimiser.rate must be a finite number"),
+        (["objective.floor=2"], "objective.floor must be between 0 and 1"),
+        (["objective.temperature=0"], "objective.temperature must be above 0"),
+        (["augmentation.photometric.blur=-1"], "photometric.blur must be between 0 and 1"),
+        (["crop.jitter=-0.1"], "crop.jitter must be at least 0"),
+        (["data.workers=-1"], "data.workers must be at least 0"),
+        (["data.weights={a: -1}"], "data.weights"),
     ],
 )
 def test_mistakes_are_one_line(settings: list[str], message: str) -> None:

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from vos.errors import UsageError
 from vos.machine import resolve_device
 from vos.training.config import TrainConfig
+from vos.training.precision import precision_on
 
 
 def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
@@ -33,7 +34,7 @@ def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
         devices=chosen,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=precision_on(place, config.precision),  # type: ignore[arg-type]
     )
     fabric.launch()
     return fabric

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 import vos
 from vos.backbones import Backbone, save_checkpoint
@@ -26,8 +27,9 @@ from vos.training.launch import launch, stop_on_signal
 from vos.training.metrics import MetricsWriter
 from vos.training.objective import Objective
 from vos.training.pairs import PairLoader, PairSampler
+from vos.training.precision import keep_in_float32
 from vos.training.run import Run
-from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
+from vos.training.schedule import average_of, make_optimiser, rate_factor, set_rate
 from vos.training.shared_statistics import share_statistics
 
 log = logging.getLogger("vos")
@@ -108,7 +110,7 @@ class Trainer:
         if fabric.world_size > 1:
             share_statistics(self.model)
         self.optimiser = make_optimiser(config.optimiser, backbone, self.model.own_parameters())
-        self.average: WeightAverage | None = None
+        self.average: AveragedModel | None = None
         self.step = 0  # steps made
         self.last_step = config.steps
         self.seconds = 0.0
@@ -117,9 +119,10 @@ class Trainer:
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.model.remember(state.get("memory", {}))
+        if config.ema:  # of the weights in float32, whatever the network is trained in
+            self.average = average_of(self.model, config.ema).to(fabric.device)
         self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
-        if config.ema:
-            self.average = WeightAverage(self.model, config.ema)
+        keep_in_float32(self.model, but="backbone")
         if state is not None:
             self._restore(state)
 
@@ -192,7 +195,7 @@ class Trainer:
             total["gradient_norm"] = norm.detach()
         self.optimiser.step()
         if self.average is not None:
-            self.average.update(self.model, self.step)
+            self.average.update_parameters(self.model)
         return total
 
     def _done(self) -> float:
@@ -251,12 +254,15 @@ class Trainer:
     def backbone(self) -> Backbone:
         """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
         copy = vos.load(self.config.model.backbone, seed=self.config.seed)
-        state = self.average.state if self.average is not None else self.model.state_dict()
+        state = self._averaged().state_dict()
         prefix = "backbone."
         copy.load_state_dict(
             {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
         )
         return copy.eval()
+
+    def _averaged(self) -> nn.Module:
+        return self.average.module if self.average is not None else self.model
 
     def save(self) -> None:
         """Write state and weights."""
@@ -268,7 +274,8 @@ class Trainer:
                 "seconds": self.seconds,
                 "model": self.model.state_dict(),
                 "memory": memory,
-                "average": self.average.state if self.average is not None else None,
+                "average": self._averaged().state_dict() if self.average is not None else None,
+                "precision": self.fabric.strategy.precision.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "random": torch.random.get_rng_state(),
                 "metrics": self.metrics,
@@ -293,7 +300,9 @@ class Trainer:
         self.seconds, self.metrics = state["seconds"], state["metrics"]
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
-            self.average.load(state["average"])
+            self.average.module.load_state_dict(state["average"])
+            self.average.n_averaged.fill_(self.step)
+        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         torch.random.set_rng_state(state["random"])
 
     def _loader(self, clips: list[Clip]) -> PairLoader:
