@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -16,6 +17,7 @@ from vos.training.contrastive_config import CHOICES, ContrastiveConfig, contrast
 from vos.training.photometric import Photometric
 from vos.training.precision import PRECISIONS
 
+LOGGERS = ("tensorboard", "csv", "wandb")
 CACHES = ("memory", "disk", "device", "none")
 
 
@@ -133,6 +135,7 @@ class TrainConfig:
     batch: int = 8
     ema: float = 0.0  # decay of the averaged weights; 0 keeps none
     precision: str = "32-true"  # or bf16-mixed, 16-mixed, bf16-true; the loss is in float32
+    loggers: list[str] = field(default_factory=lambda: ["tensorboard"])  # csv and wandb too
     log_every: int = 10
     checkpoint_every: int = 100
     keep: int = 0  # keep a copy of the weights every so many steps; 0 keeps the last only
@@ -146,9 +149,20 @@ class TrainConfig:
 
 
 def shipped_configs() -> list[str]:
-    """Names of the configs that come with vos."""
+    """Return the names of the configs that come with vos."""
     folder = resources.files("vos.training") / "configs"
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def describe_configs() -> dict[str, str]:
+    """Return what each shipped config is for: the comment that its file begins with."""
+    folder = resources.files("vos.training") / "configs"
+    found = {}
+    for name in shipped_configs():
+        lines = (folder / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        comment = takewhile(lambda line: line.startswith("#"), lines)
+        found[name] = " ".join(line.removeprefix("#").strip() for line in comment)
+    return found
 
 
 def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
@@ -180,7 +194,7 @@ def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
 
 
 def config_text(config: TrainConfig) -> str:
-    """The whole config as YAML."""
+    """Return the whole config as YAML."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
@@ -267,5 +281,9 @@ def _rules(config: TrainConfig) -> Iterator[tuple[str, bool]]:
     yield (
         "data.weights must be finite numbers of at least 0",
         all(0 <= weight < math.inf for weight in config.data.weights.values()),
+    )
+    yield (
+        f"loggers are some of {', '.join(LOGGERS)}",
+        set(config.loggers) <= set(LOGGERS),
     )
     yield from contrastive_rules(objective.contrastive).items()

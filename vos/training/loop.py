@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import sys
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -67,7 +69,8 @@ def train(
 
     Args:
         config: see :func:`vos.training.load_config`; ``data.paths`` says what to train on.
-        out: folder of the run: ``weights/`` (for ``vos.load``), ``state.pt``, ``metrics.jsonl``.
+        out: folder of the run: ``weights/`` (for ``vos.load``), ``weights-best/`` (of the highest
+            J&F so far, where it is measured), ``state.pt``, ``metrics.jsonl``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine; under ``torchrun`` its own numbers count.
         overwrite: start over in ``out``.
@@ -113,6 +116,7 @@ class Trainer:
         self.average: AveragedModel | None = None
         self.step = 0  # steps made
         self.last_step = config.steps
+        self.best = -math.inf  # J&F of the weights that are kept as the best
         self.seconds = 0.0
         self.metrics: dict[str, float] = {}
         state = run.load_state()
@@ -125,6 +129,7 @@ class Trainer:
         keep_in_float32(self.model, but="backbone")
         if state is not None:
             self._restore(state)
+            log.info("resumed at step %d of %d", self.step, self.last_step)
 
     def fit(self, clips: list[Clip]) -> None:
         """Make the steps that are left."""
@@ -136,17 +141,15 @@ class Trainer:
         )
         numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         batches = loader.batches(steps, numbers, share * fabric.world_size)
-        writer = (
-            MetricsWriter(self.run, self.step, warn=log.warning) if fabric.is_global_zero else None
-        )
+        writer = MetricsWriter(self.run, config, self.step) if fabric.is_global_zero else None
         bar = progress(total=config.steps, description=config.name, unit="step")
         bar.update(self.step)
-        started, before = time.perf_counter(), self.seconds
+        self.started, self.first_step, before = time.perf_counter(), self.step, self.seconds
         with stop_on_signal() as stop:
             while self.step < self.last_step:
                 values = self._step(batches, numbers)
                 self.step += 1
-                self.seconds = before + time.perf_counter() - started
+                self.seconds = before + time.perf_counter() - self.started
                 stopped, self.seconds = self._agree(stop.is_set, self.seconds)
                 if self._done() >= 1:
                     self.last_step = self.step
@@ -237,8 +240,20 @@ class Trainer:
         }
         shown = {name: f"{numbers[name]:.3f}" for name in ("loss", self.model.shown)}
         bar.set_postfix(shown, refresh=False)
+        if not sys.stderr.isatty():  # a log file, where a bar leaves nothing to read
+            log.info("%s", self._line({**numbers, **evaluated}))
         if writer is not None:
             writer.write(self.step, self.metrics)
+
+    def _line(self, values: dict[str, float]) -> str:
+        """Return one line for a log: step, measures, and how fast the run is."""
+        wanted = ("loss", self.model.shown, "J&F")
+        measures = [f"{name} {values[name]:.3f}" for name in wanted if name in values]
+        made = self.step - self.first_step
+        rate = made * self.config.batch / max(time.perf_counter() - self.started, 1e-9)
+        return ", ".join(
+            [f"step {self.step} of {self.last_step}", *measures, f"{rate:.2f} pairs per second"]
+        )
 
     def _evaluate(self) -> dict[str, float]:
         every = self.config.evaluation.every
@@ -246,8 +261,12 @@ class Trainer:
             return {}
         found = {"evaluated": 1.0}
         if self.evaluate is not None:  # on the first process only
+            backbone = self.backbone()
             with torch.random.fork_rng():
-                found = self.evaluate(self.backbone())
+                found = self.evaluate(backbone)
+            if found.get("J&F", -math.inf) > self.best:
+                self.best = found["J&F"]
+                save_checkpoint(self.run.best_path, backbone, card=self._card())
         self.fabric.barrier()
         return found
 
@@ -261,6 +280,9 @@ class Trainer:
         )
         return copy.eval()
 
+    def _card(self) -> dict[str, Any]:
+        return {"Run": self.config.name, "Steps": self.step, "Seed": self.config.seed}
+
     def _averaged(self) -> nn.Module:
         return self.average.module if self.average is not None else self.model
 
@@ -270,7 +292,7 @@ class Trainer:
         if self.fabric.is_global_zero:
             state = {
                 "step": self.step,
-                "last_step": self.last_step,
+                "best": self.best,
                 "seconds": self.seconds,
                 "model": self.model.state_dict(),
                 "memory": memory,
@@ -281,7 +303,7 @@ class Trainer:
                 "metrics": self.metrics,
             }
             backbone = self.backbone()
-            card = {"Run": self.config.name, "Steps": self.step, "Seed": self.config.seed}
+            card = self._card()
             save_checkpoint(self.run.weights_path, backbone, card=card)
             if self.config.keep and self.step % self.config.keep == 0:
                 kept = self.run.folder / f"weights-{self.step:06d}"
@@ -296,8 +318,10 @@ class Trainer:
         )
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step, self.last_step = state["step"], state["last_step"]
-        self.seconds, self.metrics = state["seconds"], state["metrics"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.metrics, self.best = state["metrics"], state.get("best", -math.inf)
+        if self._done() >= 1:  # by steps or by time; a run whose limit was raised goes on
+            self.last_step = self.step
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
@@ -333,4 +357,4 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
 
 
 def _silent(message: str) -> None:
-    """The first process says the same."""
+    """Drop the message: the first process logs it."""
