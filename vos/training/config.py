@@ -135,6 +135,7 @@ class TrainConfig:
     batch: int = 8
     ema: float = 0.0  # decay of the averaged weights; 0 keeps none
     precision: str = "32-true"  # or bf16-mixed, 16-mixed, bf16-true; the loss is in float32
+    compile: bool = False  # torch.compile the network; pays on a GPU
     loggers: list[str] = field(default_factory=lambda: ["tensorboard"])  # csv and wandb too
     log_every: int = 10
     checkpoint_every: int = 100

@@ -127,6 +127,11 @@ class Trainer:
             self.average = average_of(self.model, config.ema).to(fabric.device)
         self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
         keep_in_float32(self.model, but="backbone")
+        if fabric.device.type == "cuda":
+            self.model.backbone.to(memory_format=torch.channels_last)
+            torch.backends.cudnn.benchmark = True
+        if config.compile:
+            self.model.backbone.compile()
         if state is not None:
             self._restore(state)
             log.info("resumed at step %d of %d", self.step, self.last_step)
@@ -144,7 +149,8 @@ class Trainer:
         writer = MetricsWriter(self.run, config, self.step) if fabric.is_global_zero else None
         bar = progress(total=config.steps, description=config.name, unit="step")
         bar.update(self.step)
-        self.started, self.first_step, before = time.perf_counter(), self.step, self.seconds
+        self.started, self.waited = time.perf_counter(), 0.0
+        self.first_step, before = self.step, self.seconds
         with stop_on_signal() as stop:
             while self.step < self.last_step:
                 values = self._step(batches, numbers)
@@ -177,7 +183,9 @@ class Trainer:
         share = config.batch // parts
         total: dict[str, Tensor] = {}
         for part in range(parts):
+            asked = time.perf_counter()
             crops = next(batches).to(self.fabric.device, non_blocking=True)
+            self.waited += time.perf_counter() - asked
             offset = part * share
             inputs = self.model.prepare(
                 crops, self.step, range(offset + numbers.start, offset + numbers.stop)
@@ -249,11 +257,11 @@ class Trainer:
         """Return one line for a log: step, measures, and how fast the run is."""
         wanted = ("loss", self.model.shown, "J&F")
         measures = [f"{name} {values[name]:.3f}" for name in wanted if name in values]
-        made = self.step - self.first_step
-        rate = made * self.config.batch / max(time.perf_counter() - self.started, 1e-9)
-        return ", ".join(
-            [f"step {self.step} of {self.last_step}", *measures, f"{rate:.2f} pairs per second"]
-        )
+        seconds = max(time.perf_counter() - self.started, 1e-9)
+        pairs = (self.step - self.first_step) * self.config.batch
+        speed = f"{pairs / seconds:.2f} pairs per second"
+        waiting = f"{self.waited / seconds:.0%} of the time waiting for crops"
+        return ", ".join([f"step {self.step} of {self.last_step}", *measures, speed, waiting])
 
     def _evaluate(self) -> dict[str, float]:
         every = self.config.evaluation.every

@@ -22,7 +22,7 @@ from vos.files import atomic_path, write_text
 from vos.training.config import TrainConfig, config_text
 
 # Keys that change how a run is made, not what comes out of it.
-_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation", "loggers")
+_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation", "loggers", "compile")
 _FREE_DATA_KEYS = ("workers", "cache", "cache_folder")
 
 
