@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vos.backbones import Backbone
 
 ROOT = Path(__file__).resolve().parents[1]
-CARRIED = ("omegaconf", "antlr4", "lightning_fabric", "lightning_utilities")
+CARRIED = ("omegaconf", "lightning_fabric", "lightning_utilities")
 PHOTO_QUALITY, FRAME_QUALITY = 75, 85
 
 # The recipe of the shipped weights, at the size that a card wants.
@@ -99,13 +99,15 @@ def pack(options: argparse.Namespace) -> None:
 
 
 def pack_packages(folder: Path) -> None:
-    """Copy the packages of :data:`CARRIED` that this environment has."""
+    """Copy the packages of :data:`CARRIED`, and let zlib stand in for zlib-ng, which is compiled."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
     for name in CARRIED:
         spec = find_spec(name)
-        if spec is None or spec.origin is None:
+        if spec is None or not spec.submodule_search_locations:
             sys.exit(f"{name} is not installed here: pip install vos-propagation")
-        shutil.copytree(Path(spec.origin).parent, folder / name, ignore=ignored)
+        shutil.copytree(spec.submodule_search_locations[0], folder / name, ignore=ignored)
+    # The same interface as zlib's, which is slower, and only used for PNG files.
+    (folder / "zlib_ng.py").write_text("import zlib as zlib_ng\n", encoding="utf-8")
 
 
 def pack_sequence(davis: Path, name: str, folder: Path, most: int) -> None:

@@ -238,3 +238,14 @@ def test_the_best_weights_are_kept_beside_the_last(
     best = vos.load(str(run / "weights-best")).state_dict()
     assert all(torch.equal(best[key], seen[1][key]) for key in best)
     assert not torch.equal(weights(run)["head.0.weight"], best["head.0.weight"])
+
+
+def test_frames_decoded_on_demand_and_listed_in_a_file_give_the_same_run(
+    tiny_config: TrainConfig, clips_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips.txt").write_text(f"# all of it\n{clips_folder}\n", encoding="utf-8")
+    plain = dataclasses.replace(tiny_config, steps=2)
+    data = dataclasses.replace(plain.data, cache="none", paths=[str(tmp_path / "clips.txt")])
+    one = train(plain, tmp_path / "one", device="cpu").run
+    two = train(dataclasses.replace(plain, data=data), tmp_path / "two", device="cpu").run
+    assert_same_run(one, two)

@@ -64,10 +64,15 @@ class AugmentationConfig:
 
 @dataclass
 class ModelConfig:
-    """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features."""
+    """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features.
+
+    ``checkpointing`` runs the blocks of the network again in the backward pass, which takes a third
+    more time and much less memory.
+    """
 
     backbone: str = "resnet18"
     radius: float = 12.0
+    checkpointing: bool = False
 
 
 @dataclass

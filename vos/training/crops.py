@@ -13,23 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vos.datasets.clips import Clip
+
 
 class FramePool:
     """The frames of all clips as one row of bytes on a device.
 
     Args:
-        clips: frames (T, H, W, 3) uint8 of each clip.
+        clips: decoded clips.
         device: where they are kept.
     """
 
-    def __init__(self, clips: Sequence[np.ndarray], device: torch.device) -> None:
+    def __init__(self, clips: Sequence[Clip], device: torch.device) -> None:
         self.device = device
-        self.shapes = np.array([clip.shape[:3] for clip in clips])  # (T, H, W) each
+        self.shapes = np.array([clip.frames.shape[:3] for clip in clips])  # (T, H, W) each
         sizes = self.shapes.prod(1) * 3
         self.starts = np.concatenate([[0], np.cumsum(sizes)])  # first byte of each clip
         self.bytes = torch.empty(int(self.starts[-1]), dtype=torch.uint8, device=device)
         for clip, start, size in zip(clips, self.starts, sizes, strict=False):
-            part = torch.from_numpy(np.array(clip)).flatten()
+            part = torch.from_numpy(np.array(clip.frames)).flatten()
             self.bytes[int(start) : int(start + size)].copy_(part)
 
     def crops(

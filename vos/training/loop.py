@@ -21,6 +21,7 @@ from vos.backbones import Backbone, save_checkpoint
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
+from vos.training.checkpointing import checkpoint_blocks
 from vos.training.config import TrainConfig
 from vos.training.contrastive import ContrastiveModel
 from vos.training.evaluation import make_evaluation
@@ -130,6 +131,8 @@ class Trainer:
         if fabric.device.type == "cuda":
             self.model.backbone.to(memory_format=torch.channels_last)
             torch.backends.cudnn.benchmark = True
+        if config.model.checkpointing:
+            checkpoint_blocks(self.model.backbone)
         if config.compile:
             self.model.backbone.compile()
         if state is not None:
@@ -358,7 +361,7 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
     return load_clips(
         sources,
         short_side=config.data.short_side,
-        cache="disk" if config.data.cache == "disk" else "memory",
+        cache="memory" if config.data.cache == "device" else config.data.cache,
         cache_folder=Path(config.data.cache_folder).expanduser(),
         warn=warn,
     )

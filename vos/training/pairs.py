@@ -151,7 +151,7 @@ class PairLoader:
     ) -> None:
         self.crops_a_pair = frames
         self.frames = [clip.frames for clip in clips]
-        self.pool = FramePool(self.frames, device) if device is not None else None
+        self.pool = FramePool(clips, device) if device is not None else None
         self.sampler = sampler
         self.workers = max(1, workers)
 
