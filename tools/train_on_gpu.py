@@ -99,7 +99,7 @@ def pack(options: argparse.Namespace) -> None:
 
 
 def pack_packages(folder: Path) -> None:
-    """Copy the packages of :data:`CARRIED`, and let zlib stand in for zlib-ng, which is compiled."""
+    """Copy the packages of :data:`CARRIED`; zlib stands in for zlib-ng, which is compiled."""
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
     for name in CARRIED:
         spec = find_spec(name)

@@ -19,14 +19,21 @@ from vos.media.images import write_image
 
 TOOL = Path(__file__).parents[2] / "tools" / "train_on_gpu.py"
 
-# What the machine lacks: importing it fails, as there. `site` then gives the pure Python ones.
+# What the machine lacks is looked for in the pack alone.
 BARE = """
 import runpy, sys
-absent = {"av", "kornia", "pycocotools", "zlib_ng", "gradio", "zarr", "ray"}
+from importlib.machinery import PathFinder
+absent = {
+    "av", "kornia", "pycocotools", "zlib_ng", "gradio", "zarr", "ray", "omegaconf",
+    "lightning_fabric", "lightning_utilities",
+}
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in absent:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name in absent:
+            found = PathFinder.find_spec(name, [sys.argv[2] + "/site"])
+            if found is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            return found
 sys.meta_path.insert(0, Finder())
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

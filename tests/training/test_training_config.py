@@ -29,6 +29,8 @@ def test_the_original_setting_is_the_published_one() -> None:
         20,
     )
     assert config.model.radius == 12
+    assert config.objective.floor == 1e-4
+    assert config.crop.share_min * config.data.short_side == 240
 
 
 def test_settings_change_keys_at_any_depth() -> None:

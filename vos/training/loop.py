@@ -274,7 +274,8 @@ class Trainer:
         if self.evaluate is not None:  # on the first process only
             backbone = self.backbone()
             with torch.random.fork_rng():
-                found = self.evaluate(backbone)
+                measured = self.evaluate(backbone)
+            found = {name: float(value) for name, value in measured.items()}
             if found.get("J&F", -math.inf) > self.best:
                 self.best = found["J&F"]
                 save_checkpoint(self.run.best_path, backbone, card=self._card())

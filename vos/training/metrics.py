@@ -19,7 +19,7 @@ log = logging.getLogger("vos")
 class Logger(Protocol):
     """What is asked of a logger; those of Fabric have it."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+    def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
         """Take the metrics of a step."""
 
     def finalize(self, status: str) -> None:
@@ -68,7 +68,8 @@ def _csv(run: Run, config: TrainConfig, step: int) -> Logger:
     (run.folder / "csv" / "metrics.csv").unlink(missing_ok=True)
     logger = CSVLogger(run.folder, name="csv", version="", flush_logs_every_n_steps=1)
     for row in run.metrics():
-        logger.log_metrics(row, int(row.pop("step")))
+        values: dict[str, Any] = {key: value for key, value in row.items() if key != "step"}
+        logger.log_metrics(values, int(row["step"]))
     return logger
 
 
@@ -93,7 +94,7 @@ class _Wandb:
             config={"yaml": config_text(config)},
         )
 
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+    def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
         self.run.log(metrics, step=step)
 
     def finalize(self, status: str) -> None:
