@@ -111,12 +111,13 @@ def pooled(trip: RoundTrip, pairs: int) -> RoundTrip:
             f"objective.pool={pairs} does not divide the {batch} pairs that a process "
             "holds in one part of a step: change batch, objective.pool or the number of processes"
         )
-    return RoundTrip(
-        *(
-            None if each is None else each.reshape(batch // pairs, -1, *each.shape[2:])
-            for each in trip
-        )
-    )
+
+    def joined(each: Tensor) -> Tensor:
+        return each.reshape(batch // pairs, -1, *each.shape[2:])
+
+    a_row, b_row, a_col, b_col = (joined(each) for each in trip.features())
+    a_valid, b_valid = (None if each is None else joined(each) for each in trip[4:])
+    return RoundTrip(a_row, b_row, a_col, b_col, a_valid, b_valid)
 
 
 def round_trips(trip: RoundTrip) -> list[RoundTrip]:
