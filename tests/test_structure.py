@@ -16,7 +16,10 @@ PACKAGE = Path(vos.__file__).parent
 FLOORS = {
     "defaults": -1,
     "errors": -1,
+    "caches": 0,
+    "compiled": 1,
     "files": 0,
+    "forks": 0,
     "progress": 0,
     "settings": 0,
     "machine": 0,

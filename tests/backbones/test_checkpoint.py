@@ -8,10 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 import vos
-from vos.backbones import Backbone, load_checkpoint, save_checkpoint, shipped_checkpoints
+from vos.backbones import (
+    Backbone,
+    load_checkpoint,
+    save_checkpoint,
+    shipped_checkpoints,
+    weights_digest,
+)
+from vos.backbones.digest import METADATA, weights_file_digest
 from vos.backbones.resnet import resnet18
 from vos.errors import MissingError, UsageError, VosError
 
@@ -168,3 +176,33 @@ def _drop_hash(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     del config["sha256"]
     (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_the_digest_of_a_network_is_that_of_its_file(folder: Path) -> None:
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert weights_digest(load_checkpoint(folder)) == digest
+
+
+@pytest.mark.parametrize("more", [{}, {"complex": torch.ones(2, dtype=torch.complex64)}])
+def test_the_digest_is_that_of_the_bytes_for_every_type_and_shape(more) -> None:
+    types = [
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "float16",
+        "bfloat16",
+        "int32",
+        "float32",
+        "float64",
+        "int64",
+    ]
+    tensors = {
+        f"{letter}.é{kind}": torch.arange(6).reshape(2, 3).to(getattr(torch, kind)).T
+        for letter in "ba"
+        for kind in types
+    }
+    tensors |= {"scalar": torch.tensor(3.0), "empty": torch.zeros(0, 4), **more}
+    saved = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    payload = safetensors.torch.save(saved, metadata=METADATA)
+    assert weights_file_digest(tensors) == hashlib.sha256(payload).hexdigest()

@@ -161,3 +161,12 @@ def test_choices_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingError, match=r"^Ray is missing: pip install 'vos-propagation\[ray\]"):
         choose_engine("ray")
+
+
+def test_one_device_of_several_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert choose_engine("local", device="cuda:1").device == "cuda:1"
+    crews = [choose_engine("local", device=name, workers=2) for name in ("cuda:1", "cuda")]
+    used = [crew.crew(OpenWorker(), lambda units: None)._devices for crew in crews]
+    assert used == [["cuda:1"], ["cuda:0", "cuda:1", "cuda:2"]]

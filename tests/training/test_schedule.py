@@ -1,4 +1,4 @@
-"""The rate over a run and the average of the weights, against their formulas."""
+"""Learning rates and averaged weights, against their formulas."""
 
 from __future__ import annotations
 
@@ -9,41 +9,57 @@ import torch
 from torch import nn
 
 from vos.training.config import OptimiserConfig
-from vos.training.schedule import average_of, rate_factor
+from vos.training.schedule import average_of, rate_factor, resume_average
 
 
 @pytest.mark.parametrize(
-    ("step", "done", "expected"),
-    [(0, 0.0, 0.25), (1, 0.0, 0.5), (3, 0.0, 1.0), (50, 0.5, 0.5), (99, 1.0, 0.0), (99, 1.2, 0.0)],
+    ("done", "factor"), [(0, 1), (1 / 3, 0.75), (0.5, 0.5), (2 / 3, 0.25), (1, 0), (1.2, 0)]
 )
-def test_the_rate_warms_up_and_falls_along_a_cosine(
-    step: int, done: float, expected: float
-) -> None:
-    config = OptimiserConfig(schedule="cosine", warm_up=4)
-    assert rate_factor(config, step, done) == pytest.approx(expected, abs=1e-12)
+def test_cosine_goes_from_the_whole_rate_to_nothing(done: float, factor: float) -> None:
+    config = OptimiserConfig(schedule="cosine")
+    assert rate_factor(config, 1000, done) == pytest.approx(factor, abs=1e-12)
 
 
-def test_the_average_forgets_early_weights_soon_and_later_ones_slowly() -> None:
-    module = nn.BatchNorm1d(1)
+def test_a_warm_up_is_a_straight_line_and_multiplies_the_schedule() -> None:
+    constant = OptimiserConfig(schedule="constant", warm_up=4)
+    assert [rate_factor(constant, step, 0) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    cosine = OptimiserConfig(schedule="cosine", warm_up=4)
+    assert rate_factor(cosine, 1, 0.25) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_the_average_forgets_early_weights_and_then_decays_as_set() -> None:
+    module = nn.BatchNorm1d(1)  # weight, bias; running statistics; a counter
+    module.weight.data.fill_(0.0)
+    module.running_mean.fill_(0.0)
     average = average_of(module, 0.5)
-    expected = None
-    for count, value in enumerate([1.0, 3.0, -2.0, 5.0, 0.0, 4.0]):
-        nn.init.constant_(module.weight, value)
-        module.num_batches_tracked.fill_(count)
+    module.weight.data.fill_(1.0)
+    module.running_mean.fill_(2.0)
+    module.num_batches_tracked.fill_(7)
+    expected = 0.0
+    for step in range(12):
         average.update_parameters(module)
-        decay = min(0.5, (1 + count) / (10 + count))
-        expected = value if expected is None else decay * expected + (1 - decay) * value
-        assert float(average.module.weight) == pytest.approx(expected, rel=1e-6)
-        assert int(average.module.num_batches_tracked) == count
-    assert not math.isclose(float(average.module.weight), 4.0)
+        decay = min(0.5, (1 + step) / (10 + step))  # 0.1, 2 / 11, ... and 0.5 from step 8 on
+        expected = decay * expected + (1 - decay) * 1.0
+        assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
+        assert average.module.running_mean.item() == pytest.approx(2 * expected, rel=1e-5)
+    assert torch.equal(average.module.num_batches_tracked, torch.tensor(7))
+
+
+def test_the_average_stays_where_it_was_by_its_decay() -> None:
+    module = nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(1.0)
+    average = resume_average(average_of(module, 0.9), 1000)
+    module.weight.data.fill_(0.0)
+    average.update_parameters(module)
+    assert average.module.weight.item() == pytest.approx(0.9)
 
 
 def test_the_average_of_sixteen_bit_weights_is_kept_in_float32() -> None:
     module = nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(1.0)
     average = average_of(module, 0.9)
     module.bfloat16()
-    for value in (1.0, 2.0):
-        nn.init.constant_(module.weight, value)
-        average.update_parameters(module)
+    module.weight.data.fill_(2.0)
+    average.update_parameters(module)
     assert average.module.weight.dtype is torch.float32
-    assert float(average.module.weight) == pytest.approx(1 + 9 / 11)
+    assert average.module.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 2)

@@ -67,6 +67,8 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["crop.jitter=-0.1"], "crop.jitter must be at least 0"),
         (["data.workers=-1"], "data.workers must be at least 0"),
         (["data.weights={a: -1}"], "data.weights"),
+        (["precision=fp16"], "32-true, bf16-mixed, 16-mixed, bf16-true"),
+        (["data.cache=ram"], "one of memory, disk, device, none"),
     ],
 )
 def test_mistakes_are_one_line(settings: list[str], message: str) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 import vos
 from vos.backbones.base import Backbone
+from vos.backbones.digest import METADATA, weights_file_digest
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_text
 
@@ -115,7 +116,7 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
 
 def weights_digest(backbone: Backbone) -> str:
     """SHA-256 of the weights: that of the ``model.safetensors`` that they are saved as."""
-    return hashlib.sha256(_serialise(backbone)).hexdigest()
+    return weights_file_digest(_tensors(backbone))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -139,8 +140,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _serialise(backbone: Backbone) -> bytes:
-    tensors = {key: value.detach().cpu().contiguous() for key, value in _weights(backbone).items()}
-    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+    tensors = {key: value.cpu().contiguous() for key, value in _tensors(backbone).items()}
+    return safetensors.torch.save(tensors, metadata=METADATA)
+
+
+def _tensors(backbone: Backbone) -> dict[str, Tensor]:
+    return {key: value.detach() for key, value in _weights(backbone).items()}
 
 
 def _weights(backbone: Backbone) -> dict[str, Tensor]:

@@ -21,9 +21,12 @@ from vos.backbones.engines import (
 )
 from vos.backbones.folding import fold_batch_norm
 from vos.errors import UsageError, near_names
+from vos.forks import let_children_compute
 from vos.machine import resolve_device
 
 logger = logging.getLogger(__name__)
+
+let_children_compute()
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -156,7 +159,7 @@ def _choose(engine: str, device: torch.device, precision: str, frame_count: int 
     _checked(engine, "engine", ENGINES)
     plain = device.type == "cpu" and precision == "float32"
     if engine == "onnx" and not plain:
-        raise UsageError("the onnx engine runs on the CPU in float32: use --engine eager")
+        raise UsageError('engine "onnx" runs on the CPU in float32: choose engine "eager"')
     if engine == "onnx":
         require_onnx()
     if engine == "compile" and not compile_available(device):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
+from vos.caches import give_libraries_a_cache
 from vos.cli import (
     bench,
     data,
@@ -45,5 +49,9 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Entry point: run a command; bad input ends in one line on standard error."""
+    give_libraries_a_cache()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
+            stream.reconfigure(errors="backslashreplace")
     with clear_endings():
         app(prog_name="vos")

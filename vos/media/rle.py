@@ -134,7 +134,7 @@ class RleWriter:
             "file_names": [f"{self.name}/{index:05d}.jpg" for index in range(self.frame_count)],
         }
         head = {"videos": [video], "categories": [{"id": 1, "name": "object"}]}
-        with self._temporary.open("w", encoding="utf-8") as out:
+        with self._temporary.open("w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
             for number, id in enumerate(sorted(self._entries)):
                 known = {"id": id, "video_id": 1, "category_id": 1, "iscrowd": 0}

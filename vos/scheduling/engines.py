@@ -19,7 +19,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Kind of device the workers compute on: cpu, cuda or mps."""
+        """What the workers compute on: cpu, mps, cuda or one such device, cuda:1."""
 
     @property
     def elsewhere(self) -> bool:
@@ -34,7 +34,7 @@ class LocalEngine:
     """This machine: one worker in this process, or several processes.
 
     Attributes:
-        device: cpu, cuda (then the workers share all such devices) or mps.
+        device: cpu, mps, cuda (then the workers share all such devices) or one of them, cuda:1.
         workers: how many; results do not depend on it.
     """
 
@@ -97,16 +97,16 @@ def choose_engine(
     if name == "local":
         if address is not None:
             raise UsageError("--address is that of a cluster: add --engine ray")
-        return LocalEngine(resolve_device(device).type, workers or 1)
+        return LocalEngine(str(resolve_device(device)), workers or 1)
     from vos.scheduling.ray_crew import connect, device_of_cluster
 
     connect(address)
     return RayEngine(device_of_cluster(device), address, workers)
 
 
-def _devices(kind: str) -> list[str]:
-    if kind != "cuda":
-        return [kind]
+def _devices(name: str) -> list[str]:
+    if name != "cuda":
+        return [name]
     import torch
 
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or [kind]
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or [name]

@@ -32,7 +32,7 @@ class DataConfig:
     paths: list[str] = field(default_factory=list)
     short_side: int = 256
     cache: str = "memory"
-    cache_folder: str = "~/.cache/vos/clips"
+    cache_folder: str | None = None  # null: a folder of the cache of vos
     workers: int = 2
     gap: int = 30  # frames of a pair are 1 to this many apart
     photo_share: float | None = None  # share of pairs made from one photo; null: as photos : clips
@@ -252,7 +252,8 @@ def check_config(config: TrainConfig) -> None:
         value = setting_value(config, key)
         if value not in known:
             raise UsageError(
-                f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)}"
+                f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)} "
+                f"(one of {', '.join(known)})"
             )
 
 

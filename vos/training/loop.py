@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import vos
 from vos.backbones import Backbone, save_checkpoint
+from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
@@ -32,7 +33,7 @@ from vos.training.objective import Objective
 from vos.training.pairs import PairLoader, PairSampler
 from vos.training.precision import keep_in_float32
 from vos.training.run import Run
-from vos.training.schedule import average_of, make_optimiser, rate_factor, set_rate
+from vos.training.schedule import average_of, make_optimiser, rate_factor, resume_average, set_rate
 from vos.training.shared_statistics import share_statistics
 
 log = logging.getLogger("vos")
@@ -159,7 +160,7 @@ class Trainer:
                 values = self._step(batches, numbers)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - self.started
-                stopped, self.seconds = self._agree(stop.is_set, self.seconds)
+                stopped, self.seconds = self._agree(stop.asked(), self.seconds)
                 if self._done() >= 1:
                     self.last_step = self.step
                 bar.update()
@@ -337,7 +338,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
-            self.average.n_averaged.fill_(self.step)
+            resume_average(self.average, self.step)
         self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         torch.random.set_rng_state(state["random"])
 
@@ -363,9 +364,15 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
         sources,
         short_side=config.data.short_side,
         cache="memory" if config.data.cache == "device" else config.data.cache,
-        cache_folder=Path(config.data.cache_folder).expanduser(),
+        cache_folder=_cache_folder(config) if config.data.cache == "disk" else None,
         warn=warn,
     )
+
+
+def _cache_folder(config: TrainConfig) -> Path:
+    """Return the folder of decoded clips."""
+    given = config.data.cache_folder
+    return Path(given).expanduser() if given else cache_folder("clips")
 
 
 def _silent(message: str) -> None:

@@ -56,8 +56,15 @@ def average_of(module: nn.Module, decay: float) -> AveragedModel:
     def move(average: Tensor, newest: Tensor, updates: Tensor | int) -> Tensor:
         if not average.is_floating_point():
             return newest
-        count = int(updates)
-        share = 1 - min(decay, (1 + count) / (10 + count))
+        step = int(updates) - 1
+        share = 1 - min(decay, (1 + step) / (10 + step))
         return average.lerp(newest.to(average.dtype), share)
 
-    return AveragedModel(module, avg_fn=move, use_buffers=True)
+    average = AveragedModel(module, avg_fn=move, use_buffers=True)
+    return resume_average(average, 0)
+
+
+def resume_average(average: AveragedModel, step: int) -> AveragedModel:
+    """Return ``average`` as it is after ``step`` steps: the weights at the start count as one."""
+    average.n_averaged.fill_(step + 1)
+    return average

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vos.caches import cache_folder
 from vos.datasets.davis import open_davis
 from vos.datasets.sample.render import Scene, render
 from vos.datasets.sample.scenes import SCENES
@@ -57,13 +58,8 @@ def open_sample(
 
 
 def sample_folder() -> Path:
-    """Where the sample is cached: below $VOS_CACHE, else $XDG_CACHE_HOME/vos, else ~/.cache/vos."""
-    cache = os.environ.get("VOS_CACHE")
-    if cache:
-        base = Path(cache)
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vos"
-    return base / f"sample-{SAMPLE_VERSION}"
+    """Return the folder where the sample is cached, see `vos.caches.cache_folder`."""
+    return cache_folder(f"sample-{SAMPLE_VERSION}")
 
 
 def render_sample(

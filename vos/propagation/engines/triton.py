@@ -1,9 +1,9 @@
 """The propagation step on CUDA devices: one fused Triton kernel a frame.
 
-A program labels a tile of tokens. It meets the union of their windows source by source, a few
-places at a time: products, window, the k best so far with their places, and in the end the vote,
-all on the chip. Nothing of size N x N is ever stored. Features are multiplied as float16 and added
-up in float32.
+A program labels a tile of tokens. It meets the union of their windows source by source, then what
+the windows add that the flow leads to, a few places at a time: products, window, the k best so far
+with their places, and in the end the vote, all on the chip. Nothing of size N x N is ever stored.
+Features are multiplied as float16 and added up in float32.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 import triton
 from torch import Tensor
 
-from vos.propagation import gpu_kernels as kernels
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
+from vos.propagation.engines import triton_kernels as kernels
 from vos.propagation.labels import labels_to_mask
 from vos.propagation.window import half_widths
 
@@ -35,6 +35,8 @@ def propagate_labels(
     """Soft labels (N, K + 1) of a frame; see `reference.propagate_labels`."""
     features = query.half()
     keys = [_half(source.frame) for source in sources]
+    own = torch.arange(len(query), dtype=torch.int32, device=query.device)
+    leads = [own if source.leads is None else source.leads.int() for source in sources]
     labels = [source.frame.labels.float().contiguous() for source in sources]
     halves = half_widths(config.window, config.radius, grid)
     classes = labels[0].shape[1]
@@ -51,6 +53,7 @@ def propagate_labels(
             on_device([label.data_ptr() for label in labels], torch.int64),
             on_device([source.windowed for source in sources], torch.int32),
             on_device([source.count for source in sources], torch.int32),
+            on_device([lead.data_ptr() for lead in leads], torch.int64),
             on_device(halves, torch.int32),
             result,
             len(sources),

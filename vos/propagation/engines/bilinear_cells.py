@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
+
+from vos.compiled import compiled
 
 
 @lru_cache(maxsize=32)
@@ -39,7 +40,7 @@ def first_pixels(tokens: int, pixels: int, corners: bool) -> np.ndarray:
     return np.searchsorted(before, np.arange(tokens + 1))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def channels_of_cells(values, height, width):  # type: ignore[no-untyped-def]
     """Channels not zero at a corner of each cell: ``channels[starts[cell] : starts[cell + 1]]``."""
     count = values.shape[1]

@@ -53,18 +53,18 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: {near_names(name, ENGINES)}")
     if name == "cpu" or (name == "auto" and device.type == "cpu"):
-        from vos.propagation import cpu
+        from vos.propagation.engines import cpu
 
         return cpu
     if name == "triton" or (name == "auto" and device.type == "cuda" and _has_triton()):
-        from vos.propagation import gpu
+        from vos.propagation.engines import triton
 
-        return gpu
+        return triton
     if name == "reference":
-        from vos.propagation import reference
+        from vos.propagation.engines import reference
 
         return reference
-    from vos.propagation import tiled
+    from vos.propagation.engines import tiled
 
     return tiled
 

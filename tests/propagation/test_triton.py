@@ -19,15 +19,15 @@ pytest.importorskip("triton", reason="Triton is not installed")
 INTERPRETED = """
 import sys
 import torch
-from vos.propagation import gpu
+from vos.propagation.engines import triton
 
 torch.cuda.device_of = lambda tensor: torch.no_grad()
 cases = torch.load(sys.argv[1], weights_only=False)
-torch.save([gpu.propagate_labels(*case) for case in cases], sys.argv[2])
+torch.save([triton.propagate_labels(*case) for case in cases], sys.argv[2])
 """
 
 
-def _case(config, *, grid=(6, 7), objects=2, channels=40, frames=2):
+def _case(config, *, grid=(6, 7), objects=2, channels=40, frames=2, led=False):
     """What a step takes: a frame, its sources (one of them counted twice), grid and config."""
     from vos.propagation.context import ContextFrame, Source
 
@@ -40,7 +40,14 @@ def _case(config, *, grid=(6, 7), objects=2, channels=40, frames=2):
         labels = torch.rand(tokens, objects + 1, generator=generator)
         return ContextFrame(index, features.half().float(), labels)  # the kernel takes float16
 
-    sources = [Source(frame(i), windowed=True, count=1 + (i == 1)) for i in range(frames)]
+    def leads() -> torch.Tensor | None:
+        """Most tokens are led to any place, some to their own."""
+        own, anywhere = torch.arange(tokens), torch.randint(tokens, (tokens,), generator=generator)
+        return torch.where(own % 5 == 0, own, anywhere) if led else None
+
+    sources = [
+        Source(frame(i), windowed=True, count=1 + (i == 1), leads=leads()) for i in range(frames)
+    ]
     if not config.annotated_in_window:
         sources.append(Source(frame(frames), windowed=False))
     return frame(-1).features, sources, grid, config
@@ -51,6 +58,10 @@ CASES = {
     "square window": _case(dataclasses.replace(preset("dino"), radius=2)),
     "no window": _case(preset("fmicon")),
     "prior on motion": _case(dataclasses.replace(preset("default"), motion_sigma=2.0)),
+    "flow": _case(dataclasses.replace(preset("crw"), radius=2), led=True),
+    "flow, prior on motion": _case(
+        dataclasses.replace(preset("dino"), radius=2, motion_sigma=2.0), led=True
+    ),
     "many objects": _case(preset("dino"), objects=20, channels=130, grid=(5, 8)),
     "more neighbours than places": _case(
         dataclasses.replace(preset("vfs"), radius=1, neighbours=30), grid=(4, 3)
@@ -66,7 +77,7 @@ def interpreted(in_interpreter):
 
 @pytest.mark.parametrize("name", CASES)
 def test_interpreted_kernel_agrees_with_the_reference(interpreted, name):
-    from vos.propagation import reference
+    from vos.propagation.engines import reference
 
     expected = reference.propagate_labels(*CASES[name])
     torch.testing.assert_close(interpreted[name], expected, atol=2e-5, rtol=0)

@@ -3,7 +3,8 @@
 Four things save the work that the plain form spends:
 
 - **windows**: tokens are taken in tiles of 8 x 8; a tile meets only the union of its windows, in
-  one matrix product a frame, instead of every place of the frame;
+  one matrix product a frame, instead of every place of the frame (windows that flow leads far away
+  are met apart, by tokens that are led to neighbouring places together);
 - **bounds**: of each similarity an upper bound is computed first, at a fraction of its cost
   (`bounds.py`), and the similarity itself only if that beats the k-th best so far;
 - **a running threshold**: bounds are scanned while they are in cache and dropped at once unless
@@ -28,12 +29,12 @@ from numba.typed import List
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from vos.propagation import cpu_kernels as kernels
-from vos.propagation.bounds import reduced_features
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
-from vos.propagation.cpu_masks import labels_to_mask
-from vos.propagation.threads import in_threads
+from vos.propagation.engines import cpu_kernels as kernels
+from vos.propagation.engines.bounds import reduced_features
+from vos.propagation.engines.cpu_masks import labels_to_mask
+from vos.propagation.engines.threads import in_threads
 from vos.propagation.window import half_widths
 
 __all__ = ["labels_to_mask", "propagate_labels"]
@@ -48,21 +49,20 @@ def propagate_labels(
     query: Tensor, sources: Sequence[Source], grid: tuple[int, int], config: PropagationConfig
 ) -> Tensor:
     """Soft labels (N, K + 1) of a frame; see `reference.propagate_labels`."""
-    halves = half_widths(config.window, config.radius, grid)
     windowed = [source for source in sources if source.windowed]
     anywhere = [source for source in sources if not source.windowed]
     channels = sources[0].frame.labels.shape[1]
     result = np.zeros((len(query), channels), np.float32)
     with _one_blas_thread():
         step = _Step.of(query, windowed, anywhere, grid, config)
-        known = _known_classes(step, windowed, anywhere, halves)
+        known = _known_classes(step, windowed, anywhere)
         settled = known >= 0
         result[np.flatnonzero(settled), known[settled]] = 1.0
         tokens = np.flatnonzero(~settled)
         if len(tokens):
             best = _Best(step, tokens)
             if windowed:
-                _search_windows(tokens, step, halves, best)
+                _search_windows(tokens, step, best)
             for number in range(len(windowed), len(windowed) + len(anywhere)):
                 _search_everywhere(tokens, step, number, best)
             labels = List([source.frame.labels.numpy() for source in (*windowed, *anywhere)])
@@ -88,6 +88,7 @@ class _Step:
         keys: (N, C) features of each source, those inside the window first.
         reduced_keys: (N, d + 1) their reduced form.
         counts: how often each source counts.
+        leads: (N,) the place in each source that the flow leads to from each token.
         near: how many of the sources are inside the window.
     """
 
@@ -96,8 +97,10 @@ class _Step:
     keys: List
     reduced_keys: List
     counts: np.ndarray
+    leads: List
     near: int
     grid: tuple[int, int]
+    halves: np.ndarray
     penalty: np.float32
     neighbours: int
 
@@ -111,6 +114,7 @@ class _Step:
         config: PropagationConfig,
     ) -> _Step:
         ordered = (*windowed, *anywhere)
+        own = np.arange(len(query))
         reduced, reduced_keys = reduced_features(query, ordered)
         return cls(
             rows=query.numpy(),
@@ -118,8 +122,10 @@ class _Step:
             keys=List([source.frame.features.numpy() for source in ordered]),
             reduced_keys=List([key.numpy() for key in reduced_keys]),
             counts=np.array([source.count for source in ordered], np.int64),
+            leads=List([own if s.leads is None else s.leads.numpy() for s in ordered]),
             near=len(windowed),
             grid=grid,
+            halves=half_widths(config.window, config.radius, grid),
             penalty=np.float32(config.distance_penalty),
             neighbours=config.neighbours,
         )
@@ -127,7 +133,8 @@ class _Step:
     def thresholds(self, tokens: np.ndarray) -> np.ndarray:
         """A lower bound of the k-th best similarity of each of ``tokens``; -inf if there is none.
 
-        It comes from the places right beside the token in the sources inside the window.
+        It comes from the places that the token most resembles, if nothing goes wrong: right
+        beside where it was in the sources inside the window.
         """
         found = np.full(len(tokens), -np.inf, np.float32)
         if not self.near:
@@ -141,7 +148,9 @@ class _Step:
                 self.keys,
                 self.near,
                 self.counts,
+                self.leads,
                 self.grid,
+                self.halves,
                 self.penalty,
                 self.neighbours,
             )
@@ -166,13 +175,13 @@ class _Best:
 
 
 def _known_classes(
-    step: _Step, windowed: Sequence[Source], anywhere: Sequence[Source], halves: np.ndarray
+    step: _Step, windowed: Sequence[Source], anywhere: Sequence[Source]
 ) -> np.ndarray:
     """(N,) the channel that a token must get whatever its similarities, or -1."""
     known = np.full(len(step.rows), kernels.MIXED, np.int32)
     if not windowed:
         return known
-    extremes = [_extremes(source.frame, step.grid, halves) for source in windowed]
+    extremes = [_extremes(source, step) for source in windowed]
     low = np.min([low for low, _ in extremes], axis=0)
     high = np.max([high for _, high in extremes], axis=0)
     for channel in np.unique(low[(low == high) & (low >= 0)]):
@@ -202,7 +211,7 @@ def _out_of_reach(
     return tokens[~undecided]
 
 
-def _search_windows(tokens: np.ndarray, step: _Step, halves: np.ndarray, best: _Best) -> None:
+def _search_windows(tokens: np.ndarray, step: _Step, best: _Best) -> None:
     tiles, starts = _tiles(tokens, step.grid)
 
     def search(worker: int, workers: int) -> None:
@@ -217,8 +226,9 @@ def _search_windows(tokens: np.ndarray, step: _Step, halves: np.ndarray, best: _
             step.reduced_keys,
             step.near,
             step.counts,
+            step.leads,
             step.grid,
-            halves,
+            step.halves,
             step.penalty,
             best.thresholds,
             best.values,
@@ -284,14 +294,18 @@ def _classes(frame: ContextFrame) -> np.ndarray:
     return frame.derived["classes"]
 
 
-def _extremes(
-    frame: ContextFrame, grid: tuple[int, int], halves: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(source: Source, step: _Step) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) the smallest and the largest class in reach of each token."""
+    frame = source.frame
     if "extremes" not in frame.derived:
         frame.derived["extremes"] = kernels.extremes_around(
-            _classes(frame), *grid, len(halves) // 2, int(halves.max())
+            _classes(frame), *step.grid, len(step.halves) // 2, int(step.halves.max())
         )
-    return frame.derived["extremes"]
+    low, high = frame.derived["extremes"]
+    if source.leads is None:
+        return low, high
+    leads = source.leads.numpy()
+    return np.minimum(low, low[leads]), np.maximum(high, high[leads])
 
 
 @lru_cache(maxsize=1)

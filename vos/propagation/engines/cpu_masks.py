@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from numba import njit
 from torch import Tensor
 
-from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
+from vos.compiled import compiled
 from vos.propagation.config import PropagationConfig
-from vos.propagation.threads import in_threads
+from vos.propagation.engines.bilinear_cells import bilinear_places, channels_of_cells, first_pixels
+from vos.propagation.engines.threads import in_threads
 
 
 def labels_to_mask(
@@ -130,7 +130,7 @@ def _resampled_index(tokens: int, pixels: int, mode: str) -> np.ndarray:
     return functional.interpolate(index, pixels, mode=mode)[0, 0].long().numpy()
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _plain_cells(values, height, width, starts, channels):  # type: ignore[no-untyped-def]
     """(cells,) the only channel of a cell whose corners all have the same value of it, or -1."""
     plain = np.full(height * width, -1, np.int32)
@@ -152,7 +152,7 @@ def _plain_cells(values, height, width, starts, channels):  # type: ignore[no-un
     return plain
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _enlarged(values, channel, top, bottom, left, right, down, across):  # type: ignore[no-untyped-def]
     """Bilinear value between four tokens; rows start at ``top`` and ``bottom``."""
     one = np.float32(1)
@@ -163,7 +163,7 @@ def _enlarged(values, channel, top, bottom, left, right, down, across):  # type:
     return upper * (one - down) + lower * down
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _ranges(  # type: ignore[no-untyped-def]
     values,
     height,
@@ -211,7 +211,7 @@ def _ranges(  # type: ignore[no-untyped-def]
     return low, high, covered
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pick(  # type: ignore[no-untyped-def]
     values,
     height,
