@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vos.datasets.on_demand import FramesOnDemand, read_list
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_json
 from vos.machine import processors
@@ -27,7 +28,7 @@ log = logging.getLogger("vos")
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-CACHES = ("memory", "disk")
+CACHES = ("memory", "disk", "none")
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class ClipSource:
 
 @dataclass(frozen=True)
 class Clip:
-    """A decoded clip: ``frames`` is (T, H, W, 3) uint8 RGB, in memory or mapped from disk."""
+    """A clip: ``frames`` is (T, H, W, 3) uint8 RGB, in memory, mapped from disk or on demand."""
 
     name: str
-    frames: np.ndarray
+    frames: np.ndarray | FramesOnDemand
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -57,7 +58,8 @@ class Clip:
 def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     """List the clips under ``paths``, in a fixed order.
 
-    A path is a video, a photo, or a folder that is searched with all its sub-folders. In a
+    A path is a video, a photo, a list file (``.txt``, a path per line), or a folder that is
+    searched with all its sub-folders. In a
     folder, every video is a clip. Images are the frames of one clip when their names differ
     only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...), else each is a photo.
     Folders named ``Annotations`` (masks) and hidden ones are passed over.
@@ -70,7 +72,10 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     for path in paths:
         if not path.exists():
             raise MissingError(f"no training data at {path}: pass --data with an existing path")
-        sources += [ClipSource(path.name, (path,))] if path.is_file() else _search(path)
+        if path.suffix.lower() == ".txt":
+            sources += find_clips(read_list(path))
+        else:
+            sources += [ClipSource(path.name, (path,))] if path.is_file() else _search(path)
     if not sources:
         places = ", ".join(str(path) for path in paths)
         raise UsageError(f"no video, folder of frames or photo found in {places}")
@@ -115,7 +120,7 @@ def load_clips(
 
     Args:
         cache: ``memory``, or ``disk`` for files under ``cache_folder`` that are mapped, kept and
-            found again by later runs.
+            found again by later runs, or ``none``: frames are decoded each time they are asked for.
         warn: told in one line of each clip that cannot be decoded; such a clip is left out.
 
     Raises:
@@ -131,6 +136,8 @@ def load_clips(
         try:
             if cache_folder is not None and cache == "disk":
                 return Clip(source.name, _cached(source, short_side, cache_folder))
+            if cache == "none":
+                return Clip(source.name, _on_demand(source, short_side))
             return Clip(source.name, decode(source, short_side))
         except VosError as error:
             return f"skipped {source.files[0]}: {error}"
@@ -160,6 +167,18 @@ def decode(source: ClipSource, short_side: int) -> np.ndarray:
     if len({frame.shape for frame in frames}) > 1:
         raise VosError("its frames differ in size")
     return np.stack(frames)
+
+
+def _on_demand(source: ClipSource, short_side: int) -> FramesOnDemand:
+    if source.is_video:
+        from vos.media.video import open_video
+
+        video = open_video(source.files[0])
+        return FramesOnDemand(video.count_frames(), lambda i: _shrink(video[i], short_side))
+    from vos.media.images import read_image
+
+    files = source.files
+    return FramesOnDemand(len(files), lambda i: _shrink(read_image(files[i]), short_side))
 
 
 def _read(source: ClipSource) -> Iterator[np.ndarray]:

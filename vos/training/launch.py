@@ -20,6 +20,7 @@ from vos.machine import resolve_device
 from vos.scheduling.processes import GIB, available_memory
 from vos.training.config import TrainConfig
 from vos.training.icon import DRAWS
+from vos.training.precision import precision_on
 
 log = logging.getLogger("vos")
 
@@ -45,7 +46,7 @@ def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
         devices=chosen,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=precision_on(place, config.precision),  # type: ignore[arg-type]
     )
     fabric.launch()
     return fabric

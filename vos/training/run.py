@@ -7,7 +7,9 @@ resumes from the last state.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from vos.files import atomic_path, write_text
 from vos.training.config import TrainConfig, config_text
 
 # Keys that change how a run is made, not what comes out of it.
-_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation")
+_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation", "loggers", "compile")
 _FREE_DATA_KEYS = ("workers", "cache", "cache_folder")
 
 
@@ -37,6 +39,7 @@ class Run:
         self.state_path = folder / "state.pt"
         self.metrics_path = folder / "metrics.jsonl"
         self.weights_path = folder / "weights"
+        self.best_path = folder / "weights-best"
         self._check(config, overwrite)
 
     def _check(self, config: TrainConfig, overwrite: bool) -> None:
@@ -60,9 +63,14 @@ class Run:
         if overwrite and self.config_path.is_file():
             for path in (self.state_path, self.metrics_path):
                 path.unlink(missing_ok=True)
-            for folder in (*self.folder.glob("weights*"), self.folder / "tensorboard"):
+            logs = (self.folder / "tensorboard", self.folder / "csv")
+            for folder in (*self.folder.glob("weights*"), *logs):
                 shutil.rmtree(folder, ignore_errors=True)
         write_text(self.config_path, config_text(config))
+
+    def identity(self) -> str:
+        """Return a short name for this folder that no other folder has."""
+        return hashlib.sha256(str(self.folder.absolute()).encode()).hexdigest()[:12]
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state to resume from."""
@@ -112,12 +120,21 @@ def _changed_keys(path: Path, config: TrainConfig) -> list[str]:
     default = OmegaConf.to_container(OmegaConf.structured(TrainConfig))
     assert isinstance(before, dict) and isinstance(after, dict) and isinstance(default, dict)
     before = _filled(before, default)
+    _lengthen(before, after)
     for values in (before, after):
         for key in _FREE_KEYS:
             values.pop(key, None)
         for key in _FREE_DATA_KEYS:
             values.get("data", {}).pop(key, None)
     return _differences(before, after)
+
+
+def _lengthen(before: dict, after: dict) -> None:
+    """Let a run become longer, in steps or minutes: its schedule is stretched, nothing is lost."""
+    if after["steps"] >= before["steps"]:
+        before["steps"] = after["steps"]
+    if after["minutes"] is None or after["minutes"] >= (before["minutes"] or math.inf):
+        before["minutes"] = after["minutes"]
 
 
 def _filled(values: dict, default: dict) -> dict:
