@@ -26,6 +26,7 @@ FLOORS = {
     "backbones": 3,
     "propagation": 4,
     "objectives": 4,
+    "segmentation": 4.5,
     "pipeline": 5,
     "evaluation": 6,
     "export": 6,

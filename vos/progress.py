@@ -1,8 +1,10 @@
-"""The one progress bar: on standard error, with rate and time left, after two seconds."""
+"""The one progress bar, on standard error, and the stopwatch that times the stages of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -44,3 +46,26 @@ def progress(
         disable=_quiet,
         leave=False,
     )
+
+
+class Stopwatch:
+    """Add up the seconds of named stages.
+
+    >>> stopwatch = Stopwatch()
+    >>> with stopwatch("features"):
+    ...     pass
+    >>> list(stopwatch.seconds)
+    ['features']
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed

@@ -13,8 +13,8 @@ import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import Video, VideoWriter, open_video
-from vos.pipeline import SegmentedFrame
 from vos.propagation import PropagationConfig
+from vos.segmentation import SegmentedFrame
 
 Overlap = Callable[[np.ndarray, np.ndarray, int], float]
 LAST = 9
