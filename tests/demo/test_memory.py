@@ -33,7 +33,7 @@ def watched_run(folder: Path, models: Models, count: int) -> int:
     for step in propagate(session, models, "whole", model="lab", preset="default"):
         if step.done % 10 == 0:
             picture(session, step.index, opacity=0.5)
-            assert len(strip(clip.confidence, clip.annotated, step.index, trim=clip.trim)) < 60_000
+            assert len(strip(clip.confidence, clip.marks, step.index, trim=clip.trim)) < 60_000
         if step.done == step.total:
             held = tracemalloc.get_traced_memory()[0]
     assert len(session.masked_frames()) == count, "masks lie on disk"

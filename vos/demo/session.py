@@ -171,6 +171,7 @@ class Session:
             self._uploads.pop(0).unlink(missing_ok=True)
         if self._clip is not None:
             self._clip.frames.close()
+            self._clip.work.close()
             if self.folder in self._clip.video.path.parents:
                 self._clip.video.path.unlink(missing_ok=True)
         self._clip = None

@@ -53,7 +53,7 @@ def open_frames(frames: Any, *, rate: Fraction = FRAME_RATE) -> Video:
         )
     if isinstance(frames, Sequence) and not isinstance(frames, bytes):
         return FrameSequence(frames, rate)
-    if isinstance(frames, Iterable) and array is None:
+    if isinstance(frames, Iterable) and array is None and not isinstance(frames, bytes):
         return FrameStream(iter(frames), name="frames", rate=rate)
     raise UsageError(
         f"a video cannot be made of {type(frames).__name__}: give a path, an opened Video, "

@@ -46,8 +46,8 @@ def check_marks(masks: Mapping[int, Mask], video: Video) -> dict[int, np.ndarray
         raise UsageError(f"no mask given: annotate at least one frame, {FORM}")
     indices = {frame_index(index): mask for index, mask in masks.items()}
     given = {index: _ids(mask, index, video) for index, mask in indices.items()}
-    binary = all(is_binary(mask) for mask in given.values())
-    checked = {index: one_object(given[index]) if binary else given[index] for index in given}
+    known = {object_id for mask in given.values() for object_id in object_ids(mask)}
+    checked = {index: _meant(mask, known) for index, mask in given.items()}
     for index, mask in checked.items():
         if not object_ids(mask):
             raise UsageError(
@@ -68,7 +68,7 @@ def check_mask(mask: Mask, index: int, video: Video, *, known: Collection[int] =
     """
     ids = _ids(mask, frame_index(index), video)
     check_frames([index], video)
-    return one_object(ids) if is_binary(ids) and set(known) <= {1} else ids
+    return _meant(ids, known)
 
 
 def frame_index(index: Any) -> int:
@@ -94,14 +94,11 @@ def check_frames(indices: Collection[int], video: Video) -> None:
         raise UsageError(f"{video.path} has no frame {last}: its {count} frames are counted from 0")
 
 
-def is_binary(ids: np.ndarray) -> bool:
-    """Return whether a mask holds 255 and nothing else but 0."""
-    return bool(ids.any()) and not object_ids(ids)
-
-
-def one_object(ids: np.ndarray) -> np.ndarray:
-    """Return a mask of 0 and 255 as one of object 1."""
-    return (ids == VOID).astype(np.uint8)
+def _meant(ids: np.ndarray, known: Collection[int]) -> np.ndarray:
+    """Return a mask of 0 and 255 alone as object 1, unless 255 is void beside other ids."""
+    if ids.any() and not object_ids(ids) and set(known) <= {1}:
+        return (ids == VOID).astype(np.uint8)
+    return ids
 
 
 def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:

@@ -299,4 +299,4 @@ def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Call
     if given.exists() and (not given.is_dir() or any(given.iterdir())):
         raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
     given.mkdir(parents=True, exist_ok=True)
-    return given, weakref.finalize(session, shutil.rmtree, given / "undo", ignore_errors=True)
+    return given, partial(shutil.rmtree, given / "undo", ignore_errors=True)
