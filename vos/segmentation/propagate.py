@@ -79,7 +79,7 @@ def propagate(
         _check_read_once(opened, marks, direction)
     extractor = make_extractor(model, device, precision=precision, frame_count=opened.frame_count)
     config = as_config(preset)
-    engine_for(extractor.device, str(engine))  # an unknown one is found out now
+    engine_for(extractor.device, engine)  # an unknown one is found out now
     carry = partial(segment, extractor=extractor, config=config, engine=engine, stopwatch=stopwatch)
     if direction == "online" or not opened.rereadable:
         return carry(enumerate(opened.read(min(marks)), start=min(marks)), marks)

@@ -201,7 +201,7 @@ class Session:
         if direction not in ("both", "forward", "backward"):
             raise UsageError(
                 f"no direction {direction!r}: "
-                f"{near_names(str(direction), ('both', 'forward', 'backward'))}"
+                f"{near_names(direction, ('both', 'forward', 'backward'))}"
             )
         shown = {index: mark.shown for index, mark in self.marks.items()}
         erased = {index: mark.erased for index, mark in self.marks.items()}
