@@ -111,7 +111,7 @@ def test_frame_indices_of_numpy_are_taken(masks, video) -> None:
         (lambda m: {0: None}, "is no array"),
         (lambda m: {0: m.astype(complex)}, "array of complex"),
         (lambda m: {0: Image.new("RGB", (96, 64), (9, 99, 199))}, "the mask of frame 0 is an RGB"),
-        (lambda m: {0: Path("no such.png")}, "no such.png"),
+        (lambda m: {0: "no such.png"}, "frame 0: there is no file no such.png; give .* an array"),
     ],
 )
 def test_what_is_no_mask_is_refused_by_the_call(form, what: str, disc, frames, extractor) -> None:

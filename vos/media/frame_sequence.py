@@ -151,6 +151,7 @@ def open_stream_at(
         VosError: no video in it.
     """
     import av
+    from av.video.stream import VideoStream
 
     called = name or address
     try:
@@ -158,16 +159,16 @@ def open_stream_at(
     except (av.FFmpegError, ValueError) as error:
         raise MissingError(f"cannot open {called}: {error}") from error
     stream = container.streams.best("video")
-    if stream is None:
+    if not isinstance(stream, VideoStream):
         container.close()
         raise VosError(f"{called} has no video stream")
-    rate = Fraction(getattr(stream, "average_rate", None) or 25)
+    rate = Fraction(stream.average_rate or 25)
 
     def read() -> Iterator[np.ndarray]:
         with container:
             try:
                 for frame in container.decode(stream):
-                    yield frame.to_ndarray(format="rgb24")  # type: ignore[union-attr]
+                    yield frame.to_ndarray(format="rgb24")
             except av.FFmpegError as error:
                 raise VosError(f"{called} broke off: {error}") from error
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from vos.errors import UsageError, VosError
+from vos.errors import MissingError, UsageError, VosError
 from vos.media import VOID, Video, object_ids, read_mask
 from vos.media.frame_sequence import as_array
 
@@ -38,6 +38,7 @@ def check_marks(masks: Mapping[int, Mask], video: Video) -> dict[int, np.ndarray
         UsageError: no masks, or not a mapping from frame indices to masks; a mask that is none,
             that shows no object, that has another size than the frames, or whose ids are not 0 to
             255; a frame that is not there. The message names the frame.
+        MissingError: there is no such mask file.
         VosError: a mask file that cannot be read.
     """
     if not isinstance(masks, Mapping):
@@ -105,6 +106,8 @@ def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:
     """(H, W) uint8 ids, a copy, of the size of the video."""
     what = f"the mask of frame {index}"
     if isinstance(mask, str | Path):
+        if not Path(mask).exists():
+            raise MissingError(f"{what}: there is no file {mask}; give a file or an array of ids")
         return read_mask(Path(mask), size=video.size)
     if isinstance(mask, Image.Image):
         values = _read_image(mask, what)
