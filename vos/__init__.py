@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from vos.export import open_features
     from vos.media import open_video
     from vos.propagation import PropagationConfig, Propagator, preset
-    from vos.segmentation import Session, propagate
+    from vos.segmentation.propagate import propagate
+    from vos.segmentation.session import Session
 
 
 def __getattr__(name: str) -> Any:

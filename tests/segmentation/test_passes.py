@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import vos
+from vos.media import open_video
 from vos.segmentation import segment
-from vos.segmentation.passes import ANCHORS, END, Pass, plan_passes
+from vos.segmentation.passes import ANCHORS, END, Pass, plan_passes, walk
 
 ONE, TWO, BOTH, NONE = frozenset({1}), frozenset({2}), frozenset({1, 2}), frozenset()
 
@@ -122,3 +125,23 @@ def test_online_is_one_pass_that_knows_nothing_of_what_is_to_come(
     assert [frame.index for frame in online] == list(range(1, 10))
     for one, other in zip(online, plain, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_no_frame_is_looked_at_twice_for_the_sake_of_other_passes(
+    frames, masks, extractor, config
+) -> None:
+    class Counting:
+        device, stride = extractor.device, extractor.stride
+        seen = 0
+
+        def __call__(self, batch):
+            Counting.seen += len(batch)
+            return extractor(batch)
+
+    marks = {index: masks[index] for index in (1, 4, 8)}
+    shown = {index: frozenset({2, 7}) for index in marks}
+    passes = plan_passes(shown, 0, 9)
+    carry = partial(segment, extractor=Counting(), config=config)
+    walked = list(walk(open_video(frames), marks.__getitem__, passes, carry))
+    assert sorted(frame.index for frame in walked) == list(range(10))
+    assert Counting.seen == 10
