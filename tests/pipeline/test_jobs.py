@@ -14,8 +14,8 @@ import torch
 import vos
 from vos.errors import UsageError, VosError
 from vos.media import open_video, read_palette_mask, read_rle, write_mask
-from vos.pipeline import jobs
 from vos.pipeline.jobs import parse_mask_options, propagate_to_files
+from vos.segmentation import jobs
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from vos.datasets import open_dataset
 from vos.errors import MissingError, UsageError
 from vos.files import atomic_path, write_json
 from vos.media import open_video, read_image
-from vos.pipeline.resize import resize_frame
+from vos.propagation.frame_size import resize_frame
 
 APPROXIMATE = 0.1  # of the energy of the features
 FLOOR = 1e-14  # of the figure: rounding

@@ -16,13 +16,14 @@ from vos.errors import UsageError
 from vos.files import remove, write_json
 from vos.machine import describe, versions
 from vos.media import write_mask
-from vos.pipeline import Stopwatch, segment
-from vos.pipeline.prefetch import BackgroundWriter
+from vos.media.background import BackgroundWriter
 from vos.pipeline.remote import ModelChoice, check_shared
 from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
+from vos.progress import Stopwatch
 from vos.propagation import PropagationConfig
 from vos.scheduling import Advance, Executor, OpenWorker, Outcome, Task, run_tasks
 from vos.scheduling.tasks import Done, Failed
+from vos.segmentation import segment
 from vos.version import __version__
 
 if TYPE_CHECKING:

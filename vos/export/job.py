@@ -15,8 +15,8 @@ from vos.export.unit import export_stream
 from vos.export.zarr_store import ZarrStore
 from vos.machine import device_name, peak_memory_mb, resolve_device
 from vos.media import open_video
-from vos.pipeline import Stopwatch
 from vos.pipeline.collection import named
+from vos.progress import Stopwatch
 from vos.scheduling import Executor, LocalExecutor
 
 if TYPE_CHECKING:

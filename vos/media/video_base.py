@@ -26,6 +26,8 @@ class Video(ABC):
         frame_count: how many frames there are. Exact for folders, and for files once
             ``count_frames`` or indexing has looked; before that what the container claims, or
             None if it claims nothing.
+        rereadable: whether it can be read again, from any frame; a camera or a generator passes
+            by once.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class Video(ABC):
     width: int
     frame_rate: Fraction
     frame_count: int | None
+    rereadable: bool = True
 
     @property
     def fps(self) -> float:

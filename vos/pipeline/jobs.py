@@ -29,14 +29,14 @@ from vos.media import (
     read_palette_mask,
     write_mask,
 )
+from vos.media.background import BackgroundWriter
 from vos.media.video_writer import VIDEO_SUFFIXES
-from vos.pipeline.prefetch import BackgroundWriter
 from vos.pipeline.run_file import RUN_FILE, read_run, refuse_changes
-from vos.pipeline.segment import SegmentedFrame
-from vos.pipeline.stopwatch import Stopwatch
-from vos.pipeline.stream import check_masks, propagate
-from vos.progress import progress
+from vos.progress import Stopwatch, progress
 from vos.propagation import PropagationConfig
+from vos.segmentation.marks import check_marks
+from vos.segmentation.propagate import propagate
+from vos.segmentation.segment import SegmentedFrame
 from vos.version import __version__
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def carry_to_files(
     """
     opened = open_video(video)
     masks = {index: _read_mask(path, opened) for index, path in mask_files.items()}
-    check_masks(opened, masks)
+    masks = check_marks(masks, opened)
     _check_outputs(out, overlay_file, rle_file)
     settings = _settings(opened, masks, loaded, config)
     stopwatch = Stopwatch()

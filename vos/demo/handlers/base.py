@@ -1,4 +1,4 @@
-"""What all handlers of the page share: the session at hand, and plain words for what goes wrong."""
+"""What all handlers of the page share: the session at hand, and errors shown in one line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import gradio as gr
 import numpy as np
 
 from vos.demo import canvas
-from vos.demo.engine import Models
 from vos.demo.layout import Layout
 from vos.demo.messages import message
+from vos.demo.queue import Models
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.demo.store import SessionStore
@@ -21,11 +21,11 @@ from vos.errors import VosError
 WAIT = "Propagation is running: stop it first, or wait until it is done"
 
 
-def told(handler: Callable[..., Updates]) -> Callable[..., Updates]:
+def reports_errors(handler: Callable[..., Updates]) -> Callable[..., Updates]:
     """Show what went wrong as one line on the page."""
 
     @functools.wraps(handler)
-    def guarded(self: Desk, *arguments: Any) -> Updates:
+    def guarded(self: Handlers, *arguments: Any) -> Updates:
         try:
             return {self.layout.problem: gr.update(visible=False), **handler(self, *arguments)}
         except VosError as error:
@@ -34,8 +34,8 @@ def told(handler: Callable[..., Updates]) -> Callable[..., Updates]:
     return guarded
 
 
-class Desk:
-    """Handlers of one page; the work itself is in the session.
+class Handlers:
+    """Handle what visitors do on one part of the page; the work itself is in the session.
 
     Handlers that leave a frame take what the editor holds, and the number of the edition it was
     given out as.
@@ -55,7 +55,7 @@ class Desk:
 
     def next_step(self, session: Session) -> Updates:
         clip = session.clip
-        propagated = len(clip.annotated) < int((~np.isnan(clip.confidence)).sum())
+        propagated = len(clip.marks) < int((~np.isnan(clip.confidence)).sum())
         return {
             self.layout.direction: "onwards" if propagated else "whole",
             self.layout.status: message(

@@ -1,4 +1,4 @@
-"""The strip shows where the propagator is unsure, and names the frame to correct."""
+"""How confident the propagator is of a frame, and which frame to correct next."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from vos.demo.confidence import certainty, next_to_correct
-from vos.demo.strip import COLUMNS, strip
 from vos.propagation import SoftLabels, preset
 from vos.propagation.engines.choose import engine_for
+from vos.segmentation.confidence import frame_confidence, next_to_correct
 
 
 def soft(labels) -> SoftLabels:
@@ -29,8 +28,8 @@ def soft(labels) -> SoftLabels:
         ([[4, 0], [0, 4]], 1.0),  # labels need not add up to one
     ],
 )
-def test_certainty(labels, expected):
-    assert certainty(soft(labels)) == pytest.approx(expected)
+def test_confidence_of_a_frame(labels, expected):
+    assert frame_confidence(soft(labels)) == pytest.approx(expected)
 
 
 def test_next_to_correct():
@@ -38,12 +37,3 @@ def test_next_to_correct():
     assert next_to_correct(confidence, {0}) == 4, "frame 1 lies beside a marked one"
     assert next_to_correct(confidence, {0, 4}) is None
     assert next_to_correct(np.full(5, np.nan), set()) is None
-
-
-def test_long_videos_make_no_longer_strips():
-    confidence = np.ones(20_000, np.float32)
-    confidence[777] = 0.1
-    drawn = strip(confidence, {5}, 3, trim=(0, 19_999), lowest=777)
-    assert drawn.count("<rect") <= COLUMNS + 5
-    assert "least sure at frame 777 (10 %)" in drawn
-    assert "hsl(0 " in drawn, "one bad frame is not averaged away"

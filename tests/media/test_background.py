@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vos.pipeline.prefetch import BackgroundWriter, prefetch
+from vos.media.background import BackgroundWriter, prefetch
 
 
 def test_items_come_in_order() -> None:

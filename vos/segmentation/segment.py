@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from vos.errors import UsageError, VosError
+from vos.media.background import prefetch
 from vos.media.flow import with_flow
-from vos.pipeline.prefetch import prefetch
-from vos.pipeline.resize import resize_frame
-from vos.pipeline.stopwatch import Stopwatch
+from vos.progress import Stopwatch
 from vos.propagation import PropagationConfig, Propagator, SoftLabels, frame_size
+from vos.propagation.frame_size import resize_frame
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vos.backbones.inference import FeatureExtractor
 
 IndexedFrame = tuple[int, np.ndarray]
@@ -39,6 +41,8 @@ def segment(
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
     observe: Callable[[int, SoftLabels], None] | None = None,
+    complete: Mapping[int, Collection[int]] | None = None,
+    features: MutableMapping[int, Tensor] | None = None,
 ) -> Iterator[SegmentedFrame]:
     """Segment ``frames`` in the order they come; the first must be annotated.
 
@@ -52,12 +56,18 @@ def segment(
         stopwatch: takes the seconds of the stages "features" and "propagation".
         observe: is called with the index and the soft labels of each frame, before its mask is
             yielded, by those who want more than the mask: how sure it is, for instance.
+        complete: object ids that the annotation of a frame speaks for, by frame index; those it
+            does not show are absent. An annotation speaks for what it shows unless told here.
+        features: of annotated frames by index; they are looked up here before they are computed,
+            and left here, for those who walk from the same annotations again.
 
     Raises:
         UsageError: the first frame has no annotation, or an annotation has another size.
         VosError: the frames differ in size.
     """
     stopwatch = stopwatch or Stopwatch()
+    known = {} if features is None else features
+    speakers = complete or {}
     propagator = Propagator(config, engine=engine)
     size: tuple[int, int] | None = None
     seen: tuple[int, int] | None = None
@@ -70,16 +80,22 @@ def segment(
                     f"frame {index} is {frame.shape[1]} x {frame.shape[0]} pixels, the frames "
                     f"before it {size[1]} x {size[0]}: all frames of a video must have one size"
                 )
+        new = [(index, frame) for index, frame, _ in batch if index not in known]
         with stopwatch("features"):
-            features = extractor(
-                [resize_frame(frame, seen, config.resampling) for _, frame, _ in batch]
-            )
-        for (index, frame, flow), feature in zip(batch, features, strict=True):
+            shown = [resize_frame(frame, seen, config.resampling) for _, frame in new]
+            found = extractor(shown) if new else ()
+            maps = {index: one for (index, _), one in zip(new, found, strict=True)}
+        if features is not None:
+            features.update({i: maps[i].clone() for i in maps if i in annotations})
+        for index, frame, flow in batch:
             with stopwatch("propagation"):
-                soft = _label(propagator, index, feature, flow, annotations.get(index), size)
+                feature = maps[index] if index in maps else known[index]
+                spoken = speakers.get(index)
+                given = annotations.get(index)
+                soft = _label(propagator, index, feature, flow, given, spoken, size)
                 mask = soft.mask(size, seen, frame=frame)
                 if index in annotations:
-                    mask = _as_annotated(mask, annotations[index])
+                    mask = as_annotated(mask, annotations[index], spoken)
             if observe is not None:
                 observe(index, soft)
             yield SegmentedFrame(index, soft.ids, mask)
@@ -91,6 +107,7 @@ def _label(
     feature: object,
     flow: np.ndarray | None,
     annotation: np.ndarray | None,
+    objects: Collection[int] | None,
     size: tuple[int, int],
 ) -> SoftLabels:
     if annotation is None:
@@ -100,15 +117,24 @@ def _label(
             f"the mask of frame {index} is {annotation.shape[1]} x {annotation.shape[0]} pixels, "
             f"the frame {size[1]} x {size[0]}"
         )
-    if propagator.ids:
+    if not set(propagator.ids) <= set(objects or ()):
         propagator.step(index, feature, flow)  # type: ignore[arg-type]
-    return propagator.annotate(index, feature, annotation)  # type: ignore[arg-type]
+    return propagator.annotate(index, feature, annotation, objects=objects)  # type: ignore[arg-type]
 
 
-def _as_annotated(mask: np.ndarray, annotation: np.ndarray) -> np.ndarray:
-    """The annotation to the pixel for the objects it shows, the prediction elsewhere."""
+def as_annotated(
+    mask: np.ndarray, annotation: np.ndarray, objects: Collection[int] | None = None
+) -> np.ndarray:
+    """Return the annotation to the pixel for the objects it speaks for, ``mask`` elsewhere.
+
+    Args:
+        mask: (H, W) uint8 ids, the prediction.
+        annotation: (H, W) uint8 ids.
+        objects: those it speaks for; those it shows unless given.
+    """
     shown = np.setdiff1d(np.unique(annotation), (0, 255))
-    result = np.where(np.isin(mask, shown), 0, mask)
+    spoken = shown if objects is None else np.union1d(shown, list(objects))
+    result = np.where(np.isin(mask, spoken), 0, mask)
     painted = np.isin(annotation, shown)
     result[painted] = annotation[painted]
     return result.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Going from frame to frame."""
+"""Go from frame to frame, and play."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from typing import Any
 import gradio as gr
 
 from vos.demo import scene
-from vos.demo.confidence import next_to_correct
-from vos.demo.desk import Desk, told
+from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import LOOK
 from vos.demo.scene import Updates
 from vos.demo.session import Session
+from vos.segmentation.confidence import next_to_correct
 
 
-class Moving(Desk):
-    """Going from frame to frame."""
+class TimelineHandlers(Handlers):
+    """Go from frame to frame, and play."""
 
-    @told
+    @reports_errors
     def move(self, token: str, frame: float, editor: Any, edition: str) -> Updates:
         return self._go(self.store.get(token), round(frame), editor, edition)
 
-    @told
+    @reports_errors
     def step_back(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         return self._go(session, session.position - 1, editor, edition)
 
-    @told
+    @reports_errors
     def step_forth(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         return self._go(session, session.position + 1, editor, edition)
 
-    @told
+    @reports_errors
     def jump(self, token: str, editor: Any, edition: str, event: gr.EventData) -> Updates:
         session = self.store.get(token)
         share = float(event._data.get("share", 0))
         return self._go(session, int(share * session.clip.frame_count), editor, edition)
 
-    @told
-    def to_unsure(self, token: str, editor: Any, edition: str) -> Updates:
+    @reports_errors
+    def to_next_correction(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
-        lowest = next_to_correct(session.clip.confidence, session.clip.annotated)
+        lowest = next_to_correct(session.clip.confidence, session.clip.marks)
         return {} if lowest is None else self._go(session, lowest, editor, edition)
 
-    @told
+    @reports_errors
     def play(self, token: str, playing: bool, editor: Any, edition: str) -> Updates:
         """Start or stop; from the end, start over."""
         session = self.store.get(token)
@@ -59,7 +59,7 @@ class Moving(Desk):
             **scene.playing(self.layout, True),
         }
 
-    @told
+    @reports_errors
     def tick(self, token: str) -> Updates:
         session = self.store.get(token)
         if session.position >= session.clip.trim[1]:

@@ -1,4 +1,4 @@
-"""Trimming, and taking the results home."""
+"""Trim the video, and prepare downloads."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 import gradio as gr
 
 from vos.demo import scene
-from vos.demo.desk import Desk, told
 from vos.demo.downloads import write_download
-from vos.demo.engine import Models
+from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import Layout
 from vos.demo.messages import message
+from vos.demo.queue import Models, RunQueue
 from vos.demo.scene import Updates
 from vos.demo.store import SessionStore
-from vos.demo.turns import Turns
 
 
-class Taking(Desk):
-    """Trimming, and taking the results home."""
+class ResultHandlers(Handlers):
+    """Trim the video, and prepare downloads."""
 
-    def __init__(self, layout: Layout, store: SessionStore, models: Models, turns: Turns) -> None:
+    def __init__(
+        self, layout: Layout, store: SessionStore, models: Models, queue: RunQueue
+    ) -> None:
         super().__init__(layout, store, models)
-        self.turns = turns
+        self.queue = queue
 
-    @told
+    @reports_errors
     def trim(self, token: str, first: float | None, last: float | None) -> Updates:
         session = self.store.get(token)
         if not session.has_clip:  # the fields get their first values when the page is loaded
@@ -36,7 +37,7 @@ class Taking(Desk):
         session.clip.trim = (start, stop)
         return scene.timeline(self.layout, session)
 
-    @told
+    @reports_errors
     def prepare(
         self, token: str, key: str, editor: Any, edition: str, progress: gr.Progress | None = None
     ) -> Updates:
@@ -46,7 +47,7 @@ class Taking(Desk):
         report = (lambda done, total: None) if progress is None else _reporter(progress)
         if key == "pca":  # as long as a propagation
             report(0, 0)
-            with self.turns.turn():
+            with self.queue.turn():
                 path = write_download(session, key, report)
         else:
             path = write_download(session, key, report)

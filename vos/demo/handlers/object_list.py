@@ -1,4 +1,4 @@
-"""The list of objects: names, colours, what is shown."""
+"""Change the list of objects: names, colours, what is shown."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import gradio as gr
 
 from vos.demo import scene
-from vos.demo.desk import Desk, told
+from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import PAINT
 from vos.demo.messages import message
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 
 
-class Listing(Desk):
-    """The list of objects: names, colours, what is shown."""
+class ObjectListHandlers(Handlers):
+    """Change the list of objects: names, colours, what is shown."""
 
-    @told
+    @reports_errors
     def choose_object(
         self, token: str, object_id: int | None, editor: Any, edition: str
     ) -> Updates:
@@ -26,7 +26,7 @@ class Listing(Desk):
         session.active = object_id if object_id in session.objects else session.active
         return {**kept, **self._chosen(session)}
 
-    @told
+    @reports_errors
     def add_object(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         session.clip  # noqa: B018  # says that there is none
@@ -34,7 +34,7 @@ class Listing(Desk):
         session.add_object()
         return {**kept, **self._chosen(session)}
 
-    @told
+    @reports_errors
     def remove_object(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
@@ -46,14 +46,14 @@ class Listing(Desk):
             updates[self.layout.status] = message("done", text)
         return {**updates, **self._objects_changed(session)}
 
-    @told
+    @reports_errors
     def rename(self, token: str, name: str) -> Updates:
         session = self.store.get(token)
         if session.active is not None:
             session.objects.change(session.active, name=name)
         return {**scene.panel(self.layout, session), self.layout.hint: scene.hint(session)}
 
-    @told
+    @reports_errors
     def recolour(self, token: str, colour: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         kept = self.keep_paint(session, editor, edition)
@@ -61,7 +61,7 @@ class Listing(Desk):
             session.objects.change(session.active, colour=colour)
         return {**kept, **self._objects_changed(session)}
 
-    @told
+    @reports_errors
     def show_or_hide(self, token: str, visible: bool, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         kept = self.keep_paint(session, editor, edition)
@@ -69,7 +69,7 @@ class Listing(Desk):
             session.objects.change(session.active, visible=visible)
         return {**kept, **self._objects_changed(session)}
 
-    @told
+    @reports_errors
     def set_opacity(self, token: str, opacity: float) -> Updates:
         session = self.store.get(token)
         session.opacity = min(1.0, max(0.0, float(opacity)))

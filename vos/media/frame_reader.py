@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vos.errors import UsageError
-from vos.media import Video
+from vos.media.video_base import Video
 
 
 class FrameReader:

@@ -1,4 +1,4 @@
-"""A page comes and goes; a video is opened and closed."""
+"""Open and close a video, and meet a page that comes and goes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 import gradio as gr
 
 from vos.demo import scene
-from vos.demo.desk import Desk, told
-from vos.demo.engine import Models
+from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import Layout
 from vos.demo.messages import message
+from vos.demo.queue import Models
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.demo.store import SessionStore
 from vos.errors import UsageError, VosError, near_names
 
 
-class Opening(Desk):
-    """A page comes and goes; a video is opened and closed."""
+class VideoHandlers(Handlers):
+    """Open and close a video, and meet a page that comes and goes."""
 
     def __init__(
         self, layout: Layout, store: SessionStore, models: Models, examples: Mapping[str, Path]
@@ -27,7 +27,7 @@ class Opening(Desk):
         super().__init__(layout, store, models)
         self.examples = examples
 
-    @told
+    @reports_errors
     def hello(self, ticket: str, request: gr.Request) -> Updates:
         """A page was opened, or loaded anew: find its session by the token its tab keeps."""
         session = self.store.open(ticket)
@@ -38,7 +38,7 @@ class Opening(Desk):
         """A page was closed, or is about to be loaded anew."""
         self.store.leave(request.session_hash or "")
 
-    @told
+    @reports_errors
     def open_upload(self, token: str, path: str | None) -> Updates:
         if path is None:
             return {}
@@ -57,7 +57,7 @@ class Opening(Desk):
             said = VosError(str(error).replace(str(taken), upload.name))
             return {**self.failed(said), self.layout.upload: None}
 
-    @told
+    @reports_errors
     def open_example(self, token: str, name: str) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
@@ -78,7 +78,7 @@ class Opening(Desk):
             ),
         }
 
-    @told
+    @reports_errors
     def close(self, token: str) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)

@@ -1,4 +1,4 @@
-"""How sure the propagator is of a frame, from its soft labels."""
+"""How sure the propagator is of a frame, from its soft labels: confidence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import numpy as np
 
 from vos.propagation import SoftLabels
 
-FAINT = 1e-3  # share of the frame below which an object counts as hidden, not as unsure
-UNKNOWN = np.float32(np.nan)
+FAINT = 1e-3  # share of the frame below which an object counts as hidden, not as lost
 
 
-def certainty(soft: SoftLabels) -> float:
-    """The certainty of the least sure object, 0 to 1; 1 where no object is to be seen.
+def frame_confidence(soft: SoftLabels) -> float:
+    """Return the confidence of the least sure object, 0 to 1; 1 where no object is to be seen.
 
     Of an object with probabilities p, sum(p^2) / sum(p): what p is on average where the object
     is. Crisp labels give 1, labels spread evenly over K objects 1 / K. The least sure object
@@ -32,7 +31,7 @@ def certainty(soft: SoftLabels) -> float:
 def next_to_correct(
     confidence: np.ndarray, annotated: Collection[int], *, margin: int = 2
 ) -> int | None:
-    """The least sure frame that is not beside an annotated one; None where all is known.
+    """Return the least sure frame that is not beside an annotated one; None where all is known.
 
     Args:
         confidence: (T,) float, NaN where nothing was propagated.

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vos.errors import UsageError, VosError
-from vos.pipeline import Stopwatch, segment
-from vos.pipeline.resize import resize_frame
+from vos.progress import Stopwatch
 from vos.propagation import Propagator
+from vos.propagation.frame_size import resize_frame
+from vos.segmentation import segment
 
 
 def test_frames_of_several_sizes_are_refused_by_number(frames, masks, extractor, config) -> None:

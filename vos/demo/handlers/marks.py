@@ -1,4 +1,4 @@
-"""Saying where objects are: brush, click, box, mask file, undo."""
+"""Mark objects by brush, click, box or mask file, and undo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from vos.demo import canvas, regions, scene
-from vos.demo.desk import WAIT, Desk, told
+from vos.demo.handlers.base import WAIT, Handlers, reports_errors
 from vos.demo.layout import BOX, CLICK, LOOK
 from vos.demo.messages import message
 from vos.demo.scene import Updates
@@ -19,10 +19,10 @@ from vos.media import object_ids, read_mask
 from vos.propagation import preset
 
 
-class Marking(Desk):
-    """Saying where objects are: brush, click, box, mask file, undo."""
+class MarkHandlers(Handlers):
+    """Mark objects by brush, click, box or mask file, and undo."""
 
-    @told
+    @reports_errors
     def choose_tool(self, token: str, tool: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         if session.busy and tool != LOOK:
@@ -31,7 +31,7 @@ class Marking(Desk):
         session.tool, session.corner = tool, None
         return {**kept, **scene.stage(self.layout, session), **scene.playing(self.layout, False)}
 
-    @told
+    @reports_errors
     def click(
         self,
         token: str,
@@ -70,7 +70,7 @@ class Marking(Desk):
         session.annotate(session.position, change(mask, region, active))
         return self._marked(session)
 
-    @told
+    @reports_errors
     def upload_mask(self, token: str, path: str | None, editor: Any, edition: str) -> Updates:
         if path is None:
             return {}
@@ -87,7 +87,7 @@ class Marking(Desk):
         session.annotate(session.position, mask)
         return {**self._marked(session), self.layout.mask_file: None}
 
-    @told
+    @reports_errors
     def undo(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
@@ -102,7 +102,7 @@ class Marking(Desk):
             self.layout.status: message("done", undone),
         }
 
-    @told
+    @reports_errors
     def forget(self, token: str) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
