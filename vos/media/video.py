@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,12 +15,19 @@ from vos.media.video_folder import FrameFolder, list_frames
 FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
 
 
-def open_video(path: Path | str, *, fps: float | Fraction | None = None) -> Video:
+def open_video(
+    path: Path | str,
+    *,
+    fps: float | Fraction | None = None,
+    leave_out: Iterable[Path] = (),
+) -> Video:
     """Open a video file or a folder of frames.
 
     Args:
         path: a video file, a folder of images in natural order of their names, or one image.
         fps: the rate to assume for images, which tell none (default 24). A file tells its own.
+        leave_out: images of the folder that are no frames, such as masks that lie among them,
+            by whatever path.
 
     Raises:
         MissingError: nothing there, or a folder without images.
@@ -31,7 +39,7 @@ def open_video(path: Path | str, *, fps: float | Fraction | None = None) -> Vide
         raise UsageError(f"a frame rate is positive, not {fps}")
     rate = FOLDER_FRAME_RATE if fps is None else Fraction(fps).limit_denominator(1001)
     if path.is_dir():
-        return FrameFolder(path, list_frames(path), rate)
+        return FrameFolder(path, list_frames(path, leave_out=leave_out), rate)
     if not path.exists():
         raise MissingError(f"there is no video {path}: give a video file or a folder of frames")
     if path.suffix.lower() in IMAGE_SUFFIXES:

@@ -56,6 +56,16 @@ class Video(ABC):
         """
         return np.arange(self.count_frames()) / self.fps
 
+    def frame_name(self, index: int) -> str:
+        """Return the name of frame ``index`` without a suffix, which its mask bears too.
+
+        In a folder of frames it is that of the frame's file; elsewhere the index, from 00000 on.
+
+        Raises:
+            IndexError: a folder of frames has no such frame.
+        """
+        return f"{index:05d}"
+
     @abstractmethod
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         """Frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""

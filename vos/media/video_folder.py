@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +35,11 @@ class FrameFolder(Video):
     def count_frames(self) -> int:
         return len(self.frame_paths)
 
+    def frame_name(self, index: int) -> str:
+        if not 0 <= index < len(self.frame_paths):
+            raise IndexError(f"{self.path} has no frame {index}")
+        return self.frame_paths[index].stem
+
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         for frame_path in self.frame_paths[start:stop]:
             frame = read_image(frame_path)
@@ -44,11 +48,15 @@ class FrameFolder(Video):
             yield frame
 
 
-def list_frames(folder: Path) -> list[Path]:
-    """The images of a folder in natural order of their names.
+def list_frames(folder: Path, *, leave_out: Iterable[Path] = ()) -> list[Path]:
+    """List the images of a folder in natural order of their names, each name once.
+
+    Args:
+        leave_out: images that are no frames, by whatever path.
 
     Raises:
-        VosError: the folder cannot be read, holds no image, or holds one frame in two formats.
+        MissingError: the folder holds no image.
+        VosError: the folder cannot be read, or holds one frame in two formats.
     """
     try:
         paths = [
@@ -58,13 +66,20 @@ def list_frames(folder: Path) -> list[Path]:
         ]
     except OSError as error:
         raise VosError(f"cannot read {folder}: {error.strerror or error}") from error
+    others = {path.resolve() for path in leave_out}
+    paths = [path for path in paths if not (others and path.resolve() in others)]
     if not paths:
-        raise MissingError(f"{folder} holds no images: give a folder of frames or a video file")
+        known = " ".join(sorted(IMAGE_SUFFIXES))
+        raise MissingError(
+            f"{folder} holds no images: give a video file, or a folder of frames ({known})"
+        )
     paths.sort(key=lambda path: natural_key(path.name))
-    for path, following in pairwise(paths):
-        if path.stem == following.stem:
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        known_as = by_name.setdefault(path.stem, path)
+        if known_as is not path:
             raise VosError(
-                f"{folder} holds both {path.name} and {following.name}: keep one image a frame"
+                f"{folder} holds both {known_as.name} and {path.name}: keep one image per frame"
             )
     return paths
 
