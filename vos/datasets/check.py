@@ -19,7 +19,8 @@ from vos.datasets.davis import (
 )
 from vos.errors import MissingError, VosError
 from vos.media.images import read_image
-from vos.media.masks import object_ids, read_mask, read_palette_mask
+from vos.media.masks import object_ids, read_palette_mask
+from vos.media.painted_masks import read_mask
 from vos.progress import progress
 
 

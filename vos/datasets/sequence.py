@@ -11,7 +11,8 @@ import numpy as np
 
 from vos.errors import MissingError, VosError
 from vos.media.images import image_size, read_image
-from vos.media.masks import object_ids, read_mask, read_palette_mask
+from vos.media.masks import object_ids, read_palette_mask
+from vos.media.painted_masks import read_mask
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from vos.errors import MissingError, VosError
 from vos.files import atomic_path
 from vos.media.masks import VOID
 
-_CLASS = 1000
+MOTS_CLASS = 1000
 _IGNORE = 10000
 _FOLDER = "instances"
 
@@ -41,7 +41,7 @@ def write_mots(path: Path | str, masks: Iterable[tuple[str, np.ndarray]], label:
     with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(f"default/{_FOLDER}/labels.txt", f"{label}\n")
         for name, mask in masks:
-            values = np.where(mask == 0, 0, mask + np.uint16(_CLASS)).astype(np.uint16)
+            values = np.where(mask == 0, 0, mask + np.uint16(MOTS_CLASS)).astype(np.uint16)
             values[mask == VOID] = _IGNORE
             packed = io.BytesIO()
             Image.fromarray(values).save(packed, format="PNG")
@@ -79,7 +79,10 @@ def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
                     values = np.asarray(image)
             except (OSError, SyntaxError, zipfile.BadZipFile) as error:
                 raise VosError(f"{path}: {name}.png is no image: {error}") from error
-            yield name, _ids(f"{path}: {name}.png", values, classes)
+            where = f"{path}: {name}.png"
+            if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
+                raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
+            yield name, ids_of_mots(where, values, classes)
 
 
 def _instances(path: Path, root: Path | zipfile.Path) -> dict[str, Path | zipfile.Path]:
@@ -102,10 +105,20 @@ def _files(folder: Path | zipfile.Path) -> Iterator[Path | zipfile.Path]:
     return (item for item in folder.iterdir() if item.name.lower().endswith(".png"))
 
 
-def _ids(where: str, values: np.ndarray, classes: dict[int, int]) -> np.ndarray:
-    """Object ids of one frame; ``classes`` remembers the class of each id over the clip."""
-    if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
-        raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
+def ids_of_mots(
+    where: str, values: np.ndarray, classes: dict[int, int] | None = None
+) -> np.ndarray:
+    """Object ids, (H, W) uint8, of the values of one frame.
+
+    Args:
+        where: what messages begin with.
+        values: (H, W) of 1000 * class + instance.
+        classes: remembers the class of each id from frame to frame.
+
+    Raises:
+        VosError: a value without class, an instance beyond 254, or one instance in two classes.
+    """
+    classes = {} if classes is None else classes
     mask = np.zeros(values.shape, np.uint8)
     for value in np.unique(values).tolist():
         if value == 0:
@@ -113,9 +126,12 @@ def _ids(where: str, values: np.ndarray, classes: dict[int, int]) -> np.ndarray:
         if value == _IGNORE:
             mask[values == value] = VOID
             continue
-        kind, instance = divmod(value, _CLASS)
+        kind, instance = divmod(value, MOTS_CLASS)
         if kind == 0 or not 1 <= instance < VOID:
-            raise VosError(f"{where} holds the value {value}: instances are 1 to {VOID - 1}")
+            raise VosError(
+                f"{where} holds the value {value}: instances are 1 to {VOID - 1}, in values of "
+                f"{MOTS_CLASS} * class + instance"
+            )
         if classes.setdefault(instance, kind) != kind:
             raise VosError(
                 f"{where} gives instance {instance} to class {kind}, which class "
