@@ -7,12 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from vos.errors import MissingError, UsageError
-from vos.media.images import IMAGE_SUFFIXES
-from vos.media.video_base import Video
+from vos.media.images import open_pictures, picture_indices
+from vos.media.listing import IMAGE_SUFFIXES, list_frames
+from vos.media.picture_stack import PictureStack
+from vos.media.video_base import FOLDER_FRAME_RATE, Video
 from vos.media.video_file import VideoFile
-from vos.media.video_folder import FrameFolder, list_frames
-
-FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
+from vos.media.video_folder import FrameFolder
 
 
 def open_video(
@@ -24,7 +24,8 @@ def open_video(
     """Open a video file or a folder of frames.
 
     Args:
-        path: a video file, a folder of images in natural order of their names, or one image.
+        path: a video file, a folder of images in natural order of their names, or one image with all
+            the pictures that it holds (animated WebP or PNG, pages of a TIFF).
         fps: the rate to assume for images, which tell none (default 24). A file tells its own.
         leave_out: images of the folder that are no frames, such as masks that lie among them,
             by whatever path.
@@ -43,5 +44,7 @@ def open_video(
     if not path.exists():
         raise MissingError(f"there is no video {path}: give a video file or a folder of frames")
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return FrameFolder(path, [path], rate)
+        with open_pictures(path) as image:
+            several = len(picture_indices(image)) > 1
+        return PictureStack(path, rate) if several else FrameFolder(path, [path], rate)
     return VideoFile(path)

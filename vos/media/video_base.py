@@ -11,6 +11,8 @@ import numpy as np
 
 from vos.errors import UsageError
 
+FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
+
 
 class Video(ABC):
     """A sequence of frames of one size, read as a stream.

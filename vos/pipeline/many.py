@@ -13,6 +13,7 @@ from vos.errors import MissingError, UsageError
 from vos.files import remove
 from vos.machine import peak_memory_mb
 from vos.media import Video, open_video
+from vos.media.listing import is_hidden
 from vos.media.video_folder import FrameFolder
 from vos.pipeline.collection import named, run_collection
 from vos.pipeline.jobs import LoadedModel, carry_to_files
@@ -171,7 +172,7 @@ def find_masks(folder: Path, video: Video) -> dict[int, Path]:
     single = folder / f"{video.name}.png"
     if single.is_file():
         return {0: single}
-    paths = sorted((folder / video.name).glob("*.png"))
+    paths = [path for path in sorted((folder / video.name).glob("*.png")) if not is_hidden(path)]
     if not paths:
         raise MissingError(f"there is no mask {single}, and none in {folder / video.name}")
     names = (
