@@ -48,12 +48,16 @@ def test_deep_colours_are_not_cut_to_their_upper_bits(tmp_path: Path, suffix: st
     cv2.imwrite(str(tmp_path / f"0{suffix}"), colours[..., ::-1].astype(np.uint16) * 16)
     np.testing.assert_array_equal(open_video(tmp_path)[0], colours)
     np.testing.assert_array_equal(read_image(tmp_path / f"0{suffix}"), colours)
+
+
+def test_deep_photos_are_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
     deep = Image.fromarray(greys()[0].astype(np.uint16) * 16)
-    deep.save(tmp_path / f"1{suffix}", exif=exif)
-    turned = np.rot90(greys()[0], -1)
-    np.testing.assert_array_equal(read_image(tmp_path / f"1{suffix}")[..., 0], turned)
+    deep.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "turned.png")[..., 0], np.rot90(greys()[0], -1)
+    )
 
 
 def test_one_scale_for_all_whatever_is_read_first(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def open_video(
     """Open a video file or a folder of frames.
 
     Args:
-        path: a video file, a folder of images in natural order of their names, or one image with all
-            the pictures that it holds (animated WebP or PNG, pages of a TIFF).
+        path: a video file, a folder of images in natural order of their names, or one image with
+            all the pictures that it holds (animated WebP or PNG, pages of a TIFF).
         fps: the rate to assume for images, which tell none (default 24). A file tells its own.
         leave_out: images of the folder that are no frames, such as masks that lie among them,
             by whatever path.
