@@ -29,6 +29,9 @@ def propagate(
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the objects shown; a folder for many.")
     ] = None,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
+    ] = True,
     rle: Annotated[
         Path | None, typer.Option(help="Masks as run lengths, JSON; a folder for many.")
     ] = None,
@@ -75,6 +78,7 @@ def propagate(
             as_json=as_json,
             engine=lambda: options.chosen_engine(engine, device, address, workers),
             overlays=overlay,
+            sound=sound,
             rles=rle,
             model=model,
             config=config,
@@ -92,7 +96,7 @@ def propagate(
     if dry_run:
         from vos.media import open_video
 
-        opened = open_video(video)
+        opened = open_video(video, leave_out=given.values())
         plan = {
             "video": str(video),
             "size": [opened.height, opened.width],
@@ -108,6 +112,7 @@ def propagate(
         given,
         out,
         overlay_file=overlay,
+        sound=sound,
         rle_file=rle,
         model=model,
         config=config,

@@ -18,7 +18,7 @@ from vos.demo.session import Session
 from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
-from vos.media import PALETTE, RleWriter, Video, VideoWriter, overlay
+from vos.media import PALETTE, RleWriter, VideoWriter, overlay
 from vos.media.excerpt import Excerpt
 
 Report = Callable[[int, int], None]  # frames done, of how many
@@ -72,18 +72,10 @@ def _overlay_video(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     colours = session.objects.palette()
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
-    times = _uneven_times(part)
-    with VideoWriter(path, fps=part.frame_rate, size=part.size, times=times) as writer:
+    with VideoWriter.like(path, part) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
             shown = visible(session, mask)
             writer.write(overlay(frame, shown, session.opacity, colours=colours))
-
-
-def _uneven_times(video: Video) -> np.ndarray | None:
-    """When frames are shown, of videos whose rate varies, as that of telephones does."""
-    times = video.frame_times()
-    even = np.arange(len(times)) / video.fps
-    return times if np.abs(times - even).max() > 0.5 / video.fps else None
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
@@ -155,8 +147,7 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
         features = open_features(place)
         colours = fit_colours(features)
         height, width = side_by_side(video[0], video[0]).shape[:2]
-        times = _uneven_times(video)
-        with VideoWriter(path, fps=video.frame_rate, size=(height, width), times=times) as writer:
+        with VideoWriter.like(path, video, size=(height, width)) as writer:
             for t, frame in enumerate(video):
                 writer.write(side_by_side(frame, colours.paint(features, t)))
                 report(count + t + 1, 2 * count)

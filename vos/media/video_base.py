@@ -6,10 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vos.errors import UsageError
+
+if TYPE_CHECKING:
+    from vos.media.sound import Sound
 
 FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
 
@@ -28,6 +32,8 @@ class Video(ABC):
         frame_count: how many frames there are. Exact for folders, and for files once
             ``count_frames`` or indexing has looked; before that what the container claims, or
             None if it claims nothing.
+        pixel_aspect: width of a pixel as it is shown, by its height.
+        sound: what is heard with it; None where there is none.
     """
 
     path: Path
@@ -36,6 +42,8 @@ class Video(ABC):
     width: int
     frame_rate: Fraction
     frame_count: int | None
+    pixel_aspect: Fraction = Fraction(1)
+    sound: Sound | None = None
 
     @property
     def fps(self) -> float:

@@ -38,6 +38,7 @@ class VideoJob(NamedTuple):
     out: Path
     overlay: Path | None
     rle: Path | None
+    sound: bool = True
 
 
 class Carrier:
@@ -59,6 +60,7 @@ class Carrier:
             loaded=self.loaded,
             config=self.config,
             overlay_file=job.overlay,
+            sound=job.sound,
             rle_file=job.rle,
         )
         return {key: record[key] for key in ("frames", "ids", "seconds")}
@@ -83,6 +85,7 @@ def propagate_many(
     out: Path,
     *,
     overlays: Path | None = None,
+    sound: bool = True,
     rles: Path | None = None,
     model: str,
     config: PropagationConfig,
@@ -99,6 +102,7 @@ def propagate_many(
     Args:
         masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
         overlays, rles: folders for an overlay video and for run lengths of each video.
+        sound: copy the sound of a video into its overlay.
 
     Returns:
         videos, begun, frames, seconds, fps, lost_workers, peak_memory_mb, model, out, manifest.
@@ -132,7 +136,7 @@ def propagate_many(
     def job(name: str, video: Path) -> VideoJob:
         overlay = overlays.absolute() / f"{name}.mp4" if overlays else None
         rle = rles.absolute() / f"{name}.json" if rles else None
-        return VideoJob(video, masks.absolute(), out / name, overlay, rle)
+        return VideoJob(video, masks.absolute(), out / name, overlay, rle, sound)
 
     done = run_collection(
         jobs,
