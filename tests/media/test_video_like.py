@@ -1,4 +1,4 @@
-"""A video made from another is played as that one: its times, the shape of its pixels, its sound."""
+"""A video made from another is played as that one: its times, shape of pixels and sound."""
 
 from __future__ import annotations
 

@@ -33,7 +33,11 @@ def propagate(
         bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
     ] = True,
     rle: Annotated[
-        Path | None, typer.Option(help="Masks as run lengths, JSON; a folder for many.")
+        Path | None,
+        typer.Option(
+            help="Masks as COCO run lengths, JSON, as pycocotools reads them; as YouTube-VIS where "
+            "FILE ends in .ytvis.json; a folder for many."
+        ),
     ] = None,
     masks: options.Masks = None,
     list_file: options.ListFile = None,

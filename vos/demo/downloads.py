@@ -18,7 +18,7 @@ from vos.demo.session import Session
 from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
-from vos.media import PALETTE, RleWriter, VideoWriter, overlay
+from vos.media import PALETTE, RleWriter, VideoWriter, overlay, write_mots
 from vos.media.excerpt import Excerpt
 
 Report = Callable[[int, int], None]  # frames done, of how many
@@ -89,23 +89,22 @@ def _palette_pngs(session: Session, path: Path, report: Report) -> None:
 
 def _rle(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
-    with RleWriter(path, name=clip.name, size=clip.size, frame_count=clip.frame_count) as writer:
+    with RleWriter(
+        path,
+        name=clip.name,
+        size=clip.size,
+        frame_count=clip.frame_count,
+        file_name=clip.video.file_name,
+        object_names={item.id: item.name for item in session.objects},
+    ) as writer:
         for index, mask in _masks(session, report):
             writer.write(index, mask)
 
 
 def _mots(session: Session, path: Path, report: Report) -> None:
-    """MOTS PNG as CVAT imports it: 16 bits, 1000 * class + instance, one class an object."""
-    classes = {item.id: number for number, item in enumerate(session.objects, start=1)}
-    values = np.zeros(256, np.uint16)
-    for object_id, number in classes.items():
-        values[object_id] = 1000 * number + object_id
-    with _zip(path) as archive:
-        labels = "".join(f"{item.name}\n" for item in session.objects)
-        archive.writestr("default/instances/labels.txt", labels)
-        for index, mask in _masks(session, report):
-            image = Image.fromarray(values[mask])
-            _add_image(archive, f"default/instances/frame_{index:06d}.png", image)
+    """MOTS PNG as CVAT imports it, whose frames of videos are numbered so."""
+    masks = ((f"frame_{index:06d}", mask) for index, mask in _masks(session, report))
+    write_mots(path, masks, {item.id: item.name for item in session.objects})
 
 
 def _cutouts(session: Session, path: Path, report: Report) -> None:

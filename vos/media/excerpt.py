@@ -41,6 +41,9 @@ class Excerpt(Video):
     def frame_name(self, index: int) -> str:
         return self._whole.frame_name(self._start + index)
 
+    def file_name(self, index: int) -> str:
+        return self._whole.file_name(self._start + index)
+
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         end = self._count if stop is None else min(stop, self._count)
         return self._whole.read(self._start + start, self._start + max(start, end))

@@ -10,41 +10,58 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vos.errors import MissingError, VosError
+from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path
 from vos.media.masks import VOID
 
 MOTS_CLASS = 1000
 _IGNORE = 10000
+_MOST_CLASSES = 64  # 64254 is the last value of 16 bits
 _FOLDER = "instances"
 
 
-def write_mots(path: Path | str, masks: Iterable[tuple[str, np.ndarray]], label: str) -> None:
+def write_mots(
+    path: Path | str,
+    masks: Iterable[tuple[str, np.ndarray]],
+    label: str | Mapping[int, str],
+) -> None:
     """Write masks as an archive for CVAT ("MOTS PNG 1.0"), one frame at a time.
 
     Args:
         path: the ``.zip``; its folder is made if need be.
         masks: pairs of the frame's name, without suffix as CVAT knows it, and (H, W) uint8 ids.
-            Ids become instances of one class; void becomes the value to ignore.
-        label: name of that class in the CVAT project.
+            Ids become instances; void becomes the value to ignore.
+        label: name of the one class of all objects in the CVAT project, or names by object id:
+            objects of one name are one class, and ids without a name are left out.
 
     Raises:
+        UsageError: more than 64 classes, which 16 bits do not hold.
         VosError: the file cannot be written.
     """
+    names = dict.fromkeys(range(1, VOID), label) if isinstance(label, str) else label
+    classes = list(dict.fromkeys(names.values()))
+    if len(classes) > _MOST_CLASSES:
+        raise UsageError(
+            f"MOTS PNG holds up to {_MOST_CLASSES} classes, not {len(classes)}: "
+            "give objects of one kind one name"
+        )
+    values = np.zeros(256, np.uint16)
+    for id, name in names.items():
+        values[id] = MOTS_CLASS * (classes.index(name) + 1) + id
+    values[VOID] = _IGNORE
     with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr(f"default/{_FOLDER}/labels.txt", f"{label}\n")
+        labels = "".join(f"{name}\n" for name in classes)
+        archive.writestr(f"default/{_FOLDER}/labels.txt", labels)
         for name, mask in masks:
-            values = np.where(mask == 0, 0, mask + np.uint16(MOTS_CLASS)).astype(np.uint16)
-            values[mask == VOID] = _IGNORE
             packed = io.BytesIO()
-            Image.fromarray(values).save(packed, format="PNG")
+            Image.fromarray(values[mask]).save(packed, format="PNG", compress_level=1)
             archive.writestr(f"default/{_FOLDER}/{name}.png", packed.getvalue())
 
 

@@ -76,6 +76,10 @@ class Video(ABC):
         """
         return f"{index:05d}"
 
+    def file_name(self, index: int) -> str:
+        """Return the name of the image file of frame ``index``; files of videos have none yet."""
+        return f"{self.frame_name(index)}.jpg"
+
     @abstractmethod
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         """Frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""

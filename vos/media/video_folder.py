@@ -38,6 +38,9 @@ class FrameFolder(Video):
             raise IndexError(f"{self.path} has no frame {index}")
         return self.frame_paths[index].stem
 
+    def file_name(self, index: int) -> str:
+        return self.frame_paths[index].name
+
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         for frame_path in self.frame_paths[start:stop]:
             frame = read_image(frame_path, tones=self._tones)

@@ -274,7 +274,13 @@ def _write_overlay(video: Video, out: Path, frames: int, path: Path, *, sound: b
 
 
 def _write_rle(video: Video, out: Path, frames: int, path: Path) -> None:
-    with RleWriter(path, name=video.name, size=video.size, frame_count=frames) as writer:
+    with RleWriter(
+        path,
+        name=video.name,
+        size=video.size,
+        frame_count=frames,
+        file_name=video.file_name,
+    ) as writer:
         for index, mask in enumerate(progress(_masks(out, frames), total=frames)):
             writer.write(index, mask)
 
