@@ -150,6 +150,14 @@ def test_thin_and_tiny_objects_keep_their_ids(
     assert caplog.text == ""
 
 
+def test_tiny_objects_in_borders_of_void_are_no_shades(tmp_path: Path) -> None:
+    mask = np.zeros(SIZE, np.uint8)
+    for id in range(1, 8):
+        mask[9:13, 10 * id - 1 : 10 * id + 3] = VOID
+        mask[10:12, 10 * id : 10 * id + 2] = id
+    np.testing.assert_array_equal(read_mask(save(tmp_path, mask)), mask)
+
+
 def test_unlikely_numbers_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     many = np.zeros(SIZE, np.uint8)
     for id in range(30):

@@ -150,7 +150,7 @@ def _ids_of_grey(path: Path, values: np.ndarray, *, step: int = 1) -> np.ndarray
     """Ids of a grey image, (H, W) of any integer type, whose ids are multiplied by ``step``."""
     if values.dtype == bool:
         return values.astype(np.uint8)
-    levels = np.unique(values[values != 0])
+    levels = _levels(values)
     if levels.size == 0:
         return np.zeros(values.shape, np.uint8)
     white = _WHITE_16 if levels[-1] == _WHITE_16 else VOID
@@ -159,11 +159,21 @@ def _ids_of_grey(path: Path, values: np.ndarray, *, step: int = 1) -> np.ndarray
     if levels[0] < 0 or levels[-1] > white or (white == _WHITE_16 and levels[0] <= VOID):
         return _ids_of_deep(path, values, levels)
     shades = values.astype(np.uint8) if white == VOID else _to_8_bits(values)
-    if _has_soft_edges(shades) or _was_jpeg(shades):
+    ids = levels[levels < VOID]
+    in_a_row = white == VOID and np.array_equal(ids, 1 + np.arange(len(ids)))
+    objects = np.where(shades == VOID, 0, shades) if in_a_row else shades  # 255 is void for sure
+    if _has_soft_edges(objects) or _was_jpeg(shades):
         return _halves(path, shades)
     if step > 1:
         return (shades // step).astype(np.uint8)
     return _ids_of_levels(path, shades)
+
+
+def _levels(values: np.ndarray) -> np.ndarray:
+    """The distinct values but 0, increasing."""
+    if values.dtype == np.uint8:
+        return 1 + np.flatnonzero(np.bincount(values.ravel(), minlength=256)[1:])
+    return np.unique(values[values != 0])
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
@@ -201,7 +211,7 @@ def _ids_of_levels(path: Path, shades: np.ndarray) -> np.ndarray:
     white = shades == VOID
     if not white.any() or _is_border(white, shades):
         return shades
-    levels = np.unique(shades[shades > 0])
+    levels = _levels(shades)
     if levels[0] <= _MANY:
         log.warning("%s: 255 is read as void, which belongs to no object", path)
         return shades
@@ -269,9 +279,9 @@ def _areas(shades: np.ndarray) -> np.ndarray:
 
 def _was_jpeg(shades: np.ndarray) -> bool:
     """Whether all levels crowd around black and white, as JPEG leaves a black and white image."""
-    levels = np.unique(shades)
+    levels = _levels(shades)
     middle = (levels > _NEAR) & (levels < VOID - _NEAR)
-    dark = (levels > 0) & (levels <= _NEAR)
+    dark = levels <= _NEAR
     light = (levels >= VOID - _NEAR) & (levels < VOID)
     return bool(not middle.any() and light.any() and (dark.any() or light.sum() > 1))
 
