@@ -12,6 +12,7 @@ import pytest
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import open_video, write_image
+from vos.media.excerpt import Excerpt
 
 Make = Callable[..., Path]
 
@@ -214,3 +215,30 @@ def test_size_that_changes_midway(make_video: Make, tmp_path: Path) -> None:
         for frame in open_video(joined):
             frames.append(frame)
     assert len(frames) == 5
+
+
+def test_frames_have_the_names_of_their_files(tmp_path: Path, make_video: Make) -> None:
+    frames_in(tmp_path / "shot", ["shot_0101.png", "shot_0102.png", "shot_99.png"])
+    video = open_video(tmp_path / "shot")
+    assert [video.frame_name(index) for index in range(3)] == ["shot_99", "shot_0101", "shot_0102"]
+    assert Excerpt(video, 1, 3).frame_name(0) == "shot_0101"
+    for index in (-1, 3):
+        with pytest.raises(IndexError, match=f"no frame {index}"):
+            video.frame_name(index)
+    assert open_video(make_video("a.mp4", count=2)).frame_name(1) == "00001"
+
+
+def test_masks_among_the_frames_are_left_out_by_any_path(tmp_path: Path) -> None:
+    folder = frames_in(tmp_path / "shot", ["0.png", "1.png", "mask.png", "more.png"])
+    (tmp_path / "link.png").symlink_to(folder / "more.png")
+    left_out = [folder / ".." / "shot" / "mask.png", tmp_path / "link.png", tmp_path / "none.png"]
+    video = open_video(folder, leave_out=left_out)
+    assert [video.frame_name(index) for index in range(video.count_frames())] == ["0", "1"]
+    with pytest.raises(MissingError, match=r"holds no images.*\.jpg"):
+        open_video(folder, leave_out=folder.iterdir())
+
+
+def test_one_frame_in_two_formats_is_found_wherever_it_is_sorted(tmp_path: Path) -> None:
+    frames_in(tmp_path, ["a.bmp", "a.k.bmp", "a.png"])
+    with pytest.raises(VosError, match=r"holds both a\.bmp and a\.png"):
+        open_video(tmp_path)

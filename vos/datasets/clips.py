@@ -9,11 +9,13 @@ import hashlib
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,12 +24,14 @@ from vos.datasets.on_demand import FramesOnDemand, read_list
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_json
 from vos.machine import processors
+from vos.media.listing import in_natural_order, is_hidden, is_image, is_video
 from vos.progress import progress
+
+if TYPE_CHECKING:
+    from vos.media.video_base import Video
 
 log = logging.getLogger("vos")
 
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 CACHES = ("memory", "disk", "none")
 
 
@@ -41,7 +45,7 @@ class ClipSource:
     @property
     def is_video(self) -> bool:
         """Whether the clip is a video file."""
-        return self.files[0].suffix.lower() in VIDEO_SUFFIXES
+        return is_video(self.files[0])
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     A path is a video, a photo, a list file (``.txt``, a path per line), or a folder that is
     searched with all its sub-folders. In a
     folder, every video is a clip. Images are the frames of one clip when their names differ
-    only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...), else each is a photo.
-    Folders named ``Annotations`` (masks) and hidden ones are passed over.
+    only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...); where some numbers are
+    missing, the clip is split there. Else each image is a photo. Folders named ``Annotations``
+    (masks) and hidden ones are passed over.
 
     Raises:
         MissingError: a path does not exist.
@@ -83,13 +88,16 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
 
 
 def _search(folder: Path) -> Iterator[ClipSource]:
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    for entry in entries:
-        if entry.is_file() and entry.suffix.lower() in VIDEO_SUFFIXES:
-            yield ClipSource(entry.name, (entry,))
-    images = [e for e in entries if e.is_file() and e.suffix.lower() in IMAGE_SUFFIXES]
-    if _are_frames(images):
+    entries = in_natural_order(entry for entry in folder.iterdir() if not is_hidden(entry))
+    files = [entry for entry in entries if entry.is_file()]
+    yield from (ClipSource(file.name, (file,)) for file in files if is_video(file))
+    images = [file for file in files if is_image(file)]
+    runs = _runs(images)
+    if len(runs) == 1:
         yield ClipSource(folder.name, tuple(images))
+    elif runs:
+        for run in runs:
+            yield ClipSource(f"{folder.name} from {run[0].stem}", tuple(run))
     else:
         yield from (ClipSource(image.name, (image,)) for image in images)
     for entry in entries:
@@ -97,14 +105,39 @@ def _search(folder: Path) -> Iterator[ClipSource]:
             yield from _search(entry)
 
 
-def _are_frames(images: Sequence[Path]) -> bool:
-    """Whether the names are one prefix followed by evenly spaced numbers."""
+def _runs(images: Sequence[Path]) -> list[list[Path]]:
+    """Runs of frames: evenly spaced numbers behind one prefix; none if the images are photos.
+
+    Photos may be numbered with gaps too: where numbers are missing, most steps must be alike, and
+    all images of one size.
+    """
     matches = [re.fullmatch(r"(.*?)(\d+)", image.stem) for image in images]
     found = [match for match in matches if match]
     if len(images) < 2 or len(found) < len(images) or len({match[1] for match in found}) > 1:
-        return False
+        return []
     numbers = [int(match[2]) for match in found]
-    return len({after - before for before, after in pairwise(numbers)}) == 1
+    steps = [after - before for before, after in pairwise(numbers)]
+    step, count = Counter(steps).most_common(1)[0]
+    if step == 0 or 2 * count <= len(steps):
+        return []
+    if count < len(steps) and not _have_one_size(images):
+        return []
+    runs = [[images[0]]]
+    for image, distance in zip(images[1:], steps, strict=True):
+        if distance == step:
+            runs[-1].append(image)
+        else:
+            runs.append([image])
+    return runs
+
+
+def _have_one_size(images: Sequence[Path]) -> bool:
+    from vos.media.images import image_size
+
+    try:
+        return len({image_size(image) for image in images}) == 1
+    except VosError:
+        return False
 
 
 def load_clips(
@@ -170,31 +203,30 @@ def decode(source: ClipSource, short_side: int) -> np.ndarray:
 
 
 def _on_demand(source: ClipSource, short_side: int) -> FramesOnDemand:
-    if source.is_video:
-        from vos.media.video import open_video
+    video = _open(source)
+    return FramesOnDemand(video.count_frames(), lambda i: _shrink(video[i], short_side))
 
-        video = open_video(source.files[0])
-        return FramesOnDemand(video.count_frames(), lambda i: _shrink(video[i], short_side))
-    from vos.media.images import read_image
 
-    files = source.files
-    return FramesOnDemand(len(files), lambda i: _shrink(read_image(files[i]), short_side))
+def _open(source: ClipSource) -> Video:
+    from vos.media.video import open_video
+    from vos.media.video_base import FOLDER_FRAME_RATE
+    from vos.media.video_folder import FrameFolder
+
+    if len(source.files) == 1:
+        return open_video(source.files[0])
+    return FrameFolder(source.files[0].parent, source.files, FOLDER_FRAME_RATE)
 
 
 def _read(source: ClipSource) -> Iterator[np.ndarray]:
     if not source.is_video:
-        from vos.media.images import read_image
-
-        yield from (read_image(path) for path in source.files)
+        yield from _open(source)
         return
     try:
         import av  # noqa: F401
     except ImportError:  # training machines without PyAV still have OpenCV's decoder
         yield from _read_with_opencv(source.files[0])
     else:
-        from vos.media.video import open_video
-
-        yield from open_video(source.files[0])
+        yield from _open(source)
 
 
 def _read_with_opencv(path: Path) -> Iterator[np.ndarray]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from vos.errors import MissingError, VosError
-from vos.media.images import image_size, read_image
-from vos.media.masks import object_ids, read_mask, read_palette_mask
+from vos.media.images import image_size, read_image, tones_of
+from vos.media.masks import object_ids, read_palette_mask
+from vos.media.painted_masks import read_mask
+from vos.media.tones import Tones
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Sequence:
     def size(self) -> tuple[int, int]:
         """(height, width) of frame 0, which every other frame and mask must have."""
         return image_size(self.frame_paths[0])
+
+    @cached_property
+    def _tones(self) -> Tones:
+        """How frames of more than 8 bits are scaled: all alike."""
+        return tones_of(self.frame_paths)
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:
@@ -89,7 +96,7 @@ class Sequence:
             VosError: the file is missing, broken, or of another size than frame 0.
         """
         path = self.frame_paths[index]
-        image = read_image(path)
+        image = read_image(path, tones=self._tones)
         height, width = image.shape[:2]
         if (height, width) != self.size:
             raise VosError(

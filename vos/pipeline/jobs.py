@@ -85,6 +85,7 @@ def propagate_to_files(
     out: Path,
     *,
     overlay_file: Path | None = None,
+    sound: bool = True,
     rle_file: Path | None = None,
     model: str,
     config: PropagationConfig,
@@ -116,6 +117,7 @@ def propagate_to_files(
         loaded=loaded,
         config=config,
         overlay_file=overlay_file,
+        sound=sound,
         rle_file=rle_file,
         overwrite=overwrite,
     )
@@ -130,6 +132,7 @@ def carry_to_files(
     loaded: LoadedModel,
     config: PropagationConfig,
     overlay_file: Path | None = None,
+    sound: bool = True,
     rle_file: Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def carry_to_files(
         MissingError: the video or a mask is not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
-    opened = open_video(video)
+    opened = open_video(video, leave_out=mask_files.values())
     masks = {index: _read_mask(path, opened) for index, path in mask_files.items()}
     masks = check_marks(masks, opened)
     _check_outputs(out, overlay_file, rle_file)
@@ -163,7 +166,7 @@ def carry_to_files(
             frames = computed = _write_masks(stream, opened.frame_count, out)
             write_json(out / RUN_FILE, {"settings": settings, "frames": frames})
         if overlay_file is not None:
-            _write_overlay(opened, out, frames, overlay_file)
+            _write_overlay(opened, out, frames, overlay_file, sound=sound)
         if rle_file is not None:
             _write_rle(opened, out, frames, rle_file)
     seconds = {stage: round(spent, 3) for stage, spent in stopwatch.seconds.items()}
@@ -262,16 +265,22 @@ def _write_masks(stream: Iterator[SegmentedFrame], count: int | None, out: Path)
     return last + 1
 
 
-def _write_overlay(video: Video, out: Path, frames: int, path: Path) -> None:
+def _write_overlay(video: Video, out: Path, frames: int, path: Path, *, sound: bool) -> None:
     pairs = zip(video, _masks(out, frames), strict=False)
     bar = progress(islice(pairs, frames), total=frames, description="overlay")
-    with VideoWriter(path, fps=video.frame_rate, size=video.size) as writer:
+    with VideoWriter.like(path, video, sound=sound) as writer:
         for frame, mask in bar:
             writer.write(overlay(frame, mask))
 
 
 def _write_rle(video: Video, out: Path, frames: int, path: Path) -> None:
-    with RleWriter(path, name=video.name, size=video.size, frame_count=frames) as writer:
+    with RleWriter(
+        path,
+        name=video.name,
+        size=video.size,
+        frame_count=frames,
+        file_name=video.file_name,
+    ) as writer:
         for index, mask in enumerate(progress(_masks(out, frames), total=frames)):
             writer.write(index, mask)
 

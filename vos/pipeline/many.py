@@ -12,6 +12,7 @@ from vos.errors import MissingError, UsageError
 from vos.files import remove
 from vos.machine import peak_memory_mb
 from vos.media import Video, open_video
+from vos.media.listing import is_hidden
 from vos.media.video_folder import FrameFolder
 from vos.pipeline.collection import named, run_collection
 from vos.pipeline.jobs import LoadedModel, carry_to_files
@@ -37,6 +38,7 @@ class VideoJob(NamedTuple):
     out: Path
     overlay: Path | None
     rle: Path | None
+    sound: bool = True
 
 
 class Carrier:
@@ -58,6 +60,7 @@ class Carrier:
             loaded=self.loaded,
             config=self.config,
             overlay_file=job.overlay,
+            sound=job.sound,
             rle_file=job.rle,
         )
         return {key: record[key] for key in ("frames", "ids", "seconds")}
@@ -82,6 +85,7 @@ def propagate_many(
     out: Path,
     *,
     overlays: Path | None = None,
+    sound: bool = True,
     rles: Path | None = None,
     model: str,
     config: PropagationConfig,
@@ -98,6 +102,7 @@ def propagate_many(
     Args:
         masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
         overlays, rles: folders for an overlay video and for run lengths of each video.
+        sound: copy the sound of a video into its overlay.
 
     Returns:
         videos, begun, frames, seconds, fps, lost_workers, peak_memory_mb, model, out, manifest.
@@ -131,7 +136,7 @@ def propagate_many(
     def job(name: str, video: Path) -> VideoJob:
         overlay = overlays.absolute() / f"{name}.mp4" if overlays else None
         rle = rles.absolute() / f"{name}.json" if rles else None
-        return VideoJob(video, masks.absolute(), out / name, overlay, rle)
+        return VideoJob(video, masks.absolute(), out / name, overlay, rle, sound)
 
     done = run_collection(
         jobs,
@@ -171,7 +176,7 @@ def find_masks(folder: Path, video: Video) -> dict[int, Path]:
     single = folder / f"{video.name}.png"
     if single.is_file():
         return {0: single}
-    paths = sorted((folder / video.name).glob("*.png"))
+    paths = [path for path in sorted((folder / video.name).glob("*.png")) if not is_hidden(path)]
     if not paths:
         raise MissingError(f"there is no mask {single}, and none in {folder / video.name}")
     names = (
