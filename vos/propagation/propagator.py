@@ -93,6 +93,7 @@ class Propagator:
         mask: np.ndarray,
         *,
         objects: Iterable[int] | None = None,
+        flow: np.ndarray | Tensor | None = None,
     ) -> SoftLabels:
         """Say what is true of frame ``index``: before the first step or midway.
 
@@ -103,6 +104,7 @@ class Propagator:
         Args:
             features: (C, h, w) of the frame.
             mask: (H, W) uint8 ids; 0 is background, 255 is void and counts as background.
+            flow: as for ``step``, of a frame that was not stepped to before.
 
         Raises:
             UsageError: ``features`` is no such map or differs in size or channels from earlier
@@ -113,6 +115,7 @@ class Propagator:
         mask = np.asarray(mask)
         shown = sorted(set(objects) if objects is not None else set(np.unique(mask)) - {0, 255})
         rows = self._rows(features)
+        self._follow(flow, rows)
         before = next((f.labels for f in self._context.recent if f.index == index), None)
         self._add_objects(int(object_id) for object_id in shown)
         labels = mask_to_labels(mask, self.ids, self._known_grid(), self.config).to(rows)
@@ -147,8 +150,7 @@ class Propagator:
             raise UsageError("annotate a frame before propagating to others")
         rows = self._describe(self._rows(features))
         grid = self._known_grid()
-        if self.config.motion == "flow" and flow is not None:
-            self._context.move(token_motion(flow, grid).to(rows), grid)
+        self._follow(flow, rows)
         sources = self._context.sources(grid)
         engine = self._engine(rows)
         labels = engine.propagate_labels(rows, sources, grid, self.config)
@@ -156,6 +158,12 @@ class Propagator:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
+
+    def _follow(self, flow: np.ndarray | Tensor | None, rows: Tensor) -> None:
+        """Let the frame of ``rows`` be the newest, to which ``flow`` belongs."""
+        if self.config.motion == "flow" and flow is not None and len(self._context):
+            grid = self._known_grid()
+            self._context.move(token_motion(flow, grid).to(rows), grid)
 
     def _fit_classifier(self) -> None:
         """Learn the objects from all annotated frames, and describe these frames anew."""

@@ -104,22 +104,23 @@ def segment(
 def _label(
     propagator: Propagator,
     index: int,
-    feature: object,
+    feature: Tensor,
     flow: np.ndarray | None,
     annotation: np.ndarray | None,
     objects: Collection[int] | None,
     size: tuple[int, int],
 ) -> SoftLabels:
     if annotation is None:
-        return propagator.step(index, feature, flow)  # type: ignore[arg-type]
+        return propagator.step(index, feature, flow)
     if annotation.shape != size:
         raise UsageError(
             f"the mask of frame {index} is {annotation.shape[1]} x {annotation.shape[0]} pixels, "
             f"the frame {size[1]} x {size[0]}"
         )
     if not set(propagator.ids) <= set(objects or ()):
-        propagator.step(index, feature, flow)  # type: ignore[arg-type]
-    return propagator.annotate(index, feature, annotation, objects=objects)  # type: ignore[arg-type]
+        propagator.step(index, feature, flow)
+        flow = None
+    return propagator.annotate(index, feature, annotation, objects=objects, flow=flow)
 
 
 def as_annotated(
