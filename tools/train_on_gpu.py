@@ -152,13 +152,19 @@ def pack_photos(files: list[Path], folder: Path, room: float) -> int:
 
 def pack_videos(files: list[Path], folder: Path, room: float) -> tuple[int, int]:
     """Copy videos until ``room`` bytes are full; return how many did and did not fit."""
+    from vos.datasets.clips import VIDEO_SUFFIXES
+
     folder.mkdir(parents=True)
+    files = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     used, copied = 0, 0
     for path in files:
         size = path.stat().st_size
         if used + size > room:
             continue
-        shutil.copy(path, folder / path.name)
+        target = folder / path.name
+        if target.exists():  # of the same name in another folder
+            target = target.with_stem(f"{path.stem}-{copied}")
+        shutil.copy(path, target)
         used, copied = used + size, copied + 1
     return copied, len(files) - copied
 
