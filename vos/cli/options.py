@@ -132,6 +132,18 @@ def chosen_engine(name: str, device: str, address: str | None, workers: int | No
     return engine
 
 
+def check_model(spec: str, seed: int) -> None:
+    """See, for `--dry-run`, that a model is there and can be loaded.
+
+    Raises:
+        UsageError: an unknown model.
+        MissingError: weights that cannot be had.
+    """
+    import vos
+
+    vos.load(spec, seed=seed)
+
+
 def parse_settings(pairs: list[str] | None) -> dict[str, str]:
     """``["k=5"]`` as a dictionary.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -68,18 +68,26 @@ class RleWriter:
         name: name of the video.
         size: (height, width) of the masks.
         frame_count: length of the lists, if more than the last frame written + 1.
+        file_names: of the frames where each is a file; else they are numbered from 00000.jpg on.
 
     Raises:
         VosError: a mask has another size, or the file cannot be written.
     """
 
     def __init__(
-        self, path: Path | str, *, name: str, size: tuple[int, int], frame_count: int = 0
+        self,
+        path: Path | str,
+        *,
+        name: str,
+        size: tuple[int, int],
+        frame_count: int = 0,
+        file_names: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
         self.name = name
         self.size = (int(size[0]), int(size[1]))
         self.frame_count = frame_count
+        self.file_names = file_names
         # By object: frame index and place in the temporary file, three integers an entry.
         self._entries: dict[int, array[int]] = {}
 
@@ -125,17 +133,20 @@ class RleWriter:
         if kind is not None:
             return
         height, width = self.size
+        numbers = (f"{index:05d}.jpg" for index in range(self.frame_count))
+        names = list(self.file_names) or list(numbers)
         video = {
             "id": 1,
             "name": self.name,
             "height": height,
             "width": width,
             "length": self.frame_count,
-            "file_names": [f"{self.name}/{index:05d}.jpg" for index in range(self.frame_count)],
+            "file_names": [f"{self.name}/{name}" for name in names],
         }
         head = {"videos": [video], "categories": [{"id": 1, "name": "object"}]}
         with self._temporary.open("w", encoding="utf-8") as out:
-            out.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
+            # Escaped, because a name that is not UTF-8 cannot be written otherwise.
+            out.write(json.dumps(head)[:-1] + ', "annotations": [')
             for number, id in enumerate(sorted(self._entries)):
                 known = {"id": id, "video_id": 1, "category_id": 1, "iscrowd": 0}
                 known |= {"height": height, "width": width}

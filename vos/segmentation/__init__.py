@@ -1,0 +1,1 @@
+"""Masks through videos, into files."""
