@@ -126,6 +126,10 @@ def propagation(
 ) -> None:
     """Time and memory of propagation as context, objects, resolution and length grow."""
     from vos.benchmarks.propagation import bench_propagation, default_cases
+    from vos.runs.folder import check_owned, write_owned
+
+    if plot is not None:
+        check_owned("bench propagation", plot)
 
     speeds = []
     if not as_json:
@@ -146,7 +150,7 @@ def propagation(
     if plot is not None:
         from vos.benchmarks.plots import plot_propagation
 
-        plot_propagation(speeds, plot)
+        write_owned("bench propagation", plot, lambda path: plot_propagation(speeds, path))
     if as_json:
         records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
         typer.echo(json.dumps(records))
@@ -163,6 +167,10 @@ def contrastive(
 ) -> None:
     """Time and memory of a contrastive step as negatives and the memory bank grow."""
     from vos.benchmarks.contrastive import bench_contrastive, default_cases
+    from vos.runs.folder import check_owned, write_owned
+
+    if plot is not None:
+        check_owned("bench contrastive", plot)
 
     for name, value, known in (
         ("--draw", draw, ("batch", "sample")),
@@ -184,6 +192,6 @@ def contrastive(
     if plot is not None:
         from vos.benchmarks.plots import plot_contrastive
 
-        plot_contrastive(speeds, plot)
+        write_owned("bench contrastive", plot, lambda path: plot_contrastive(speeds, path))
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(speed) for speed in speeds]))

@@ -60,7 +60,13 @@ def train(
         )
         return
 
+    from vos.runs.paths import Input, Output, check_paths
     from vos.training.loop import train as run_training
+
+    check_paths(
+        [Input("the configuration", Path(config))] if Path(config).is_file() else [],
+        [Output("the run", out, folder=True), Output("its configuration", out / "config.yaml")],
+    )
 
     trained = run_training(
         chosen, out, device=str(options.chosen_device(device)), devices=devices, overwrite=overwrite

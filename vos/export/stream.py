@@ -18,6 +18,7 @@ from vos.export.model import ExportModel
 from vos.media import Video
 from vos.pipeline.prefetch import prefetch
 from vos.pipeline.resize import resize_frame
+from vos.runs.source import fingerprint
 
 PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
 _FLOAT16_LIMIT = 65504
@@ -91,14 +92,23 @@ class FeatureStream:
             "size": list(geometry.size),
             "fps": self.video.fps,
             "every": self.every,
-            "model": self.model.spec,
+            "model": self.model.model.spec,
             "seed": self.seed,
-            "weights_sha256": self.model.digest,
+            "weights_sha256": self.model.model.digest,
             "normalisation": self.model.normalisation,
             "input_size": list(geometry.input_size),
             "stride": geometry.stride,
             "token_centre": geometry.centre,
             "precision": self.precision,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the features; the same names may stand for other files later."""
+        return {
+            "command": "export",
+            **self.description(),
+            "shape": list(self.shape),
+            "video content": fingerprint(self.video),
         }
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:

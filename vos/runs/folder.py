@@ -72,6 +72,7 @@ class RunFolder:
         self.settings = dict(settings)
         self.items: dict[str, dict[str, Any]] = {}
         self._files: dict[str, Stamp | None] = {}
+        self._patterns: list[str] = []  # of files that a library names
         self._runs: dict[str, str] = {}  # place by record, of runs that are part of this one
         self._lock = threading.RLock()
 
@@ -84,6 +85,7 @@ class RunFolder:
         record: Path | None = None,
         overwrite: bool = False,
         shared: bool = False,
+        defaults: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Start a run, or go on with the one of the same settings that is there.
 
@@ -94,27 +96,58 @@ class RunFolder:
             overwrite: start anew: remove what the record names, and nothing else. A folder of
                 other files is written into then, and they stay.
             shared: the folder is someone's: it may hold other files without being told.
+            defaults: of settings that came later than the record.
 
         Raises:
             UsageError: there is another run or something else, or a record that is older than
                 this version or damaged.
             VosError: the record cannot be read or written.
         """
-        record = record or place / RECORD
-        run = cls(place, record, settings)
-        found = run._read()
+        run, found = cls._found(
+            place, settings, record, overwrite, shared=shared, defaults=defaults
+        )
         if found is None:
-            if not overwrite and not shared:
-                _refuse_foreign(place)
             run._begin()
-            return run
-        if overwrite:
+        elif overwrite:
             run._clear()
             run._begin()
         else:
-            _refuse_changes(place, found, run._plain_settings())
+            run._mend()
             run._tidy()
         return run
+
+    @classmethod
+    def check_open(
+        cls,
+        place: Path,
+        settings: Mapping[str, Any],
+        *,
+        record: Path | None = None,
+        overwrite: bool = False,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Raise what `open` would refuse, and write nothing."""
+        cls._found(place, settings, record, overwrite, shared=False, defaults=defaults)
+
+    @classmethod
+    def _found(
+        cls,
+        place: Path,
+        settings: Mapping[str, Any],
+        record: Path | None,
+        overwrite: bool,
+        *,
+        shared: bool,
+        defaults: Mapping[str, Any] | None,
+    ) -> tuple[RunFolder, dict[str, Any] | None]:
+        """Return the run of a place and the settings that are recorded there, None if none are."""
+        run = cls(place, record or place / RECORD, settings)
+        found = run._read()
+        if found is None and not overwrite and not shared:
+            _refuse_foreign(place)
+        if found is not None and not overwrite:
+            _refuse_changes(place, _filled(found, defaults or {}), run._plain_settings())
+        return run, found
 
     def is_done(self, name: str) -> bool:
         """Tell whether the item of this name was done."""
@@ -132,15 +165,15 @@ class RunFolder:
             self._append(entry)
 
     @contextmanager
-    def writing(self, path: Path) -> Iterator[None]:
-        """Write down that the block writes ``path``, before and after it does.
+    def writing(self, *paths: Path) -> Iterator[None]:
+        """Write down that the block writes ``paths``, before and after it does.
 
         Raises:
-            UsageError: the file is not of this run, or was changed since it was written.
+            UsageError: a file is not of this run, or was changed since it was written.
         """
-        self.claim([path])
+        self.claim(paths)
         yield
-        self.seal([path])
+        self.seal(paths)
 
     def write(self, write: Callable[..., object], path: Path, *arguments: Any) -> None:
         """Call ``write(path, *arguments)``, which writes that file; see `writing`."""
@@ -160,6 +193,23 @@ class RunFolder:
             names = dict.fromkeys(map(self._name, paths))
             self._files.update(names)
             self._append(*({"file": name} for name in names))
+
+    def claim_named(self, folder: Path, pattern: str) -> None:
+        """Write down files that a library will write into ``folder`` under names of its own.
+
+        Raises:
+            UsageError: such a file is there that is not of this run.
+        """
+        name = self._name(folder / pattern)
+        if name in self._patterns:
+            return
+        for path in folder.glob(pattern):
+            raise UsageError(
+                f"{path} is there and is not of this run: move it away, or choose another place"
+            )
+        with self._lock:
+            self._patterns.append(name)
+            self._append({"files": name})
 
     def seal(self, paths: Iterable[Path]) -> None:
         """Write down what claimed files became, so that a change to them is seen later."""
@@ -277,12 +327,15 @@ class RunFolder:
         for entry in lines[1:]:
             if isinstance(entry, dict):
                 self._take(entry)
+        settings: dict[str, Any] = header["settings"]
+        return settings
+
+    def _mend(self) -> None:
+        """Leave out a line half written; and copy a record that has another name (a hard link),
+        so that what goes on here does not change what the other name shows."""
+        text = self.record.read_text(encoding="utf-8")
         if not text.endswith("\n") or self.record.stat().st_nlink > 1:
-            # A line half written ends here; and a record that has another name is copied, so that
-            # what goes on here does not change what the other name shows.
-            whole = text[: text.rfind("\n") + 1]
-            write_text(self.record, whole)
-        return header["settings"]
+            write_text(self.record, text[: text.rfind("\n") + 1])
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "file" in entry:
@@ -290,6 +343,8 @@ class RunFolder:
             self._files[entry["file"]] = (
                 Stamp(entry["size"], entry["mtime_ns"], entry["digest"]) if sealed else None
             )
+        elif "files" in entry:
+            self._patterns.append(entry["files"])
         elif "run" in entry:
             self._runs[entry["run"]] = entry["place"]
         elif "name" in entry:
@@ -320,9 +375,12 @@ class RunFolder:
                 remove([path])
             if stamp is None:
                 remove(_unfinished(path))
-        for folder in sorted({self._path(name).parent for name in inside}, reverse=True):
+        for pattern in self._patterns:
+            remove(self.record.parent.glob(pattern))
+        emptied = {self._path(name).parent for name in (*inside, *self._patterns)}
+        for folder in sorted(emptied, reverse=True):
             _remove_empty(folder, self.place)
-        self._files, self._runs, self.items = outside, {}, {}
+        self._files, self._runs, self._patterns, self.items = outside, {}, [], {}
         left = [path for path in _visible(self.place) if path != self.record]
         if left:
             log.warning(
@@ -333,13 +391,36 @@ class RunFolder:
             )
 
 
+def record_beside(path: Path) -> Path:
+    """Return where the record of a store or a single file is: ``clip.zarr.manifest.jsonl``."""
+    return path.with_name(f"{path.name}.{RECORD}")
+
+
+def check_owned(command: str, path: Path) -> None:
+    """Raise, before the work, what `write_owned` would refuse."""
+    run, _ = RunFolder._found(
+        path, {"command": command}, record_beside(path), False, shared=False, defaults=None
+    )
+    run.check([path])
+
+
+def write_owned(command: str, path: Path, write: Callable[..., object], *arguments: Any) -> None:
+    """Call ``write(path, *arguments)``, with a record beside, so that it is replaced later.
+
+    Raises:
+        UsageError: the file is there and is not of this command, or was changed since.
+    """
+    run = RunFolder.open(path, {"command": command}, record=record_beside(path))
+    run.write(write, path, *arguments)
+
+
 def _refuse_foreign(place: Path) -> None:
     if place.is_file():
         raise UsageError(f"{place} is there and is not of this run: choose another place")
     others = _visible(place)
     if not others:
         return
-    if (place / "run.json").is_file():
+    if any((place / name).is_file() for name in ("run.json", "state.pt")):
         raise UsageError(
             f"{place} holds a run of an older version of vos: choose another place, "
             "or remove what that version wrote"
@@ -359,6 +440,15 @@ def _refuse_changes(place: Path, known: Mapping[str, Any], wanted: Mapping[str, 
                 f"({_difference(known.get(name), wanted.get(name))}): choose another place, "
                 "or add --overwrite to start anew"
             )
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with the defaults of names that they lack, nested ones too."""
+    filled = {**defaults, **values}
+    for name, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(values.get(name), Mapping):
+            filled[name] = _filled(values[name], default)
+    return filled
 
 
 def _difference(known: Any, wanted: Any) -> str:

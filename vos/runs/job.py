@@ -164,14 +164,21 @@ def named(videos: Iterable[Path]) -> dict[str, Path]:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} videos are named {name}, as their results would be: rename them")
-    if PARTS in names:
-        raise UsageError(f"a video is named {PARTS}, as the folder of the records is: rename it")
+    check_names(names)
     return dict(zip(names, paths, strict=True))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """See that no item has the name of the folder of records.
+
+    Raises:
+        UsageError: one has.
+    """
+    if PARTS in names:
+        raise UsageError(f"{PARTS} is the name of the folder of the records: rename that video")
 
 
 def part_record(folder: RunFolder, name: str) -> Path:
     """Return where the record of an item is, beside that of its job."""
-    if folder.record.name == RECORD:
-        return folder.record.parent / PARTS / f"{name}.jsonl"
-    stem = folder.record.name.removesuffix(".manifest.jsonl")
-    return folder.record.parent / f"{stem}.{PARTS}" / f"{name}.jsonl"
+    beside = folder.record.name.removesuffix(RECORD)  # "" in a folder, "all.zarr." beside a store
+    return folder.record.parent / f"{beside}{PARTS}" / f"{name}.jsonl"

@@ -9,7 +9,6 @@ Tasks must be idempotent: one may be begun, lost and begun again, or be done twi
 """
 
 from vos.scheduling.engines import Engine, LocalEngine, RayEngine, choose_engine
-from vos.scheduling.manifest import Manifest
 from vos.scheduling.scheduler import Outcome, run_tasks
 from vos.scheduling.tasks import Advance, OpenWorker, Task, Work
 
@@ -17,7 +16,6 @@ __all__ = [
     "Advance",
     "Engine",
     "LocalEngine",
-    "Manifest",
     "OpenWorker",
     "Outcome",
     "RayEngine",

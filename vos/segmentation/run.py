@@ -12,20 +12,19 @@ import numpy as np
 
 from vos.errors import MissingError
 from vos.media import Video
-from vos.media.images import IMAGE_SUFFIXES
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, named, part_record, run_job
 from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
+from vos.runs.source import video_input
 from vos.scheduling import Engine, Task
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
 from vos.segmentation.to_files import (
     OpenSegmenter,
     VideoJob,
     check_outputs,
-    frame_files,
     run_settings,
     segment_to_files,
 )
@@ -64,7 +63,7 @@ def propagate_to_files(
     opened, _, files = open_with_masks(video, masks)
     check_paths(
         [
-            video_input(video, tuple(frame_files(opened))),
+            video_input(video, opened),
             *(Input("a mask", path) for path in files),
             *chosen.inputs(),
         ],
@@ -168,15 +167,6 @@ def is_written(job: VideoJob, frames: int) -> bool:
     """Tell whether the results of a job that was done are still there."""
     files = [path for path in (job.overlay, job.rle) if path is not None]
     return job.out.is_dir() and len(_masks(job.out)) >= frames and all(p.is_file() for p in files)
-
-
-def video_input(path: Path, frames: tuple[Path, ...] = ()) -> Input:
-    """Return a video as an input; in a folder of frames, images alone would be read with it."""
-    return Input(f"the video {path.name}", path, takes=_is_image, files=frames)
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _masks(folder: Path) -> list[Path]:

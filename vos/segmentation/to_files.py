@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +34,7 @@ from vos.progress import progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
+from vos.runs.source import fingerprint
 from vos.scheduling import Advance
 
 MASKS = "masks"  # the item of the record that is done when the masks of all frames are there
@@ -279,24 +279,9 @@ def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
     digests = {str(i): hashlib.sha256(mask.tobytes()).hexdigest()[:12] for i, mask in masks.items()}
     return {
         "video": str(video.path.resolve()),
-        "video content": _fingerprint(video),
+        "video content": fingerprint(video),
         "mask": dict(sorted(digests.items())),
     }
-
-
-def frame_files(video: Video) -> list[Path]:
-    """Return the files that the frames of a video are read from."""
-    return list(video.frame_paths) if isinstance(video, FrameFolder) else [video.path]
-
-
-def _fingerprint(video: Video) -> str:
-    """Return a digest that changes when the video, or a frame of a folder, is replaced."""
-    digest = hashlib.sha256()
-    for file in frame_files(video):
-        status = file.stat()
-        digest.update(os.fsencode(file.name))
-        digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:12]
 
 
 def _write_overlay(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
@@ -308,7 +293,7 @@ def _write_overlay(video: Video, masks: Iterator[np.ndarray], frames: int, path:
 
 
 def _write_rle(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
-    names = [file.name for file in frame_files(video)] if isinstance(video, FrameFolder) else ()
+    names = [file.name for file in video.frame_paths] if isinstance(video, FrameFolder) else ()
     with RleWriter(
         path, name=video.name, size=video.size, frame_count=frames, file_names=names
     ) as writer:

@@ -2,21 +2,23 @@
 
 ``state.pt`` holds everything that decides how the run goes on; ``weights/`` is a checkpoint
 folder that ``vos.load`` reads. Both are replaced atomically, so that a run killed at any moment
-resumes from the last state.
+resumes from the last state. ``manifest.jsonl`` records what the run wrote.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
-from vos.errors import UsageError, VosError
+from vos.errors import VosError
 from vos.files import atomic_path, write_text
+from vos.runs.folder import RECORD, RunFolder
+from vos.runs.model import weights_inputs
+from vos.runs.paths import Input, Output, check_paths
 from vos.training.config import TrainConfig, config_text
 
 # Keys that change how a run is made, not what comes out of it.
@@ -28,7 +30,8 @@ class Run:
     """A run folder, made or found again.
 
     Raises:
-        UsageError: the folder holds a run with another config, or files of something else.
+        UsageError: the folder holds a run with another config, files of something else, or what
+            the run reads; or it lies in the data.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, *, overwrite: bool = False) -> None:
@@ -37,32 +40,33 @@ class Run:
         self.state_path = folder / "state.pt"
         self.metrics_path = folder / "metrics.jsonl"
         self.weights_path = folder / "weights"
-        self._check(config, overwrite)
-
-    def _check(self, config: TrainConfig, overwrite: bool) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"{self.folder} is a file: --out needs a folder")
-        if not self.config_path.is_file():
-            if self.folder.is_dir() and any(self.folder.iterdir()):
-                raise UsageError(f"{self.folder} holds files but no run: choose another --out")
-            return
-        if overwrite:
-            return
-        changed = _changed_keys(self.config_path, config)
-        if changed:
-            raise UsageError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}): "
-                "choose another --out, or start over with --overwrite"
-            )
+        data = [Input("the data", Path(path).expanduser()) for path in config.data.paths]
+        check_paths(
+            [*data, *weights_inputs(config.model.backbone)],
+            [Output("the run", folder, folder=True), Output("the record", folder / RECORD)],
+        )
+        RunFolder.check_open(
+            folder, _settings(config), overwrite=overwrite, defaults=_settings(TrainConfig())
+        )
 
     def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
         """Make the folder; with ``overwrite`` remove what an earlier run left in it."""
-        if overwrite and self.config_path.is_file():
-            for path in (self.state_path, self.metrics_path):
-                path.unlink(missing_ok=True)
-            for folder in (*self.folder.glob("weights*"), self.folder / "tensorboard"):
-                shutil.rmtree(folder, ignore_errors=True)
-        write_text(self.config_path, config_text(config))
+        record = RunFolder.open(
+            self.folder, _settings(config), overwrite=overwrite, defaults=_settings(TrainConfig())
+        )
+        record.claim_named(self.folder / "tensorboard", "events.out.tfevents.*")
+        record.claim(self._files(config))
+        record.write(write_text, self.config_path, config_text(config))
+
+    def _files(self, config: TrainConfig) -> list[Path]:
+        """List the files that the run writes, again and again, beside the record and the config."""
+        checkpoints = [self.weights_path, self.folder / "evaluation" / "weights"]
+        if config.keep:
+            kept = range(config.keep, config.steps + 1, config.keep)
+            checkpoints += [self.folder / f"weights-{step:06d}" for step in kept]
+        names = ("model.safetensors", "config.json", "README.md")
+        weights = [folder / name for folder in checkpoints for name in names]
+        return [self.state_path, self.metrics_path, *weights]
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state to resume from."""
@@ -103,38 +107,12 @@ class Run:
         return rows
 
 
-def _changed_keys(path: Path, config: TrainConfig) -> list[str]:
-    try:
-        before = OmegaConf.to_container(OmegaConf.load(path))
-    except Exception as error:
-        raise VosError(f"{path} cannot be read: start over with --overwrite") from error
-    after = OmegaConf.to_container(OmegaConf.structured(config))
-    default = OmegaConf.to_container(OmegaConf.structured(TrainConfig))
-    assert isinstance(before, dict) and isinstance(after, dict) and isinstance(default, dict)
-    before = _filled(before, default)
-    for values in (before, after):
-        for key in _FREE_KEYS:
-            values.pop(key, None)
-        for key in _FREE_DATA_KEYS:
-            values.get("data", {}).pop(key, None)
-    return _differences(before, after)
-
-
-def _filled(values: dict, default: dict) -> dict:
-    """``values`` with the defaults of keys that came to vos after they were written."""
-    filled = {**default, **values}
-    for key, value in default.items():
-        if isinstance(value, dict) and isinstance(values.get(key), dict):
-            filled[key] = _filled(values[key], value)
-    return filled
-
-
-def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:
-    found = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append(f"{prefix}{key}")
-    return found
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """Return what decides what comes out of a run."""
+    values = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(values, dict)
+    for key in _FREE_KEYS:
+        values.pop(key, None)
+    for key in _FREE_DATA_KEYS:
+        values["data"].pop(key, None)
+    return {"command": "train", **{str(key): value for key, value in values.items()}}
