@@ -363,6 +363,8 @@ class RunFolder:
             if part._read() is not None:
                 part._clear()
                 remove([part.record])
+                for folder in (part.place, part.record.parent):
+                    _remove_empty(folder, self.place)
         inside: dict[str, Stamp | None] = {}
         outside: dict[str, Stamp | None] = {}
         for name, stamp in self._files.items():
