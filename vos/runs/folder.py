@@ -435,13 +435,17 @@ def _refuse_foreign(place: Path) -> None:
 
 def _refuse_changes(place: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """See that the run in ``place`` had the settings that are wanted now."""
-    for name in (*wanted, *(name for name in known if name not in wanted)):
-        if known.get(name) != wanted.get(name):
-            raise UsageError(
-                f"{place} holds a run with another {name} "
-                f"({_difference(known.get(name), wanted.get(name))}): choose another place, "
-                "or add --overwrite to start anew"
-            )
+    names = [*wanted, *(name for name in known if name not in wanted)]
+    changed = ", ".join(
+        f"{name} ({_difference(known.get(name), wanted.get(name))})"
+        for name in names
+        if known.get(name) != wanted.get(name)
+    )
+    if changed:
+        raise UsageError(
+            f"{place} holds a run with another {changed}: choose another place, "
+            "or add --overwrite to start anew"
+        )
 
 
 def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
