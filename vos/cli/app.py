@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from vos.cli import (
@@ -45,5 +48,7 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Entry point: run a command; bad input ends in one line on standard error."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names that are not UTF-8 can be printed
+        sys.stdout.reconfigure(errors="backslashreplace")
     with clear_endings():
         app(prog_name="vos")

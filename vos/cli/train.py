@@ -53,6 +53,7 @@ def train(
     out = out or Path("runs") / chosen.name
     sources = find_clips([Path(path).expanduser() for path in chosen.data.paths])
     if dry_run:
+        options.check_model(chosen.model.backbone, chosen.seed)
         text = config_text(chosen)
         summary = {"config": text, "sources": len(sources), "out": str(out)}
         typer.echo(
