@@ -58,6 +58,21 @@ def test_another_run_is_refused(place: Path) -> None:
         RunFolder.open(place, SETTINGS, overwrite=True)
 
 
+def test_a_run_that_finished_nothing_may_be_started_anew(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.write(write_text, place / "a.txt", "ours")
+    again = RunFolder.open(place, {"model": "other"}, restart=True)
+    assert not (place / "a.txt").exists()
+    again.write(write_text, place / "b.txt", "ours")
+    (place / "b.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"b\.txt was changed since"):
+        RunFolder.open(place, SETTINGS, restart=True)
+    (place / "b.txt").write_text("ours")
+    again.note("b", "done")
+    with pytest.raises(UsageError, match="another model"):
+        RunFolder.open(place, SETTINGS, restart=True)
+
+
 def test_only_files_of_the_record_are_replaced(place: Path) -> None:
     run = RunFolder.open(place, SETTINGS)
     run.write(write_text, place / "a.txt", "ours")

@@ -18,7 +18,6 @@ from vos.export.model import ExportModel
 from vos.media import Video
 from vos.pipeline.prefetch import prefetch
 from vos.pipeline.resize import resize_frame
-from vos.runs.source import fingerprint
 
 PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
 _FLOAT16_LIMIT = 65504
@@ -108,7 +107,6 @@ class FeatureStream:
             "command": "export",
             **self.description(),
             "shape": list(self.shape),
-            "video content": fingerprint(self.video),
         }
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:

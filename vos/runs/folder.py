@@ -85,6 +85,7 @@ class RunFolder:
         record: Path | None = None,
         overwrite: bool = False,
         shared: bool = False,
+        restart: bool = False,
         defaults: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Start a run, or go on with the one of the same settings that is there.
@@ -96,6 +97,7 @@ class RunFolder:
             overwrite: start anew: remove what the record names, and nothing else. A folder of
                 other files is written into then, and they stay.
             shared: the folder is someone's: it may hold other files without being told.
+            restart: start anew where the settings are others and nothing was done yet.
             defaults: of settings that came later than the record.
 
         Raises:
@@ -103,12 +105,19 @@ class RunFolder:
                 this version or damaged.
             VosError: the record cannot be read or written.
         """
-        run, found = cls._found(
-            place, settings, record, overwrite, shared=shared, defaults=defaults
-        )
+        run = cls(place, record or place / RECORD, settings)
+        found = run._read()
         if found is None:
+            if not overwrite and not shared:
+                _refuse_foreign(place)
             run._begin()
-        elif overwrite:
+            return run
+        changed = "" if overwrite else _changes(found, run._plain_settings(), defaults)
+        if changed and (not restart or run.has_results):
+            raise _another(place, changed)
+        if changed:
+            run.check_all()
+        if changed or overwrite:
             run._clear()
             run._begin()
         else:
@@ -125,29 +134,22 @@ class RunFolder:
         record: Path | None = None,
         overwrite: bool = False,
         defaults: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> RunFolder:
         """Raise what `open` would refuse, and write nothing."""
-        cls._found(place, settings, record, overwrite, shared=False, defaults=defaults)
-
-    @classmethod
-    def _found(
-        cls,
-        place: Path,
-        settings: Mapping[str, Any],
-        record: Path | None,
-        overwrite: bool,
-        *,
-        shared: bool,
-        defaults: Mapping[str, Any] | None,
-    ) -> tuple[RunFolder, dict[str, Any] | None]:
-        """Return the run of a place and the settings that are recorded there, None if none are."""
         run = cls(place, record or place / RECORD, settings)
         found = run._read()
-        if found is None and not overwrite and not shared:
+        if found is None and not overwrite:
             _refuse_foreign(place)
         if found is not None and not overwrite:
-            _refuse_changes(place, _filled(found, defaults or {}), run._plain_settings())
-        return run, found
+            changed = _changes(found, run._plain_settings(), defaults)
+            if changed:
+                raise _another(place, changed)
+        return run
+
+    @property
+    def has_results(self) -> bool:
+        """Whether any item was done."""
+        return any(map(self.is_done, self.items))
 
     def is_done(self, name: str) -> bool:
         """Tell whether the item of this name was done."""
@@ -400,9 +402,7 @@ def record_beside(path: Path) -> Path:
 
 def check_owned(command: str, path: Path) -> None:
     """Raise, before the work, what `write_owned` would refuse."""
-    run, _ = RunFolder._found(
-        path, {"command": command}, record_beside(path), False, shared=False, defaults=None
-    )
+    run = RunFolder.check_open(path, {"command": command}, record=record_beside(path))
     run.check([path])
 
 
@@ -433,19 +433,24 @@ def _refuse_foreign(place: Path) -> None:
     )
 
 
-def _refuse_changes(place: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """See that the run in ``place`` had the settings that are wanted now."""
+def _changes(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any] | None
+) -> str:
+    """Say which of the recorded settings are not those that are wanted now; "" if none."""
+    known = _filled(found, defaults or {})
     names = [*wanted, *(name for name in known if name not in wanted)]
-    changed = ", ".join(
+    return ", ".join(
         f"{name} ({_difference(known.get(name), wanted.get(name))})"
         for name in names
         if known.get(name) != wanted.get(name)
     )
-    if changed:
-        raise UsageError(
-            f"{place} holds a run with another {changed}: choose another place, "
-            "or add --overwrite to start anew"
-        )
+
+
+def _another(place: Path, changed: str) -> UsageError:
+    return UsageError(
+        f"{place} holds a run with another {changed}: choose another place, "
+        "or add --overwrite to start anew"
+    )
 
 
 def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

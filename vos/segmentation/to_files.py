@@ -135,6 +135,7 @@ def segment_to_files(
         {"command": "segment", **_source(video, masks), **run_settings(model, config)},
         record=job.record,
         overwrite=job.overwrite,
+        restart=True,
     )
     files = MaskFiles(video, folder)
     # Before hours of work: what may not be replaced.
