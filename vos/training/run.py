@@ -54,6 +54,9 @@ class Run:
         record = RunFolder.open(
             self.folder, _settings(config), overwrite=overwrite, defaults=_settings(TrainConfig())
         )
+        if config.evaluation.every:  # a run of its own, of which starting anew is rid too
+            masks = self.folder / "evaluation" / "masks"
+            record.part(masks, masks / RECORD)
         record.claim_named(self.folder / "tensorboard", "events.out.tfevents.*")
         record.claim(self._files(config))
         record.write(write_text, self.config_path, config_text(config))
