@@ -3,8 +3,8 @@
 import typer
 
 from vos.cli.demo import demo
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
 
 if __name__ == "__main__":
-    with clear_endings("app.py"):
+    with exit_cleanly("app.py"):
         typer.run(demo)

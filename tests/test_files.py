@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ def test_json_round_trip_and_what_is_none(tmp_path: Path) -> None:
         read_json(tmp_path / "b.json")
     with pytest.raises(VosError, match=r"cannot read .*c\.json: No such file"):
         read_json(tmp_path / "c.json")
+
+
+def test_a_name_that_is_not_utf8_comes_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    write_json(tmp_path / "a.json", {name: [name, "é"]})
+    assert read_json(tmp_path / "a.json") == {name: [name, "é"]}
+    write_text(tmp_path / "a.txt", f"é {name}")
+    assert (tmp_path / "a.txt").read_bytes() == "é caf".encode() + rb"\udce9.mp4"
 
 
 def test_deleting_passes_over_what_is_gone_and_names_what_stays(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from stories import measured_on, story_parser
 from torch.nn import functional
 
 import vos
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
 from vos.datasets.clips import find_clips, load_clips
 from vos.files import write_json
 from vos.training import TrainConfig, load_config, train
@@ -136,5 +136,5 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with clear_endings("augmentation_story"):
+    with exit_cleanly("augmentation_story"):
         main()

@@ -3,7 +3,7 @@
     python tools/bench_peers.py --crw videowalk --dino dino --root DAVIS --sequence car-turn
 
 Each contender runs in a process of its own, one after the other, on features that are made once.
-Printed: seconds a frame without the features, peak memory (of which without libraries), the ratio,
+Printed: seconds per frame without features, peak memory (of which without libraries), the ratio,
 and the share of mask pixels on which both agree. Checkouts: https://github.com/ajabri/videowalk and
 https://github.com/facebookresearch/dino.
 """
@@ -26,7 +26,7 @@ from PIL import Image
 import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.benchmarks.propagation import cut_into_parts
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import Sequence, open_dataset
 from vos.media import read_mask
 from vos.pipeline.resize import resize_frame
@@ -181,5 +181,5 @@ def _line(name: str, record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    with clear_endings("bench_peers"):
+    with exit_cleanly("bench_peers"):
         main()

@@ -27,7 +27,7 @@ import torch
 
 import vos
 from vos.backbones.inference import FeatureExtractor
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import Sequence, open_dataset
 from vos.defaults import DEFAULT_MODEL
 from vos.media import write_mask
@@ -69,7 +69,7 @@ def run_tests() -> dict[str, Any]:
 
 
 def compare_engines(model: str, device: str) -> dict[str, Any]:
-    """Per preset: share of equal mask pixels, and seconds a frame of both engines."""
+    """Per preset: share of equal mask pixels, and seconds per frame of both engines."""
     sequence = _enlarged(open_dataset("sample").sequences[0])
     extractor = FeatureExtractor(vos.load(model), torch.device(device))
     maps = [extractor([frame])[0] for frame in sequence[0]]
@@ -100,7 +100,7 @@ def _carry(
 
 
 def time_loss(device: str) -> list[dict[str, Any]]:
-    from vos.benchmarks.loss import bench_loss
+    from bench_loss import bench_loss
 
     return [vars(speed) for speed in bench_loss([900, 3600, 14400], device=device)]
 
@@ -164,5 +164,5 @@ def _wait(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    with clear_endings("check_gpu"):
+    with exit_cleanly("check_gpu"):
         main()

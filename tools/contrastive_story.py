@@ -21,8 +21,8 @@ import matplotlib.pyplot as plt
 
 import vos
 from vos.analysis.probing import probe
-from vos.backbones.cmc import Multiview
-from vos.cli.endings import clear_endings
+from vos.backbones.families.cmc import Multiview
+from vos.cli.exit_codes import exit_cleanly
 from vos.datasets.labelled import open_labelled
 from vos.files import read_json, write_json
 from vos.machine import resolve_device
@@ -137,5 +137,5 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with clear_endings("contrastive_story"):
+    with exit_cleanly("contrastive_story"):
         main()

@@ -27,9 +27,9 @@ from stories import measured_on, story_parser
 from torch.nn import functional
 
 import vos
-from vos.backbones.cost import SIZE_480P, multiply_adds
-from vos.backbones.folding import fold_batch_norm
-from vos.cli.endings import clear_endings
+from vos.backbones.catalogue import SIZE_480P, multiply_adds
+from vos.backbones.inference import fold_batch_norm
+from vos.cli.exit_codes import exit_cleanly
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.files import read_json, write_json, write_text
 from vos.training import TrainConfig, load_config, train
@@ -184,5 +184,5 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with clear_endings("families_story"):
+    with exit_cleanly("families_story"):
         main()

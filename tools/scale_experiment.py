@@ -17,9 +17,9 @@ import matplotlib
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
+from scale_training import Case, run_case, sweep, table
 
-from vos.analysis.scale_experiment import Case, run_case, sweep, table
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
 from vos.files import write_text
 
 MODELS = (
@@ -134,5 +134,5 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with clear_endings("scale_experiment"):
+    with exit_cleanly("scale_experiment"):
         main()

@@ -1,3 +1,3 @@
-"""What commands, functions and the page take unless they are told otherwise."""
+"""Default model of the command line, the Python interface and the page."""
 
 DEFAULT_MODEL = "icon-resnet18"  # the checkpoint that `weights/` holds

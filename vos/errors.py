@@ -6,6 +6,8 @@ Every message is one clear line: what is wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Iterable
 
 
@@ -31,6 +33,34 @@ class InvalidResultsError(VosError):
     """A results folder that cannot be scored (exit code 4)."""
 
     exit_code = 4
+
+
+_MEMORY_RAN_OUT = (
+    "out of memory",  # CUDA, MPS, HIP
+    "DefaultCPUAllocator",  # PyTorch on the CPU
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+    "Insufficient memory",  # OpenCV
+    "Failed to allocate memory",  # ONNX Runtime
+)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, that of the machine or of a device."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return any(words in str(error) for words in _MEMORY_RAN_OUT)
+
+
+def memory_asked_for(error: BaseException) -> str:
+    """Return how much memory could not be had, as in ``20.00 GiB``; "" where nobody says.
+
+    >>> memory_asked_for(RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 ..."))
+    '20.00 GiB'
+    """
+    found = re.search(r"allocate ([\d.]+ ?(?:bytes|[KMGTP]i?B))", str(error))
+    return found[1] if found else ""
 
 
 def near_names(name: str, known: Iterable[str], *, count: int = 3) -> str:

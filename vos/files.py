@@ -54,7 +54,11 @@ def _reason(path: Path, error: OSError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically; bytes of names that are not UTF-8 are escaped."""
+    """Write ``text`` as UTF-8, atomically.
+
+    Names of files need not be UTF-8: their other bytes are written as ``\\udcXX``, which JSON reads
+    back as the same name.
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 

@@ -1,4 +1,4 @@
-"""What this machine is: the device to compute on, versions, hardware, memory used."""
+"""Describe this machine: device to compute on, versions, hardware, memory used."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.errors import MissingError, UsageError, near_names
+from vos.version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -40,12 +41,12 @@ def resolve_device(name: str = "auto") -> torch.device:
         "mps": torch.backends.mps.is_available(),
     }
     if not available[kind]:
-        raise MissingError(f"no {kind} device on this machine: use --device auto or --device cpu")
+        raise MissingError(f"no {kind} device on this machine: use device auto or cpu")
     return torch.device(name)
 
 
 def device_name(device: torch.device) -> str:
-    """What people call a device: ``cpu (AMD EPYC, 2 cores)``, ``cuda (NVIDIA H100)``."""
+    """Return what people call a device: ``cpu (AMD EPYC, 2 cores)``, ``cuda (NVIDIA H100)``."""
     if device.type == "cuda":
         import torch
 
@@ -56,12 +57,12 @@ def device_name(device: torch.device) -> str:
 
 
 def processors() -> int:
-    """Number of processors this process may use."""
+    """Return the number of processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory_mb() -> float:
-    """Largest resident size of this process so far, in MiB."""
+    """Return the largest resident size of this process so far, in MiB."""
     try:
         # What getrusage tells on Linux includes the size of the process that started this one.
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -73,9 +74,9 @@ def peak_memory_mb() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of vos and of the libraries that decide its figures."""
-    names = ("vos-propagation", "torch", "torchvision", "numpy", "opencv-python", "av", "timm")
-    found = {"python": platform.python_version()}
+    """Return versions of vos and of the libraries that decide its figures."""
+    names = ("torch", "torchvision", "numpy", "opencv-python", "av", "timm")
+    found = {"python": platform.python_version(), "vos-propagation": __version__}
     for name in names:
         try:
             found[name] = metadata.version(name)
@@ -85,7 +86,7 @@ def versions() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """Operating system, processor, cores, memory (GiB) and accelerators of this machine."""
+    """Return system, processor, cores, memory (GiB) and accelerators of this machine."""
     import psutil
     import torch
 

@@ -1,4 +1,7 @@
-"""The one progress bar: on standard error, with rate and time left, after two seconds."""
+"""Show the one progress bar: with rate and time left, after two seconds.
+
+On standard error in a terminal, as a widget in a notebook.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def progress(
 
     ``scale`` writes large counts with a metric prefix, as for bytes.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     return tqdm(
         items,

@@ -1,6 +1,6 @@
-"""Follow clicked points through a video, and measure the error against exact tracks.
+"""Follow points through a video, and measure the error against exact tracks.
 
-Eight points an object are "clicked" on the first frame of each clip of the built-in sample. Each is
+The built-in sample tells exact tracks of eight points per object of the first frame. Each is
 followed by its feature: the best match near its last place, half compared with the first frame
 (no drift), half with the frame before (change of looks).
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import vos
-from vos.datasets.sample import track_points
+from vos.datasets.sample import sample_tracks
 from vos.export import Features, export_features
 from vos.export.geometry import sample_map
 
@@ -50,36 +50,26 @@ def follow(features: Features, points: np.ndarray) -> np.ndarray:
     return np.stack(track)
 
 
-def click(sequence: vos.datasets.Sequence) -> np.ndarray:
-    """Eight points an object on the first frame, (N, 2)."""
-    random = np.random.default_rng(0)
-    mask = sequence.mask(0)
-    points = []
-    for object_id in sequence.object_ids:
-        rows, columns = np.nonzero(mask == object_id)
-        chosen = random.permutation(len(rows))[:8]
-        points.append(np.stack([columns[chosen], rows[chosen]], 1))
-    return np.concatenate(points).astype(float)
-
-
 def main(folder: Path) -> None:
     print(f"{'clip':8} {'points':>6} {'median error':>13} {'within 8 px':>12}   if it stood still")
     everything = []
+    total = 0
     for sequence in vos.open_dataset("sample"):
         out = folder / f"{sequence.name}.zarr"
         # What is learnt alone: within an object, the colour beside it tells few places apart.
         export_features(sequence.frame_paths[0].parent, out, model="icon-resnet18,colour=0")
-        points = click(sequence)
-        truth = track_points(sequence.name, points)
+        truth = sample_tracks(sequence.name)
+        points = truth.points[0]
         seen = truth.visible.copy()
         seen[0] = False
         found = follow(vos.open_features(out), points)
         errors = np.linalg.norm(found - truth.points, axis=2)[seen]
         still = np.linalg.norm(points - truth.points, axis=2)[seen]
         everything.append((errors, still))
+        total += len(points)
         report(sequence.name, len(points), errors, still)
     errors, still = (np.concatenate(part) for part in zip(*everything, strict=True))
-    report("all", sum(len(click(each)) for each in vos.open_dataset("sample")), errors, still)
+    report("all", total, errors, still)
 
 
 def report(name: str, points: int, errors: np.ndarray, still: np.ndarray) -> None:

@@ -25,10 +25,10 @@ from vos.analysis.equivariance import (
     summary,
 )
 from vos.analysis.equivariance_report import (
-    broken_promises,
     load_squares,
     report_equivariance,
     verdict,
+    violated_symmetries,
 )
 from vos.analysis.transformations import Transformation
 from vos.backbones import Backbone, Equivariance
@@ -40,7 +40,7 @@ MIRROR = Transformation("mirror", 1)
 
 
 class Known(Backbone):
-    """Features with a law that is known: the picture itself, blurred or shifted or not."""
+    """Features with a known equivariance: the picture itself, blurred or shifted or not."""
 
     def __init__(self, change) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_networks_are_as_exact_as_they_are(
         assert verdict(worst[name]) == "exact", (name, worst)
     for name in not_exact:
         assert worst[name] > EXACT, (name, worst)
-    assert broken_promises(backbone, smooth(side)) == {}
+    assert violated_symmetries(backbone, smooth(side)) == {}
 
 
 @pytest.mark.parametrize("layer", ["lift.0", "down.1.1.body.0", "down.2.0"])
@@ -137,7 +137,7 @@ def test_a_planted_broken_layer_is_named(layer: str) -> None:
         broken = plain
     setattr(backbone.get_submodule(parent), name, broken)
     images = smooth(64)
-    assert broken_promises(backbone, images) == {"quarter turns": layer, "mirror": layer}
+    assert violated_symmetries(backbone, images) == {"quarter turns": layer, "mirror": layer}
     if layer != "down.2.0":  # at odd sizes every second is symmetric
         images = smooth(frame_side(backbone, 64))
         found = measure(backbone, images, [QUARTER], layers=4, margin=0)

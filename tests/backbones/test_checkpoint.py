@@ -8,11 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 import vos
-from vos.backbones import Backbone, load_checkpoint, save_checkpoint, shipped_checkpoints
-from vos.backbones.resnet import resnet18
+from vos.backbones import (
+    Backbone,
+    load_checkpoint,
+    save_checkpoint,
+    shipped_checkpoints,
+    weights_digest,
+)
+from vos.backbones.digest import METADATA, weights_file_digest
+from vos.backbones.families.resnet import resnet18
 from vos.errors import MissingError, UsageError, VosError
 
 
@@ -147,14 +155,6 @@ def test_a_backbone_without_a_name_cannot_be_saved(tmp_path: Path) -> None:
         save_checkpoint(tmp_path, resnet18())
 
 
-def test_hub_mixin_writes_and_reads_the_same_folder(tmp_path: Path) -> None:
-    backbone = vos.load("resnet18,layer=1,stride=4")
-    backbone.save_pretrained(tmp_path / "net")
-    again = Backbone.from_pretrained(tmp_path / "net")
-    assert again.recipe == backbone.recipe
-    assert torch.equal(again.stem[0].weight, backbone.stem[0].weight)
-
-
 @pytest.mark.parametrize("name", sorted(shipped_checkpoints()))
 def test_shipped_checkpoints_load_by_name_and_their_cards_tell_the_hash(name: str) -> None:
     folder = shipped_checkpoints()[name]
@@ -168,3 +168,33 @@ def _drop_hash(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     del config["sha256"]
     (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_the_digest_of_a_network_is_that_of_its_file(folder: Path) -> None:
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert weights_digest(load_checkpoint(folder)) == digest
+
+
+@pytest.mark.parametrize("more", [{}, {"complex": torch.ones(2, dtype=torch.complex64)}])
+def test_the_digest_is_that_of_the_bytes_for_every_type_and_shape(more) -> None:
+    types = [
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "float16",
+        "bfloat16",
+        "int32",
+        "float32",
+        "float64",
+        "int64",
+    ]
+    tensors = {
+        f"{letter}.é{kind}": torch.arange(6).reshape(2, 3).to(getattr(torch, kind)).T
+        for letter in "ba"
+        for kind in types
+    }
+    tensors |= {"scalar": torch.tensor(3.0), "empty": torch.zeros(0, 4), **more}
+    saved = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    payload = safetensors.torch.save(saved, metadata=METADATA)
+    assert weights_file_digest(tensors) == hashlib.sha256(payload).hexdigest()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import vos
+from vos.backbones import save_checkpoint
 from vos.backbones.layers import ColourDescriptor, scaled_lab
 from vos.errors import UsageError
 
@@ -59,7 +60,7 @@ def test_a_resnet_sets_colour_beside_its_layer_at_the_weight_asked_for() -> None
 
 def test_colour_of_a_checkpoint_survives_saving(tmp_path) -> None:  # type: ignore[no-untyped-def]
     backbone = vos.load("resnet18,colour=0.5,head=8,output=head")
-    backbone.save_pretrained(tmp_path / "run")
+    save_checkpoint(tmp_path / "run", backbone)
     again = vos.load(str(tmp_path / "run"))
     images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():

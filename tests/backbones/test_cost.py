@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vos
-from vos.backbones.cost import multiply_adds
+from vos.backbones.catalogue import multiply_adds
 
 
 def test_a_network_is_counted_convolution_by_convolution() -> None:

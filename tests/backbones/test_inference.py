@@ -1,4 +1,4 @@
-"""The extractor gives the features of the plain forward pass, whatever the engine."""
+"""The extractor gives the features of the plain forward pass, whatever the runtime."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from vos.backbones import Backbone, engines, inference
-from vos.backbones.folding import fold_batch_norm
-from vos.backbones.inference import FeatureExtractor
+from vos.backbones import Backbone, inference, runtime
+from vos.backbones.inference import FeatureExtractor, fold_batch_norm
 from vos.errors import MissingError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
 
 needs_onnx = pytest.mark.skipif(
-    not engines.onnx_available(), reason="the extra onnx is not installed"
+    not runtime.onnx_available(), reason="the extra onnx is not installed"
 )
 
 
@@ -63,11 +62,11 @@ def test_folding_leaves_no_batch_norm_in_a_resnet(lived_in: Callable[[str], Back
 @pytest.mark.parametrize("spec", ["resnet18,layer=2", "unet-short-64,stride=4"])
 def test_onnx_equals_the_plain_forward(spec: str, lived_in: Callable[[str], Backbone]) -> None:
     backbone = lived_in(spec)
-    extract = FeatureExtractor(backbone, engine="onnx")
+    extract = FeatureExtractor(backbone, runtime="onnx")
     assert_same(extract(FRAMES), plain(backbone))
     smaller = np.ascontiguousarray(FRAMES[:, :40])
     assert_same(extract(smaller), plain(backbone, smaller))
-    assert extract.engine == "onnx"
+    assert extract.runtime == "onnx"
 
 
 def test_onnx_without_its_extra_says_how_to_get_it(
@@ -75,26 +74,26 @@ def test_onnx_without_its_extra_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingError, match=r"pip install 'vos-propagation\[onnx\]'"):
-        FeatureExtractor(lived_in("lab"), engine="onnx")
+        FeatureExtractor(lived_in("lab"), runtime="onnx")
 
 
 @pytest.mark.parametrize("mistake", ["raises", "differs", "other shape"])
-def test_an_engine_that_goes_wrong_is_left(
+def test_a_runtime_that_goes_wrong_is_left(
     mistake: str, monkeypatch: pytest.MonkeyPatch, lived_in: Callable[[str], Backbone]
 ) -> None:
-    def broken(network: torch.nn.Module) -> engines.Engine:
+    def broken(network: torch.nn.Module) -> runtime.Runtime:
         if mistake == "raises":
             raise RuntimeError("no compiler after all")
         if mistake == "differs":
             return lambda images: network(images) * 1.001
         return lambda images: network(images)[..., 1:]
 
-    monkeypatch.setattr(inference, "compiled_engine", broken)
+    monkeypatch.setattr(inference, "compiled_runtime", broken)
     monkeypatch.setattr(inference, "compile_available", lambda device: True)
     backbone = lived_in("resnet18,layer=1,stride=4")
-    extract = FeatureExtractor(backbone, engine="compile")
+    extract = FeatureExtractor(backbone, runtime="compile")
     assert_same(extract(FRAMES), plain(backbone))
-    assert extract.engine == "eager"
+    assert extract.runtime == "eager"
 
 
 def test_a_compiled_network_is_used_though_it_has_no_truth_value(
@@ -115,12 +114,12 @@ def test_a_compiled_network_is_used_though_it_has_no_truth_value(
             asked.append(images.shape)
             return self.network(images)
 
-    monkeypatch.setattr(inference, "compiled_engine", Compiled)
+    monkeypatch.setattr(inference, "compiled_runtime", Compiled)
     monkeypatch.setattr(inference, "compile_available", lambda device: True)
     backbone = lived_in("lab")
-    extract = FeatureExtractor(backbone, engine="compile")
+    extract = FeatureExtractor(backbone, runtime="compile")
     assert_same(extract(FRAMES), plain(backbone))
-    assert extract.engine == "compile" and len(asked) == 2
+    assert extract.runtime == "compile" and len(asked) == 2
 
 
 def test_auto_warms_up_only_for_many_frames(
@@ -129,11 +128,11 @@ def test_auto_warms_up_only_for_many_frames(
     monkeypatch.setattr(inference, "compile_available", lambda device: True)
     monkeypatch.setattr(inference, "onnx_available", lambda: False)
     backbone = lived_in("lab")
-    chosen = [FeatureExtractor(backbone, frame_count=count).engine for count in (None, 50, 10**5)]
+    chosen = [FeatureExtractor(backbone, frame_count=count).runtime for count in (None, 50, 10**5)]
     assert chosen == ["eager", "eager", "compile"]
     monkeypatch.setattr(inference, "onnx_available", lambda: True)
-    assert FeatureExtractor(backbone, frame_count=10**4).engine == "onnx"
-    assert FeatureExtractor(backbone, precision="bfloat16", frame_count=500).engine == "eager"
+    assert FeatureExtractor(backbone, frame_count=10**4).runtime == "onnx"
+    assert FeatureExtractor(backbone, precision="bfloat16", frame_count=500).runtime == "eager"
 
 
 def test_compile_without_a_compiler_is_eager(
@@ -141,7 +140,7 @@ def test_compile_without_a_compiler_is_eager(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    assert FeatureExtractor(lived_in("lab"), engine="compile").engine == "eager"
+    assert FeatureExtractor(lived_in("lab"), runtime="compile").runtime == "eager"
 
 
 def test_lower_precision_comes_back_as_float32(lived_in: Callable[[str], Backbone]) -> None:
@@ -170,9 +169,9 @@ def test_frames_of_another_kind_are_refused(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": "onx"}, "did you mean onnx"),
+        ({"runtime": "onx"}, "did you mean onnx"),
         ({"precision": "float17"}, "did you mean float16"),
-        ({"engine": "onnx", "precision": "float16"}, "float32"),
+        ({"runtime": "onnx", "precision": "float16"}, "float32"),
     ],
 )
 def test_choices_that_make_no_sense(

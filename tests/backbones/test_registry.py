@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import vos
-from vos.backbones import build, downloads
+from vos.backbones import Backbone, build, families, family, hub, registry
 from vos.errors import MissingError, UsageError
 
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(downloads, "reachable", lambda *_: False)
+    monkeypatch.setattr(hub, "reachable", lambda *_: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
 
@@ -65,7 +65,7 @@ def test_build_gives_a_network_to_train() -> None:
         ("dss-resnet18,base=1", "must be above 1"),
         ("dss-resnet18,interaction=4", "between 1 and the number of scales, 3"),
         ("dss-resnet18,layer=1", "layer 1 has stride 4 at most"),
-        ("dss-v2-resnet18,base=2", "more than 8 pixels a cell"),
+        ("dss-v2-resnet18,base=2", "more than 8 pixels per cell"),
         ("deformable-resnet18,deformed=4", "between 0 and the 3 stages"),
         ("dss-small,width=0", "width must be at least 1"),
         ("timm:", "timm:MODEL"),
@@ -119,4 +119,26 @@ def test_torchvision_weights_name_the_way_out(
 
 
 def test_reachable_is_quick_to_say_no() -> None:
-    assert not downloads.reachable("http://127.0.0.1:9", seconds=1)
+    assert not hub.reachable("http://127.0.0.1:9", seconds=1)
+
+
+def test_a_family_of_ones_own_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
+    vos.load("lab")  # all families of vos are known by now
+
+    @family("my-patches", "patches of my own")
+    def mine(stride: int = 4) -> Backbone:
+        return build("lab", stride=stride)
+
+    assert families()["my-patches"].description == "patches of my own"
+    assert vos.load("my-patches").stride == 4
+    assert vos.load("my-patches,stride=2").stride == 2
+    with pytest.raises(UsageError, match="did you mean my-patches"):
+        vos.load("my-patch")
+
+
+def test_every_file_of_families_is_found() -> None:
+    folder = Path(registry.__file__).parent / "families"
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    builders = [getattr(member.build, "func", member.build) for member in families().values()]
+    assert files == {builder.__module__.rpartition(".")[2] for builder in builders}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
+import typer
+from rich.text import Text
 
+import vos
 from vos.cli import app
 from vos.errors import InvalidResultsError, MissingError, UsageError, VosError
 
@@ -24,6 +29,43 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.rstrip().endswith("[]")
     assert all(f" {name} " in ended.stdout for name in COMMANDS)
+
+
+def test_the_version_is_that_of_the_package(vos_command) -> None:
+    ended = vos_command("--version")
+    assert (ended.code, ended.out) == (0, f"vos {vos.__version__}\n")
+
+
+def options_of(command: click.Command, name: str = "vos") -> Iterator[tuple[str, click.Parameter]]:
+    """Yield each parameter of a command and of the commands below, with the command's name."""
+    for parameter in command.params:
+        yield name, parameter
+    for below, sub in getattr(command, "commands", {}).items():
+        yield from options_of(sub, f"{name} {below}")
+
+
+def test_no_word_of_the_help_is_lost() -> None:
+    """Rich takes what stands in brackets for markup, and drops it."""
+    defaults = 0
+    for name, parameter in options_of(typer.main.get_command(app.app)):
+        text = getattr(parameter, "help", None) or ""
+        assert Text.from_markup(text).plain == text, f"{name} {parameter.name}"
+        defaults += isinstance(getattr(parameter, "show_default", None), str)
+    assert defaults >= 15
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        (("train",), "runs/CONFIG"),
+        (("score",), "one per processor"),
+        (("probe",), "z1,z2,z,map"),
+        (("bench", "scoring"), "the truth, five frames late"),
+    ],
+)
+def test_help_tells_defaults_that_depend(vos_command, command, default: str) -> None:
+    shown = " ".join(vos_command(*command, "--help").out.replace("│", " ").split())
+    assert f"[default: ({default})]" in shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -150,9 +150,9 @@ def test_a_bad_sequence_stops_no_other(vos_command, davis: Path, tmp_path: Path)
         (("export", "a.mp4", "--out", "o.zarr", "--engine", "ray"), "many videos"),
         (("export", "--list", "none.txt", "--out", "o.zarr"), "no list none.txt"),
         (("export", "a.mp4", "b.mp4", "--out", "o.npz"), "holds one video"),
-        (("eval", "--engine", "dask"), "unknown engine 'dask'"),
-        (("eval", "--workers", "0"), "--workers takes 1 or more"),
-        (("eval", "--address", "head:6379"), "add --engine ray"),
+        (("eval", "--engine", "dask"), "unknown executor 'dask'"),
+        (("eval", "--workers", "0"), "--workers"),
+        (("eval", "--address", "head:6379"), "add --executor ray"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(

@@ -1,4 +1,4 @@
-"""The sample is what its page promises: the same pixels, exact masks, every difficulty in it."""
+"""The sample is what its page promises: whole, with every difficulty in it, and exact tracks."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ import pytest
 
 from vos.datasets import open_dataset
 from vos.datasets.check import check_davis
-from vos.datasets.sample import open_sample, render_sample, sample_folder
-from vos.datasets.sample.noise import Random, noise
-from vos.datasets.sample.render import Key, Layer, Scene, at, render
-from vos.datasets.sample.scenes import SCENES, park, pond, table
-from vos.datasets.sample.shapes import Blob
+from vos.datasets.sample import copy_sample, open_sample, sample_folder, sample_tracks
 from vos.errors import MissingError, UsageError, VosError
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample") / "sample with spaces"
-    render_sample(folder)
-    return folder
+def test_files_are_those_that_the_figures_were_made_with() -> None:
+    # Golden: whatever changes a pixel of a frame or a mask changes every figure on the sample.
+    digest = hashlib.sha256()
+    for sequence in open_dataset("sample"):
+        for index in (0, len(sequence) - 1):
+            digest.update(sequence.frame(index).tobytes() + sequence.mask(index).tobytes())
+    assert digest.hexdigest()[:16] == "60af107cbde4333e"
+    size = sum(path.stat().st_size for path in sample_folder().rglob("*") if path.is_file())
+    assert size < 10 * 2**20
 
 
-def test_is_a_whole_davis_folder(sample):
-    found = check_davis(sample)
+def test_is_a_whole_davis_folder():
+    found = check_davis(sample_folder())
     assert found.problems == ()
     assert (found.sequences, found.frames) == (6, 196)
-    names = [scene().name for scene in SCENES[1:2]]
-    dataset = open_sample(root=sample, sequences=names)
+    dataset = open_sample(sequences=["pond"])
     assert (dataset.name, dataset.split) == ("sample", "val")
     assert [sequence.name for sequence in dataset] == ["pond"]
 
 
-def test_holds_what_it_promises(sample):
-    clips = {sequence.name: sequence for sequence in open_sample(root=sample)}
+def test_holds_what_it_promises():
+    clips = {sequence.name: sequence for sequence in open_sample()}
     assert max(len(clip.object_ids) for clip in clips.values()) == 5
     assert any(size % 2 for clip in clips.values() for size in clip.size)
     assert all(24 <= len(clip) <= 40 for clip in clips.values())
@@ -46,34 +45,10 @@ def test_holds_what_it_promises(sample):
         assert clip.object_ids == list(range(1, len(clip.object_ids) + 1))
 
 
-def test_pixels_are_those_of_every_other_machine():
-    # Golden values: a change here changes every figure on the sample; raise SAMPLE_VERSION with it.
-    hashes = {}
-    for make in (table, park):
-        digest = hashlib.sha256()
-        for index, (frame, mask) in enumerate(render(make())):
-            if index % 12 == 0:
-                digest.update(frame.tobytes() + mask.tobytes())
-        hashes[make.__name__] = digest.hexdigest()[:16]
-    assert hashes == GOLDEN
-
-
-GOLDEN = {"table": "657a3d167c790b7d", "park": "ad896dde8bf20156"}
-
-
-def test_two_renderings_are_equal_byte_for_byte(tmp_path):
-    for name in ("a", "b"):
-        render_sample(tmp_path / name, scenes=(table,))
-    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*g"))
-    assert len(files) == 60
-    for path in files:
-        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
-
-
-def test_colour_alone_does_not_tell_objects_from_the_ground(sample):
+def test_colour_alone_does_not_tell_objects_from_the_ground():
     """Pixels labelled by the colours of frame 0 (64 bins) overlap the objects only in part."""
     overlaps = []
-    for clip in open_sample(root=sample):
+    for clip in open_sample():
         bins = [(clip.frame(i) // 64 @ np.array([16, 4, 1])) for i in (0, len(clip) // 2)]
         first, later = clip.mask(0), clip.mask(len(clip) // 2)
         votes = np.stack(
@@ -86,81 +61,61 @@ def test_colour_alone_does_not_tell_objects_from_the_ground(sample):
     assert np.mean(overlaps) < 0.35
 
 
-def test_masks_are_exact_where_the_geometry_is_known():
-    """A disc of radius 20 at (50, 40), doubled: every pixel centre within 40 of it, no other."""
-    blank = np.full((8, 8, 3), 90.0)
-    disc = Layer(7, Blob(20.0, ()), blank + 60, (Key(0, 50.2, 40.3, 30.0, 2.0),))
-    scene = Scene("disc", 101, 81, 1, 0, blank, (disc,), (Key(0, 50, 40),), grain=0.0)
-    ((frame, mask),) = render(scene)
-    y, x = np.mgrid[:81, :101]
-    distance = np.hypot(x - 50.2, y - 40.3)
-    assert np.array_equal(mask == 7, distance <= 40.0)
-    assert (frame[distance > 55] == 90).all()
-    edge = np.abs(distance - 40) < 0.4
-    assert len(np.unique(frame[edge])) > 10, "outlines are antialiased"
+def test_tracks_are_of_points_on_their_objects() -> None:
+    for sequence in open_sample():
+        tracks = sample_tracks(sequence.name)
+        count = 8 * len(sequence.object_ids)
+        assert tracks.points.shape == (len(sequence), count, 2)
+        assert tracks.visible.shape == (len(sequence), count) and tracks.visible[0].all()
+        ids = np.repeat(sequence.object_ids, 8)
+        for index in (0, len(sequence) // 2, len(sequence) - 1):
+            mask, seen = sequence.mask(index), tracks.visible[index]
+            columns, rows = np.rint(tracks.points[index, seen]).astype(int).T
+            near = np.pad(mask, 1)  # rounding may leave the object by a pixel
+            hits = [
+                (near[row : row + 3, column : column + 3] == object_id).any()
+                for row, column, object_id in zip(rows, columns, ids[seen], strict=True)
+            ]
+            assert all(hits), sequence.name
+    with pytest.raises(UsageError, match="did you mean pond"):
+        sample_tracks("ponds")
 
 
-def test_nearer_layers_hide_farther_ones_and_scenery_has_no_id():
-    blank = np.full((8, 8, 3), 90.0)
-    far = Layer(1, Blob(20.0, ()), blank, (Key(0, 40, 40),))
-    near = Layer(2, Blob(10.0, ()), blank, (Key(0, 50, 40),))
-    tree = Layer(0, Blob(5.0, ()), blank, (Key(0, 40, 40),))
-    scene = Scene("stack", 81, 81, 1, 0, blank, (far, near, tree), (Key(0, 40, 40),))
-    ((_, mask),) = render(scene)
-    assert (mask[40, 25], mask[40, 40], mask[40, 50], mask[5, 5]) == (1, 0, 2, 0)
+def test_a_copy_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "made" / "a sample"
+    copy_sample(folder)
+    for path in sample_folder().rglob("*.*"):
+        assert (folder / path.relative_to(sample_folder())).read_bytes() == path.read_bytes()
+    assert [path.name for path in folder.parent.iterdir()] == ["a sample"]
+    opened = open_dataset("sample", root=folder, sequences=["park"])
+    assert [(opened.name, clip.name) for clip in opened] == [("sample", "park")]
+
+    def broken(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.copyfile", broken)
+    with pytest.raises(KeyboardInterrupt):
+        copy_sample(tmp_path / "broken")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_motion_passes_through_its_keys_without_jumps():
-    keys = (Key(0, 0, 0, 0, 1.0), Key(10, 50, -20, 90, 2.0), Key(30, 60, 10, 45, 0.5))
-    for key in keys:
-        assert at(keys, key.time) == pytest.approx(key)
-    assert at(keys, -5)[1:] == keys[0][1:] and at(keys, 99)[1:] == keys[-1][1:]
-    path = np.array([at(keys, time)[1:5] for time in np.arange(0, 30, 0.1)])
-    assert np.abs(np.diff(path, axis=0)).max() < 1.5
-
-
-def test_noise_tiles_and_uniform_numbers_are_those_of_pcg64():
-    picture = noise(Random(3), 64, 96, (4, 6))
-    assert picture.min() == 0.0 and picture.max() == 1.0
-    inside = np.abs(np.diff(picture, axis=0)).max()
-    assert np.abs(picture[0] - picture[-1]).max() <= 1.5 * inside
-    expected = np.random.Generator(np.random.PCG64(3)).random(5)
-    assert np.array_equal(Random(3).uniform(5), expected)
-
-
-def test_the_cache_is_rendered_once_and_honours_the_environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("VOS_CACHE", str(tmp_path / "mine"))
-    assert sample_folder().parent == tmp_path / "mine"
-    monkeypatch.delenv("VOS_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "theirs"))
-    assert sample_folder().parent == tmp_path / "theirs" / "vos"
-    render_sample(sample_folder(), scenes=(pond,))
+def test_nothing_is_written_to_open_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in sample_folder().rglob("*")}
-    assert [clip.name for clip in open_dataset("sample")] == ["pond"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(open_dataset("sample")) == 6
+    assert list(tmp_path.iterdir()) == []
     assert {path: path.stat().st_mtime_ns for path in sample_folder().rglob("*")} == before
 
 
-def test_a_rendering_that_fails_leaves_nothing(tmp_path):
-    def broken() -> Scene:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        render_sample(tmp_path / "sample", scenes=(broken,))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bad_input(tmp_path, sample, monkeypatch):
-    with pytest.raises(VosError, match="exists already"):
-        render_sample(sample)
+def test_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    with pytest.raises(VosError, match="exists already"):
+        copy_sample(tmp_path)
     with pytest.raises(VosError, match="cannot write"):
-        render_sample(tmp_path / "file" / "sample", scenes=(table,))
-    monkeypatch.setenv("VOS_CACHE", str(tmp_path / "file"))
-    with pytest.raises(VosError, match="cannot write"):
-        open_dataset("sample")
+        copy_sample(tmp_path / "file" / "sample")
     with pytest.raises(MissingError, match="vos data sample"):
         open_sample(root=tmp_path / "nowhere")
     with pytest.raises(UsageError, match="it has one, val"):
-        open_sample(root=sample, split="train")
+        open_sample(split="train")
     with pytest.raises(UsageError, match="did you mean pond"):
-        open_sample(root=sample, sequences=["ponds"])
+        open_sample(sequences=["ponds"])

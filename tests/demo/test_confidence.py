@@ -9,7 +9,7 @@ import torch
 from vos.demo.confidence import certainty, next_to_correct
 from vos.demo.strip import COLUMNS, strip
 from vos.propagation import SoftLabels, preset
-from vos.propagation.engines import engine_for
+from vos.propagation.engines.choose import engine_for
 
 
 def soft(labels) -> SoftLabels:

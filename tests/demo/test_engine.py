@@ -10,6 +10,7 @@ from vos.demo.limits import Limits
 from vos.demo.session import Session
 from vos.errors import UsageError
 from vos.pipeline import propagate as plain_propagate
+from vos.pipeline import segment
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,19 @@ def test_passes_end_where_an_object_was_taken_away(session, clip):
     session.annotate(5, clip.masks[5])
     session.annotate(5, np.where(clip.masks[5] == 1, 0, clip.masks[5]).astype(np.uint8))
     assert plan(session, "whole", 0) == [Pass(0, 4), Pass(5, 9)]
+
+
+def test_of_many_marks_behind_the_nearest_stay_in_the_context(
+    session, models, clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(9):
+        session.annotate(index, clip.masks[index])
+    given: list[list[int]] = []
+
+    def see(frames, marks, *arguments, **options):
+        given.append(sorted(marks))
+        return segment(frames, marks, *arguments, **options)
+
+    monkeypatch.setattr("vos.demo.engine.segment", see)
+    assert run(session, models, "onwards", 8) == [8, 9]
+    assert given == [[2, 3, 4, 5, 6, 7, 8]]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import vos
-from vos.datasets.sample import track_points
+from vos.datasets.sample import sample_tracks
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -50,12 +50,10 @@ def test_a_clicked_point_is_followed(example, capsys, tmp_path: Path) -> None:
     points, error, within, still, still_within = printed(capsys, "all")
     assert points == 24
     # What standing still gives is a fact of the clip, counted here by itself.
-    (park,) = vos.open_dataset("sample")
-    clicked = module.click(park)
-    truth = track_points("park", clicked)
+    truth = sample_tracks("park")
     seen = truth.visible.copy()
     seen[0] = False
-    away = np.linalg.norm(truth.points - clicked, axis=2)[seen]
+    away = np.linalg.norm(truth.points - truth.points[0], axis=2)[seen]
     assert still == pytest.approx(np.median(away), abs=0.06)
     assert still_within == pytest.approx(100 * np.mean(away < 8), abs=0.6)
     assert error < 8 < still / 4  # a token is eight pixels wide

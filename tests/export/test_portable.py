@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import vos
-from vos.backbones.engines import onnx_available
+from vos.backbones.runtime import onnx_available
 from vos.errors import MissingError, UsageError
 from vos.export.portable import export_backbone, parse_size
 
@@ -56,18 +56,6 @@ def test_onnx_gives_the_same_features(tmp_path: Path) -> None:
         assert (torch.from_numpy(features) - expected).abs().max() <= 1e-4 * largest
 
 
-def test_save_pretrained_and_from_pretrained(tmp_path: Path) -> None:
-    backbone = vos.load("resnet18,stride=4,layer=2", seed=5)
-    backbone.save_pretrained(tmp_path / "saved")
-    images = torch.rand(1, 3, 33, 47)
-    for again in (
-        vos.Backbone.from_pretrained(str(tmp_path / "saved")),
-        vos.load(str(tmp_path / "saved")),
-    ):
-        with torch.no_grad():
-            torch.testing.assert_close(again(images), backbone(images), rtol=0, atol=0)
-
-
 def test_sizes_are_width_by_height() -> None:
     assert parse_size("854x480") == (480, 854)
     for text in ("854", "0x4", "ax4", "4x-4", "99999x4"):
@@ -85,7 +73,7 @@ def test_bad_places_and_missing_extra_are_said_before_the_work(
     result = CliRunner().invoke(app, ["export-model", "lab", "--out", str(tmp_path / "net.h5")])
     assert isinstance(result.exception, UsageError)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.setattr("vos.backbones.engines.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("vos.backbones.runtime.importlib.util.find_spec", lambda name: None)
     result = CliRunner().invoke(app, ["export-model", "lab", "--out", str(tmp_path / "net.onnx")])
     assert isinstance(result.exception, MissingError)
     assert "pip install 'vos-propagation[onnx]'" in str(result.exception)

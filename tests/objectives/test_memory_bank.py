@@ -21,13 +21,14 @@ def test_rows_start_uniform_with_length_one_on_average() -> None:
     assert torch.equal(bank.kept, MemoryBank(20_000, 128, seed=1).kept)
 
 
-def test_an_update_mixes_and_normalises_and_leaves_others_alone() -> None:
-    bank = MemoryBank(6, 3, momentum=0.5)
+@pytest.mark.parametrize("momentum", [0.5, 0.8])
+def test_an_update_mixes_and_normalises_and_leaves_others_alone(momentum: float) -> None:
+    bank = MemoryBank(6, 3, momentum=momentum)
     before = bank.kept.clone()
     features = torch.nn.functional.normalize(torch.randn(2, 3), dim=1)
     bank.update(torch.tensor([4, 1]), features)
     for row, feature in ((4, features[0]), (1, features[1])):
-        mixed = 0.5 * before[row] + 0.5 * feature
+        mixed = momentum * before[row] + (1 - momentum) * feature
         torch.testing.assert_close(bank.kept[row], mixed / mixed.norm())
     assert torch.equal(bank.kept[[0, 2, 3, 5]], before[[0, 2, 3, 5]])
 

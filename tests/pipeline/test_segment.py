@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from vos.errors import UsageError, VosError
 from vos.pipeline import Stopwatch, segment
 from vos.pipeline.resize import resize_frame
+from vos.propagation import Propagator
 
 
 def test_frames_of_several_sizes_are_refused_by_number(frames, masks, extractor, config) -> None:
@@ -40,6 +43,36 @@ def test_time_is_taken_by_stage(frames, masks, extractor, config) -> None:
     list(segment(enumerate(frames[:3]), {0: masks[0]}, extractor, config, stopwatch=stopwatch))
     assert set(stopwatch.seconds) == {"features", "propagation"}
     assert all(seconds > 0 for seconds in stopwatch.seconds.values())
+
+
+def test_protocols_that_follow_flow_get_it_from_the_frame_before(
+    frames, masks, extractor, config, monkeypatch
+) -> None:
+    """Backwards too, across a jump, and where a frame is annotated midway."""
+    given: dict[int, np.ndarray | None] = {}
+    step = Propagator.step
+
+    def watched(self, index, features, flow=None):
+        given[index] = flow
+        return step(self, index, features, flow)
+
+    monkeypatch.setattr(Propagator, "step", watched)
+    order = [8, 4, 2]  # object 2 moves by 2 columns per frame to the right, 7 to the left
+    moving = dataclasses.replace(config, motion="flow")
+    stream = [(index, frames[index]) for index in order]
+    result = list(segment(stream, {8: masks[8], 4: masks[4]}, extractor, moving))
+    assert [frame.index for frame in result] == order
+    assert list(given) == [4, 2]
+    for index, before in ((4, 8), (2, 4)):
+        flow = given[index]
+        for object_id, speed in ((2, 2), (7, -2)):
+            across = float(np.median(flow[masks[index] == object_id, 0]))
+            assert across == pytest.approx(speed * (before - index), abs=0.7)
+    np.testing.assert_array_equal(result[1].mask, masks[4])
+
+    given.clear()
+    list(segment(stream, {8: masks[8]}, extractor, config))
+    assert given == {4: None, 2: None}
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "bicubic", "area"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import normalize
 
-from vos.propagation.bounds import NUMBERS, LeadingComponents, reduced_features
 from vos.propagation.context import ContextFrame, Source
+from vos.propagation.engines.bounds import NUMBERS, LeadingComponents, reduced_features
 
 
 def _features(tokens: int, channels: int, decay: float, seed: int) -> torch.Tensor:

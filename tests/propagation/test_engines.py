@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from toy_clips import blocks, drifting_features, run
 
 from vos.errors import UsageError
 from vos.propagation import PRESETS, Propagator, preset
-from vos.propagation.engines import engine_for
+from vos.propagation.engines.choose import engine_for
 
 
 @pytest.mark.parametrize("engine", ["cpu", "tiled"])
@@ -67,3 +68,51 @@ def test_more_neighbours_than_places(engine):
 def test_unknown_engine_is_named():
     with pytest.raises(UsageError, match="did you mean reference"):
         engine_for(torch.device("cpu"), "referense")
+
+
+def flows(kind, grid, frames):
+    """Flow of every frame but the first: (8 h, 8 w, 2), in pixels."""
+    generator = np.random.default_rng(5)
+    size = (8 * grid[0], 8 * grid[1])
+    for _ in range(1, frames):
+        if kind == "smooth":
+            coarse = generator.normal(8, 8, (3, 3, 2)).astype(np.float32)
+            yield cv2.resize(coarse, size[::-1])
+        elif kind == "every token elsewhere":
+            tokens = generator.normal(0, 40, (*grid, 2)).astype(np.float32)
+            yield tokens.repeat(8, 0).repeat(8, 1)
+        elif kind == "far":
+            yield np.full((*size, 2), 8 * 14, np.float32)
+        else:
+            flow = np.full((*size, 2), 8, np.float32)
+            flow[: size[0] // 2] = -1e6
+            flow[:, : size[1] // 3] = np.nan
+            yield flow
+
+
+@pytest.mark.parametrize("engine", ["cpu", "tiled"])
+@pytest.mark.parametrize("name", ["default", "crw", "dino"])
+@pytest.mark.parametrize("kind", ["smooth", "every token elsewhere", "far", "out of the frame"])
+def test_motion_is_the_same_in_every_engine(engine, name, kind):
+    grid = (14, 18)
+    config = dataclasses.replace(preset(name), motion="flow", radius=5)
+    if name == "dino":
+        config = dataclasses.replace(config, motion_sigma=2.5)
+    given = [None, *flows(kind, grid, 6)]
+    expected, expected_labels = run(config, "reference", grid, [1, 4, 9], frames=6, flows=given)
+    found, found_labels = run(config, engine, grid, [1, 4, 9], frames=6, flows=given)
+    assert (found == expected).mean() >= 0.9999
+    for ours, theirs in zip(found_labels, expected_labels, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+    if config.motion_sigma is not None:  # distances count, so the flow must have changed something
+        still = dataclasses.replace(config, motion="none")
+        assert (found != run(still, "cpu", grid, [1, 4, 9], frames=6)[0]).any()
+
+
+def test_small_windows_take_nothing_from_outside():
+    config = dataclasses.replace(preset("vfs"), radius=1, neighbours=5)
+    expected, expected_labels = run(config, "reference", (12, 13), [1, 2])
+    found, found_labels = run(config, "cpu", (12, 13), [1, 2])
+    for ours, theirs in zip(found_labels, expected_labels, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+    np.testing.assert_array_equal(found, expected)

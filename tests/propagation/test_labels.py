@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from vos.propagation import cpu_masks, labels, preset
+from vos.propagation import labels, preset
 from vos.propagation.config import PropagationConfig
+from vos.propagation.engines import cpu_masks
 
 GRID = (9, 13)
 

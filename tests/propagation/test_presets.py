@@ -191,3 +191,25 @@ def test_unknown_preset_offers_near_names():
 
 def test_every_preset_names_its_source():
     assert all(entry.source for entry in PRESETS.values())
+
+
+@pytest.mark.parametrize("name", ["default", "fine"])
+def test_our_own_protocol(name):
+    """Frame 0 and the last 20, frame 0 twice; near places count more; labels are squared."""
+    config = preset(name)
+    rows = unit_rows()
+    labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
+    far = distances() > config.radius
+    prior = distances() ** 2 / (2 * config.motion_sigma**2)
+    soft = run_preset(name)
+    for t in range(1, FRAMES):
+        context = [0, *range(max(0, t - 20), t)]
+        similarity = torch.stack([rows[s] @ rows[t].T for s in context]) / 0.05 - prior
+        similarity[:, far] = -torch.inf
+        values, places = similarity.flatten(0, 1).topk(10, dim=0)
+        values_of = torch.cat([labels[s] for s in context])[places]
+        squares = (values.softmax(0)[..., None] * values_of).sum(0) ** 2
+        shares = squares / squares.sum(1, keepdim=True)
+        shares[shares < 0.01] = 0
+        labels.append(shares / shares.sum(1, keepdim=True))
+        torch.testing.assert_close(soft[t].labels, labels[t], rtol=1e-3, atol=1e-3)

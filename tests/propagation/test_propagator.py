@@ -1,5 +1,7 @@
 """What a user of the propagator relies on: stable ids, annotations midway, bounded context."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,61 @@ def test_a_correction_moves_an_object(scene):
     wider = band(1, slice(0, 80))
     assert (propagator.annotate(1, scene, wider).mask(SIZE) == wider).mean() > 0.95
     assert (propagator.step(2, scene).mask(SIZE) == 1)[:, :36].mean() > 0.95
+
+
+def test_labels_of_a_corrected_frame_sum_to_one(scene):
+    propagator = Propagator(preset("crw"))
+    propagator.annotate(0, scene, band(1, slice(0, 40)) + band(2, slice(80, 128)))
+    propagator.step(1, scene)
+    soft = propagator.annotate(1, scene, band(1, slice(20, 60)))  # what 1 had falls to background
+    torch.testing.assert_close(soft.labels.sum(1), torch.ones(GRID[0] * GRID[1]))
+
+
+def test_labels_are_sharpened_before_they_become_context():
+    generator = torch.Generator().manual_seed(0)
+    frames = [torch.randn(3, *GRID, generator=generator) for _ in range(3)]  # all votes are mixed
+    found = []
+    for sharpness in (1, 2):
+        propagator = Propagator(dataclasses.replace(preset("crw"), sharpness=sharpness))
+        propagator.annotate(0, frames[0], band(1, slice(0, 43)))
+        found.append([propagator.step(t, frames[t]).labels for t in (1, 2)])
+    (blurred, before), (sharp, after) = found
+    powers = blurred**2 / (blurred**2).sum(1, keepdim=True)
+    powers[powers < 0.01] = 0
+    assert not torch.allclose(sharp, blurred, atol=0.05)
+    torch.testing.assert_close(sharp, powers / powers.sum(1, keepdim=True))
+    assert not torch.allclose(after, before, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (torch.zeros(1, 3, *GRID), "without a batch axis"),
+        (torch.zeros(*GRID), r"\(C, h, w\), not torch.float32 \(12, 16\)"),
+        (torch.zeros(5, *GRID), "one backbone: 5 channels after 3"),
+        (torch.zeros(3, 6, 8), r"one size: \(6, 8\) after \(12, 16\)"),
+        (torch.zeros(3, 0, 8), "real numbers"),
+        ([[1.0]], "not list"),
+        (None, "not NoneType"),
+        (np.array(["a"]), "array of numbers"),
+    ],
+)
+def test_features_that_cannot_be_meant_are_told_in_a_line(scene, features, message):
+    propagator = Propagator(preset("crw"))
+    propagator.annotate(0, scene, band(1, slice(0, 40)))
+    with pytest.raises(UsageError, match=message):
+        propagator.step(1, features)
+    with pytest.raises(UsageError, match=r"a mask is an array \(H, W\) of ids, not \(96, 128, 3\)"):
+        propagator.annotate(1, scene, np.zeros((*SIZE, 3), np.uint8))
+
+
+def test_features_may_be_arrays(scene):
+    found = []
+    for features in (scene, scene.numpy().astype(np.float64)):
+        propagator = Propagator(preset("crw"))
+        propagator.annotate(0, features, band(1, slice(0, 40)))
+        found.append(propagator.step(1, features).labels)
+    torch.testing.assert_close(*found)
 
 
 def test_an_object_can_be_declared_absent(scene):

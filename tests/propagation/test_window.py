@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vos.propagation.config import PropagationConfig
-from vos.propagation.reference import window_bias
+from vos.propagation.engines.reference import window_bias
 from vos.propagation.window import half_widths
 
 INSIDE = {

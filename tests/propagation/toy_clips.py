@@ -26,7 +26,7 @@ def blocks(size, ids):
     return mask
 
 
-def run(config, engine, grid, ids, frames=8, device="cpu"):
+def run(config, engine, grid, ids, frames=8, device="cpu", flows=None):
     propagator = Propagator(config, engine=engine)
     mask = blocks((grid[0] * 8, grid[1] * 8), ids)
     masks, labels = [], []
@@ -35,7 +35,7 @@ def run(config, engine, grid, ids, frames=8, device="cpu"):
         if index == 0:
             soft = propagator.annotate(0, features, mask)
         else:
-            soft = propagator.step(index, features)
+            soft = propagator.step(index, features, flows[index] if flows else None)
         if index == 4:  # a correction midway, with an object that was not there before
             later = np.zeros_like(mask)
             later[: grid[0], : grid[1]] = 200

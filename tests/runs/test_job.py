@@ -10,7 +10,7 @@ import pytest
 from vos.errors import MissingError, UsageError, VosError
 from vos.runs.folder import RunFolder
 from vos.runs.job import Summary, named, part_record, read_list, run_job
-from vos.scheduling import LocalEngine, Task
+from vos.scheduling import LocalExecutor, Task
 
 
 class Frames:
@@ -32,7 +32,7 @@ def do(
     summary = run_job(
         [Task(name, frames) for name, frames in items.items()],
         Frames,
-        LocalEngine("cpu"),
+        LocalExecutor("cpu"),
         run,
         is_done=lambda name: name not in gone,
         description="counting",

@@ -15,8 +15,8 @@ import pytest
 from steps import OpenWorker
 
 from vos.errors import MissingError, UsageError, VosError
-from vos.scheduling import LocalEngine, Task, choose_engine, memory, processes, run_tasks
-from vos.scheduling.memory import GIB
+from vos.scheduling import LocalExecutor, Task, choose_executor, processes, run_tasks
+from vos.scheduling.processes import GIB
 from vos.scheduling.tasks import Done, Failed
 
 Job = Callable[..., list[Task]]
@@ -31,7 +31,7 @@ def run(tasks: list[Task], workers: int, **more: object):
     outcome = run_tasks(
         tasks,
         OpenWorker(),
-        LocalEngine("cpu", workers),
+        LocalExecutor("cpu", workers),
         description="",
         unit="step",
         on_end=note,
@@ -77,7 +77,7 @@ def test_a_worker_that_cannot_be_made_ends_the_job(job: Job) -> None:
             run_tasks(
                 job("fine", "fine"),
                 OpenWorker("no weights: get them"),
-                LocalEngine("cpu", workers),
+                LocalExecutor("cpu", workers),
                 description="",
                 unit="step",
             )
@@ -87,10 +87,10 @@ def test_a_place_that_makes_no_worker_is_left_out(
     job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     opener = OpenWorker("other weights here", once=tmp_path)
-    engine = LocalEngine("cpu", 2)
+    engine = LocalExecutor("cpu", 2)
     outcome = run_tasks(job("fine", "fine", "fine"), opener, engine, description="", unit="step")
     assert len(outcome.results) == 3
-    assert caplog.messages == ["a worker could not be made: other weights here"]
+    assert caplog.messages == ["a worker could not start: other weights here"]
 
 
 def test_workers_that_do_not_fit_are_not_started(
@@ -110,15 +110,15 @@ def test_workers_that_do_not_fit_are_not_started(
     [(10, 2, 9, 4), (10, 2, 3, 3), (1, 2, 3, 0), (0, 2, 3, 0)],
 )
 def test_as_many_as_fit(free: float, peak: float, wanted: int, more: int) -> None:
-    assert memory.more_that_fit(wanted, peak * GIB, free * GIB) == more
+    assert processes.more_that_fit(wanted, peak * GIB, free * GIB) == more
 
 
 def test_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "max").write_text("300000000\n")
     (tmp_path / "current").write_text("100000000\n")
     limits = ((str(tmp_path / "max"), str(tmp_path / "current")),)
-    monkeypatch.setattr(memory, "_LIMITS", limits)
-    assert memory.available_memory() <= 200_000_000
+    monkeypatch.setattr(processes, "_LIMITS", limits)
+    assert processes.available_memory() <= 200_000_000
 
 
 def test_workers_end_with_the_process_that_started_them(job: Job, tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_workers_end_with_the_process_that_started_them(job: Job, tmp_path: Path
     program = (
         "from pathlib import Path\n"
         "from steps import OpenWorker, Step\n"
-        "from vos.scheduling import LocalEngine, Task, run_tasks\n"
+        "from vos.scheduling import LocalExecutor, Task, run_tasks\n"
         f"tasks = [Task(str(n), Step('fine', n, Path({str(tmp_path)!r}), 60)) for n in range(2)]\n"
-        "run_tasks(tasks, OpenWorker(), LocalEngine('cpu', 2), description='', unit='step')\n"
+        "run_tasks(tasks, OpenWorker(), LocalExecutor('cpu', 2), description='', unit='step')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     driver = subprocess.Popen([sys.executable, "-c", program], env=environment)
@@ -152,12 +152,21 @@ def _alive(pid: int) -> bool:
 
 
 def test_choices_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="unknown engine 'rya': did you mean ray"):
-        choose_engine("rya")
-    with pytest.raises(UsageError, match="--workers takes 1 or more"):
-        choose_engine(workers=0)
-    with pytest.raises(UsageError, match="add --engine ray"):
-        choose_engine(address="head:6379")
+    with pytest.raises(UsageError, match="unknown executor 'rya': did you mean ray"):
+        choose_executor("rya")
+    with pytest.raises(UsageError, match="workers must be 1 or more"):
+        choose_executor(workers=0)
+    with pytest.raises(UsageError, match="goes with the executor ray"):
+        choose_executor(address="head:6379")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingError, match=r"^Ray is missing: pip install 'vos-propagation\[ray\]"):
-        choose_engine("ray")
+        choose_executor("ray")
+
+
+def test_one_device_of_several_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert choose_executor("local", device="cuda:1").device == "cuda:1"
+    executors = [choose_executor("local", device=name, workers=2) for name in ("cuda:1", "cuda")]
+    used = [each.pool(OpenWorker(), lambda units: None)._devices for each in executors]
+    assert used == [["cuda:1"], ["cuda:0", "cuda:1", "cuda:2"]]

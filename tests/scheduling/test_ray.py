@@ -29,8 +29,8 @@ import vos
 from vos.errors import MissingError, VosError
 from vos.export import export_features
 from vos.media import write_mask
-from vos.scheduling import LocalEngine, RayEngine, Task, run_tasks
-from vos.scheduling.ray_crew import connect, device_of_cluster
+from vos.scheduling import LocalExecutor, RayExecutor, Task, run_tasks
+from vos.scheduling.ray_pool import connect, device_of_cluster
 from vos.segmentation.run import propagate_many
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -101,8 +101,8 @@ def _start(tries: int = 3) -> Cluster:
 
 
 @pytest.fixture
-def engine(cluster: Cluster) -> RayEngine:
-    return RayEngine("cpu", cluster.address)
+def engine(cluster: Cluster) -> RayExecutor:
+    return RayExecutor("cpu", cluster.address)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def ended(manifest: Path) -> list[dict[str, Any]]:
 
 
 def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
-    cluster: Cluster, engine: RayEngine, clips, tmp_path: Path
+    cluster: Cluster, engine: RayExecutor, clips, tmp_path: Path
 ) -> None:
     videos = clips(10, 60)
     poisoned = tmp_path / "clips" / "poisoned.mp4"
@@ -186,13 +186,13 @@ def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
     assert sum(entry["attempts"] - 1 for entry in entries) >= 1  # others took over
 
     alone = tmp_path / "alone.zarr"
-    export_features(videos, alone, engine=LocalEngine("cpu"), model=MODEL)
+    export_features(videos, alone, engine=LocalExecutor("cpu"), model=MODEL)
     assert digests(out) == digests(alone)
     assert vos.open_features(out / videos[3].name).shape == (60, 48, 16, 24)
 
 
 def test_propagation_goes_on_after_its_driver_was_killed(
-    cluster: Cluster, engine: RayEngine, clips, tmp_path: Path
+    cluster: Cluster, engine: RayExecutor, clips, tmp_path: Path
 ) -> None:
     videos = clips(8, 20)
     out, manifest = tmp_path / "out", tmp_path / "out" / "manifest.jsonl"
@@ -215,13 +215,13 @@ def test_propagation_goes_on_after_its_driver_was_killed(
     assert states(manifest) == {(video.name, "done"): 1 for video in videos}
 
     alone = tmp_path / "alone"
-    propagate_many(videos, tmp_path / "first", alone, engine=LocalEngine("cpu"), **how)
+    propagate_many(videos, tmp_path / "first", alone, engine=LocalExecutor("cpu"), **how)
     assert digests(out, "*.png") == digests(alone, "*.png")
     assert len(digests(out, "*.png")) == 160
 
 
 def test_evaluation_on_the_cluster_gives_the_figures_of_one_process(
-    engine: RayEngine, write_davis, tmp_path: Path
+    engine: RayExecutor, write_davis, tmp_path: Path
 ) -> None:
     import torch
 
@@ -236,7 +236,7 @@ def test_evaluation_on_the_cluster_gives_the_figures_of_one_process(
             tmp_path / name,
             model=MODEL,
             device=torch.device("cpu"),
-            engine=engine and RayEngine("cpu", engine.address, workers=1),
+            engine=engine and RayExecutor("cpu", engine.address, workers=1),
             report=False,
         )
         return evaluation.scores.as_dict(), digests(tmp_path / name, "*.png")
@@ -244,7 +244,7 @@ def test_evaluation_on_the_cluster_gives_the_figures_of_one_process(
     assert figures("cluster", engine) == figures("alone", None)
 
 
-def test_a_task_that_kills_workers_is_named(engine: RayEngine, tmp_path: Path) -> None:
+def test_a_task_that_kills_workers_is_named(engine: RayExecutor, tmp_path: Path) -> None:
     kinds = ["fine", "bomb", "fine", "flaky", "fine"]
     tasks = [Task(f"{n}-{kind}", Step(kind, n, tmp_path)) for n, kind in enumerate(kinds)]
     outcome = run_tasks(tasks, OpenWorker(), engine, description="", unit="step")
@@ -252,7 +252,7 @@ def test_a_task_that_kills_workers_is_named(engine: RayEngine, tmp_path: Path) -
     assert "3 workers were lost at it" in str(outcome.failures["1-bomb"])
 
 
-def test_what_a_cluster_does_not_have(engine: RayEngine, tmp_path: Path) -> None:
+def test_what_a_cluster_does_not_have(engine: RayExecutor, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no node of the cluster has a GPU"):
         device_of_cluster("cuda")
     with pytest.raises(MissingError, match=r"no weights \(on .* \d+\)"):

@@ -56,6 +56,9 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["crop.share_min=0.9", "crop.share_max=0.5"], "share_min"),
         (["data.photo_share=2"], "photo_share"),
         (["model=3"], "model"),
+        (["precision=fp16"], "unknown precision 'fp16'"),
+        (["precision=fp16"], "32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true"),
+        (["data.cache=ram"], "one of memory, disk, device"),
     ],
 )
 def test_mistakes_are_one_line(settings: list[str], message: str) -> None:

@@ -43,7 +43,7 @@ class Measurement:
         amount: of the transformation.
         inside: error away from the border, mean over the images; None where nothing is left.
         border: error of the other tokens that come from inside the frame.
-        stride: pixels a token of the layer.
+        stride: pixels per token of the layer.
     """
 
     layer: str
@@ -64,7 +64,7 @@ class Recorded:
 
 
 def default_transformations(backbone: Backbone, side: int) -> list[Transformation]:
-    """Zooms, turns every 15 degrees, a mirror image, shifts of 1 to ``stride`` pixels, rolls."""
+    """Return zooms, turns by 15 degrees, a mirror image, shifts up to ``stride`` pixels, rolls."""
     shifts = sorted({*range(1, min(backbone.stride, 8) + 1), backbone.stride})
     rolls = sorted({1, backbone.stride, *(step for step in (16, side // 2) if step < side)})
     return [
@@ -77,7 +77,7 @@ def default_transformations(backbone: Backbone, side: int) -> list[Transformatio
 
 
 def frame_side(backbone: Backbone, side: int) -> int:
-    """The largest side up to ``side`` whose token grid lies symmetrically about the centre.
+    """Return the largest side up to ``side`` whose token grid lies symmetrically about the centre.
 
     A network that centres token ``i`` at pixel ``i * stride`` needs one pixel more than a
     multiple of the stride, one that centres it in its cell needs a multiple.
@@ -102,7 +102,7 @@ def measure(
     margin: float | None = None,
     layers: int = 0,
 ) -> list[Measurement]:
-    """Equivariance errors of a backbone and its layers.
+    """Measure the equivariance errors of a backbone and its layers.
 
     Args:
         backbone: in evaluation mode.
@@ -135,7 +135,7 @@ def measure(
 
 
 def layer_names(network: nn.Module, levels: int) -> list[str]:
-    """Names of the modules that are nested at most ``levels`` deep; lists count as no level."""
+    """Return the names of modules nested at most ``levels`` deep; lists count as no level."""
     names = []
     for name, child in network.named_children():
         if isinstance(child, nn.ModuleList):
@@ -176,7 +176,7 @@ def record(backbone: Backbone, images: Tensor, names: Sequence[str]) -> list[Rec
 def first_broken(
     backbone: Backbone, images: Tensor, transformation: Transformation, tolerance: float = EXACT
 ) -> str | None:
-    """Name of the first layer, in order of execution, that breaks a symmetry of the frame.
+    """Return the name of the first layer, in order of execution, that breaks a symmetry.
 
     Args:
         backbone: in evaluation mode.
@@ -249,7 +249,7 @@ def _symmetric(backbone: Backbone, side: int, factor: float) -> int:
 def _compare(
     transformation: Transformation, before: Recorded, now: Recorded, side: int, margin: float
 ) -> Measurement:
-    """The error of one layer under one transformation."""
+    """Measure the error of one layer under one transformation."""
     rows = before.output.shape[-2]
     stride = (side - 1) / (rows - 1) if side % 2 else side / rows
     size = (now.output.shape[-2], now.output.shape[-1])
@@ -286,7 +286,7 @@ def _channels_moved(before: Recorded, transformation: Transformation) -> Tensor:
 
 
 def _ratio(wrong: Tensor, right: Tensor, mask: Tensor) -> float | None:
-    """Mean over the images of the relative squared error on ``mask``."""
+    """Average the relative squared error on ``mask`` over the images."""
     if not mask.any():
         return None
     total = right[:, mask].sum(dim=1)
@@ -294,7 +294,7 @@ def _ratio(wrong: Tensor, right: Tensor, mask: Tensor) -> float | None:
 
 
 def summary(found: Sequence[Measurement]) -> dict[str, float]:
-    """Largest error inside of the network, for each symmetry that can be exact and each kind.
+    """Return the largest error of the network for each symmetry that can be exact, and kind.
 
     Keys: ``quarter turns``, ``mirror``, ``shift by a token``, ``roll by a token``, ``zoom``,
     ``rotation``, ``translation``, ``roll``.

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import vos
 from vos.analysis.equivariance import (
     EXACT,
     NETWORK,
@@ -22,7 +21,7 @@ from vos.analysis.equivariance import (
     summary,
 )
 from vos.analysis.transformations import Transformation
-from vos.backbones import Backbone
+from vos.backbones import Backbone, load
 from vos.datasets import open_dataset
 from vos.errors import MissingError, UsageError
 from vos.files import atomic_path, write_json
@@ -41,7 +40,7 @@ class EquivarianceReport:
 
     Attributes:
         model: spec.
-        says: the law that the backbone states, as a mapping.
+        says: the equivariance that the backbone states, as a mapping.
         images: number of images.
         side: of the square frames, in pixels.
         margin: pixels from the border that count as border.
@@ -98,7 +97,7 @@ def report_equivariance(
 
     Args:
         spec: what :func:`vos.load` takes.
-        images: image files, folders of them, or videos (their first frame); the rendered sample
+        images: image files, folders of them, or videos (their first frame); the sample
             when empty.
         count: images to use at most.
         side: largest side of the square frames.
@@ -111,7 +110,7 @@ def report_equivariance(
         UsageError: an unknown model, a side that is too small.
         MissingError: no image at a path.
     """
-    backbone = vos.load(spec, seed=seed, device=device)
+    backbone = load(spec, seed=seed, device=device)
     side = frame_side(backbone, side)
     pictures = load_squares(images, count, side).to(device)
     found = measure(backbone, pictures, margin=margin, layers=layers)
@@ -122,13 +121,13 @@ def report_equivariance(
         side=side,
         margin=side / 4 if margin is None else margin,
         summary=summary(found),
-        broken=broken_promises(backbone, pictures),
+        broken=violated_symmetries(backbone, pictures),
         measurements=tuple(found),
     )
 
 
-def broken_promises(backbone: Backbone, images: torch.Tensor) -> dict[str, str]:
-    """Which exact symmetries of its group a network breaks, and the first layer that does so.
+def violated_symmetries(backbone: Backbone, images: torch.Tensor) -> dict[str, str]:
+    """Map each violated exact symmetry to the first layer that breaks it.
 
     Only networks of group convolutions promise any that hold up to the border: quarter turns if
     the group has them, mirror images if it has them.
@@ -146,14 +145,14 @@ def broken_promises(backbone: Backbone, images: torch.Tensor) -> dict[str, str]:
 
 
 def verdict(error: float) -> str:
-    """``exact`` (rounding), ``approximate`` or ``not kept``."""
+    """Return ``exact`` (rounding), ``approximate`` or ``not kept``."""
     if error <= EXACT:
         return "exact"
     return "approximate" if error <= APPROXIMATE else "not kept"
 
 
 def load_squares(paths: Sequence[Path], count: int, side: int) -> torch.Tensor:
-    """The middle squares of images, resized: (count, 3, side, side) RGB in [0, 1].
+    """Load the middle squares of images, resized: (count, 3, side, side) RGB in [0, 1].
 
     Raises:
         MissingError: a path that does not exist, or a folder without images.
@@ -200,7 +199,7 @@ def _square(frame: np.ndarray, side: int) -> np.ndarray:
 
 
 def draw(report: EquivarianceReport, path: Path) -> None:
-    """Errors against zoom, angle and shift: the network in black, its layers in colour."""
+    """Draw errors against zoom, angle and shift: the network in black, its layers in colour."""
     import matplotlib
 
     matplotlib.use("agg")

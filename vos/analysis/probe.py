@@ -137,7 +137,7 @@ def nearest_neighbours(
     temperature: float = 0.07,
     chunk: int = 1000,
 ) -> float:
-    """Share of test images that the vote of their nearest training images names right.
+    """Return the share of test images named right by a vote of their nearest neighbours.
 
     Nearness is the cosine s; a neighbour's vote counts ``exp(s / temperature)``.
 

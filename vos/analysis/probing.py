@@ -44,7 +44,7 @@ class ProbeReport:
     test_images: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; ``features`` by name."""
+        """Return plain values for JSON; ``features`` by name."""
         values = asdict(self)
         values["features"] = {row.pop("features"): row for row in values.pop("rows")}
         return values

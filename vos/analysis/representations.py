@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vos.backbones import Backbone
-from vos.backbones.cmc import Multiview
+from vos.backbones.families.cmc import Multiview
 from vos.datasets.labelled import LabelledImages
 from vos.errors import UsageError, near_names
 from vos.machine import processors
@@ -22,7 +22,7 @@ Represent = Callable[[Tensor], dict[str, Tensor]]  # (B, 3, H, W) in [0, 1] -> (
 
 
 def representation_names(backbone: Backbone) -> list[str]:
-    """What can be read off a backbone, see `represent`."""
+    """Return the names of what can be read off a backbone, see `represent`."""
     if not isinstance(backbone, Multiview):
         return ["map"]
     numbers = range(1, len(backbone.views) + 1)
@@ -30,7 +30,7 @@ def representation_names(backbone: Backbone) -> list[str]:
 
 
 def checked_names(backbone: Backbone, names: Sequence[str] | None) -> list[str]:
-    """``names``; for None those of z1, z2, z and map that there are.
+    """Check ``names``; for None return those of z1, z2, z and map that there are.
 
     Raises:
         UsageError: an unknown name.
@@ -45,7 +45,7 @@ def checked_names(backbone: Backbone, names: Sequence[str] | None) -> list[str]:
 
 
 def represent(backbone: Backbone, *, pool: int = 2) -> Represent:
-    """A function from images to all representations of a backbone.
+    """Return a function from images to all representations of a backbone.
 
     ``map`` is the feature map averaged to ``pool x pool`` cells, side by side. A multiview
     backbone also has ``map1``, ``map2``, ... of each view, ``z1``, ``z2``, ... (the vectors that
@@ -80,7 +80,7 @@ def extract(
     device: torch.device | str = "cpu",
     description: str = "features",
 ) -> dict[str, Tensor]:
-    """Features of every image: name -> ``(N, d)`` float32 on the device.
+    """Extract the features of every image: name -> ``(N, d)`` float32 on the device.
 
     Args:
         images: of one size, unless ``size`` is given.
@@ -106,7 +106,7 @@ def extract(
 
 
 def _batches(images: LabelledImages, size: int | None, batch: int) -> Iterator[np.ndarray]:
-    """(B, H, W, 3) uint8, decoded in threads."""
+    """Yield (B, H, W, 3) uint8, decoded in threads."""
     with ThreadPoolExecutor(processors()) as pool:
         for first in range(0, len(images), batch):
             indices = range(first, min(first + batch, len(images)))

@@ -49,7 +49,7 @@ class Transformation:
 
         Args:
             maps: (B, C, h, w).
-            stride: pixels a token; 1 for the picture itself.
+            stride: pixels per token; 1 for the picture itself.
             size: rows and columns of the result.
 
         Returns:
@@ -75,7 +75,7 @@ class Transformation:
         Args:
             frame: height and width of the picture before, in pixels.
             size: rows and columns of the transformed map.
-            stride: pixels a token.
+            stride: pixels per token.
             margin: pixels to keep; at most a quarter of the side of either frame.
         """
         rows, columns = _about_centre(size[0]), _about_centre(size[1])
@@ -88,7 +88,7 @@ class Transformation:
         return after & _away(from_rows * stride, from_columns * stride, half_before, margin)
 
     def _sources(self, size: tuple[int, int], stride: float) -> tuple[Tensor, Tensor]:
-        """Where each token comes from, in tokens from the centre of the map before: (h, w) each."""
+        """Return where each token comes from, in tokens from the centre of the map: (h, w) each."""
         rows = _about_centre(size[0])[:, None].expand(size)
         columns = _about_centre(size[1])[None].expand(size)
         if self.kind == "zoom":
@@ -108,7 +108,7 @@ def _about_centre(count: int) -> Tensor:
 
 
 def _away(rows: Tensor, columns: Tensor, half: tuple[float, float], margin: float) -> Tensor:
-    """Which places (pixels from the centre) keep ``margin`` from the border of a frame."""
+    """Return which places (pixels from the centre) keep ``margin`` from the border of a frame."""
     return (rows.abs() < half[0] - min(margin, half[0] / 2)) & (
         columns.abs() < half[1] - min(margin, half[1] / 2)
     )
@@ -128,7 +128,7 @@ def _blurred(maps: Tensor, sigma: float) -> Tensor:
 
 
 def _sample(maps: Tensor, rows: Tensor, columns: Tensor, *, wrap: bool) -> Tensor:
-    """Bicubic samples at places in tokens from the centre: (B, C, h, w)."""
+    """Return bicubic samples at places in tokens from the centre: (B, C, h, w)."""
     height, width = maps.shape[-2:]
     if wrap:
         rows = torch.remainder(rows + height / 2, height) - height / 2

@@ -1,8 +1,8 @@
 """Backbones: image -> dense feature map.
 
 :func:`load` makes one from a name, a checkpoint folder, ``timm:MODEL``, ``torchvision:MODEL`` or
-a hub id. Each family is a file of its own that registers builders with ``registry.family``;
-``layers/`` holds the blocks that several families share.
+a hub id. Each file of ``families/`` registers builders with ``registry.family``; ``layers/`` holds
+the blocks that several families share.
 """
 
 from vos.backbones.base import Backbone, Equivariance, Recipe
@@ -13,7 +13,9 @@ from vos.backbones.checkpoint import (
     weights_digest,
     weights_root,
 )
-from vos.backbones.registry import Family, build, families, family, load
+from vos.backbones.hub import push_to_hub
+from vos.backbones.load import load
+from vos.backbones.registry import Family, build, families, family
 
 __all__ = [
     "Backbone",
@@ -25,6 +27,7 @@ __all__ = [
     "family",
     "load",
     "load_checkpoint",
+    "push_to_hub",
     "save_checkpoint",
     "shipped_checkpoints",
     "weights_digest",

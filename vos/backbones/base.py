@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 
@@ -17,9 +15,9 @@ class Equivariance:
 
     Attributes:
         group: the group that acts, such as ``"translation by multiples of 8 pixels"``.
-        exact: whether the law holds to rounding error (away from the frame's border).
+        exact: whether the equivariance holds to rounding error (away from the frame's border).
         output: how the features transform, such as ``"the token grid shifts"``.
-        depends_on: the choices and conditions that the law rests on.
+        depends_on: the choices and conditions that it rests on.
     """
 
     group: str
@@ -39,16 +37,11 @@ class Recipe:
     options: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: ``{"family": ..., "options": {...}}``."""
+        """Return plain values for JSON: ``{"family": ..., "options": {...}}``."""
         return asdict(self)
 
 
-class Backbone(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="vos-propagation",
-    tags=["video-object-segmentation", "label-propagation"],
-):
+class Backbone(nn.Module):
     """A network that turns an image into a dense feature map.
 
     Token ``(i, j)`` of the map stands for the pixels
@@ -56,7 +49,7 @@ class Backbone(
     A backbone normalises its own input: callers give plain RGB.
 
     Attributes:
-        stride: pixels a token, in both directions.
+        stride: pixels per token, in both directions.
         channels: channels of the feature map.
         equivariance: how the features follow transformations of the image.
         recipe: family and options that rebuild it; set by :func:`vos.backbones.build`.
@@ -68,7 +61,7 @@ class Backbone(
     recipe: Recipe | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Features of a batch.
+        """Compute the features of a batch.
 
         Args:
             images: (B, 3, H, W) float RGB in [0, 1].
@@ -79,22 +72,5 @@ class Backbone(
         raise NotImplementedError
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of the feature map of a ``height x width`` image."""
+        """Return the rows and columns of the feature map of a ``height x width`` image."""
         return -(-height // self.stride), -(-width // self.stride)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        from vos.backbones.checkpoint import save_checkpoint
-
-        save_checkpoint(save_directory, self)
-
-    @classmethod
-    def _from_pretrained(  # type: ignore[override]
-        cls,
-        *,
-        model_id: str,
-        revision: str | None = None,
-        **_: Any,
-    ) -> Backbone:
-        from vos.backbones.hub import load_from_hub
-
-        return load_from_hub(model_id, revision=revision)

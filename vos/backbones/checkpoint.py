@@ -14,8 +14,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-import vos
 from vos.backbones.base import Backbone
+from vos.backbones.digest import METADATA, weights_file_digest
+from vos.backbones.registry import build
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_text
 
@@ -26,14 +27,14 @@ FORMAT = 1
 
 
 def weights_root() -> Path:
-    """Folder of the shipped checkpoints: inside the wheel, or beside ``vos`` in the repository."""
-    package = Path(vos.__file__).parent
+    """Return the folder of shipped checkpoints: in the wheel, or beside ``vos`` in a clone."""
+    package = Path(__file__).parents[1]
     installed = package / "_weights"
     return installed if installed.is_dir() else package.parent / "weights"
 
 
 def shipped_checkpoints() -> dict[str, Path]:
-    """Folders of the shipped checkpoints by name."""
+    """Return the folders of the shipped checkpoints by name."""
     root = weights_root()
     if not root.is_dir():
         return {}
@@ -103,8 +104,6 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
         MissingError: a file is missing.
         VosError: a file is damaged, or weights and configuration do not fit.
     """
-    from vos.backbones.registry import build
-
     folder = Path(folder)
     config = read_config(folder)
     backbone = build(config["family"], **{**config["options"], **options})
@@ -114,12 +113,12 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
 
 
 def weights_digest(backbone: Backbone) -> str:
-    """SHA-256 of the weights: that of the ``model.safetensors`` that they are saved as."""
-    return hashlib.sha256(_serialise(backbone)).hexdigest()
+    """Return the SHA-256 of the weights, as of the ``model.safetensors`` they are saved in."""
+    return weights_file_digest(_tensors(backbone))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The checked content of ``config.json``.
+    """Read and check ``config.json``.
 
     Raises:
         MissingError: there is none.
@@ -139,8 +138,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _serialise(backbone: Backbone) -> bytes:
-    tensors = {key: value.detach().cpu().contiguous() for key, value in _weights(backbone).items()}
-    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+    tensors = {key: value.cpu().contiguous() for key, value in _tensors(backbone).items()}
+    return safetensors.torch.save(tensors, metadata=METADATA)
+
+
+def _tensors(backbone: Backbone) -> dict[str, Tensor]:
+    return {key: value.detach() for key, value in _weights(backbone).items()}
 
 
 def _weights(backbone: Backbone) -> dict[str, Tensor]:
@@ -148,7 +151,7 @@ def _weights(backbone: Backbone) -> dict[str, Tensor]:
 
 
 def _without_download(backbone: Backbone) -> dict[str, Any]:
-    """The recipe; its weights are in the folder, so nothing is to be fetched when it is read."""
+    """Return the recipe, without the option that would download weights when it is read."""
     assert backbone.recipe is not None
     recipe = backbone.recipe.to_dict()
     if "pretrained" in recipe["options"]:

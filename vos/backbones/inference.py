@@ -1,40 +1,49 @@
-"""Fast feature extraction: frames as decoded in, features on the device out."""
+"""Extract features fast: frames as decoded in, features on the device out."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vos.backbones.base import Backbone
-from vos.backbones.engines import (
-    ENGINES,
-    Engine,
-    OnnxEngine,
+from vos.backbones.runtime import (
+    RUNTIMES,
+    OnnxRuntime,
+    Runtime,
     compile_available,
-    compiled_engine,
+    compiled_runtime,
     onnx_available,
     require_onnx,
 )
-from vos.backbones.folding import fold_batch_norm
 from vos.errors import UsageError, near_names
+from vos.forks import let_children_compute
 from vos.machine import resolve_device
 
+Module = TypeVar("Module", bound=nn.Module)
+
 logger = logging.getLogger(__name__)
+
+let_children_compute()
 
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-# Frames from which an engine's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
-# 5 to 10 s and saves about 40 ms a frame, a compilation costs up to 30 s and saves 20 ms.
+# Frames from which a runtime's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
+# 5 to 10 s and saves about 40 ms per frame, a compilation costs up to 30 s and saves 20 ms.
 ONNX_FRAMES = 400
 COMPILE_FRAMES = 2000
-# Largest difference from the eager engine, relative to the largest feature.
+# Largest difference from the eager runtime, relative to the largest feature.
 TOLERANCE = 1e-4
 
 
@@ -42,7 +51,7 @@ class FeatureExtractor:
     """Runs a backbone over frames without gradients, as fast as the machine allows.
 
     Batch norms are folded into convolutions, images and weights are laid out channels last.
-    A faster engine is checked against the eager one on the first frame; where it fails or
+    A faster runtime is checked against the eager one on the first frame; where it fails or
     differs, the eager one goes on.
 
     Args:
@@ -50,12 +59,12 @@ class FeatureExtractor:
         device: where to compute; the features stay there.
         precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32).
             Lower precision is slower on most processors.
-        engine: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
+        runtime: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
             or ``auto``: a warm-up only where ``frame_count`` is large enough to win it back.
         frame_count: frames that are going to come, where known.
 
     Raises:
-        UsageError: unknown engine or precision, or ones that do not go together.
+        UsageError: unknown runtime or precision, or ones that do not go together.
         MissingError: the device is not there, or ``onnx`` without its extra.
 
     Example:
@@ -71,22 +80,22 @@ class FeatureExtractor:
         device: str | torch.device = "cpu",
         *,
         precision: str = "float32",
-        engine: str = "auto",
+        runtime: str = "auto",
         frame_count: int | None = None,
     ) -> None:
         self.device = resolve_device(str(device))
         self.stride = backbone.stride
         self.channels = backbone.channels
         self.precision = _checked(precision, "precision", PRECISIONS)
-        self.engine = _choose(engine, self.device, precision, frame_count)
+        self.runtime = _choose(runtime, self.device, precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
-        self._fast: Engine | None = None
+        self._fast: Runtime | None = None
         self._tried: set[torch.Size] = set()
 
     @torch.inference_mode()
     def __call__(self, frames: np.ndarray | Sequence[np.ndarray]) -> torch.Tensor:
-        """Features of frames of one size.
+        """Compute the features of frames of one size.
 
         Args:
             frames: (B, H, W, 3) uint8 RGB, or a list of B frames (H, W, 3).
@@ -99,24 +108,24 @@ class FeatureExtractor:
             UsageError: frames of another shape or type, or of several sizes.
         """
         images = _to_images(frames, self.device)
-        if self.engine != "eager" and images.shape[2:] not in self._tried:
+        if self.runtime != "eager" and images.shape[2:] not in self._tried:
             self._try(images[:1])
             self._tried.add(images.shape[2:])
         # By identity: a compiled network that cannot tell its length has no truth value either.
         return self._compute(self._eager if self._fast is None else self._fast, images)
 
-    def _compute(self, run: Engine, images: torch.Tensor) -> torch.Tensor:
+    def _compute(self, run: Runtime, images: torch.Tensor) -> torch.Tensor:
         dtype = PRECISIONS[self.precision]
         lower = dtype is not torch.float32
         with torch.autocast(self.device.type, dtype if lower else torch.bfloat16, enabled=lower):
             return run(images).float()
 
     def _try(self, images: torch.Tensor) -> None:
-        """Start the fast engine for frames of this size; give it up where it is not right."""
+        """Try the fast runtime on frames of this size; give it up where it is not right."""
         expected = self._compute(self._eager, images)
         try:
             if self._fast is None:
-                make = OnnxEngine if self.engine == "onnx" else compiled_engine
+                make = OnnxRuntime if self.runtime == "onnx" else compiled_runtime
                 self._fast = make(self._eager)
             features = self._compute(self._fast, images)
         except Exception as error:  # whatever a compiler or an exporter may raise
@@ -125,15 +134,15 @@ class FeatureExtractor:
         if features.shape != expected.shape:
             self._give_up("gives another shape")
             return
-        # Rounding of lower precision is not the engine's fault.
+        # Rounding of lower precision is not the runtime's fault.
         tolerance = TOLERANCE if self.precision == "float32" else 0.05
         difference = (features - expected).abs().max() / expected.abs().max().clamp(min=1e-12)
         if not difference <= tolerance:
             self._give_up(f"differs by {float(difference):.1e}")
 
     def _give_up(self, reason: str) -> None:
-        logger.debug("engine %s %s: using eager", self.engine, reason)
-        self.engine = "eager"
+        logger.debug("runtime %s %s: using eager", self.runtime, reason)
+        self.runtime = "eager"
         self._fast = None
 
 
@@ -152,17 +161,17 @@ def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype
     return value
 
 
-def _choose(engine: str, device: torch.device, precision: str, frame_count: int | None) -> str:
-    _checked(engine, "engine", ENGINES)
+def _choose(runtime: str, device: torch.device, precision: str, frame_count: int | None) -> str:
+    _checked(runtime, "runtime", RUNTIMES)
     plain = device.type == "cpu" and precision == "float32"
-    if engine == "onnx" and not plain:
-        raise UsageError("the onnx engine runs on the CPU in float32: use --engine eager")
-    if engine == "onnx":
+    if runtime == "onnx" and not plain:
+        raise UsageError("the onnx runtime is for the CPU in float32: use runtime='eager'")
+    if runtime == "onnx":
         require_onnx()
-    if engine == "compile" and not compile_available(device):
+    if runtime == "compile" and not compile_available(device):
         return "eager"
-    if engine != "auto":
-        return engine
+    if runtime != "auto":
+        return runtime
     frames = frame_count or 0
     if plain and frames >= ONNX_FRAMES and onnx_available():
         return "onnx"
@@ -172,7 +181,7 @@ def _choose(engine: str, device: torch.device, precision: str, frame_count: int 
 
 
 def _to_images(frames: np.ndarray | Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
-    """(B, 3, H, W) float RGB in [0, 1] on the device, channels last in memory as frames are."""
+    """Return (B, 3, H, W) float RGB in [0, 1] on the device, channels last in memory."""
     if not isinstance(frames, np.ndarray):
         if len({frame.shape for frame in frames}) != 1:
             raise UsageError("frames of one batch must be of one size, and at least one")
@@ -181,3 +190,38 @@ def _to_images(frames: np.ndarray | Sequence[np.ndarray], device: torch.device) 
         raise UsageError(f"frames must be (B, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
     return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def fold_batch_norm(network: Module) -> Module:
+    """Return a copy of ``network``, in evaluation mode, with batch norms folded where that is safe.
+
+    Safe are neighbours in a plain ``nn.Sequential`` and the blocks of torchvision's ResNets:
+    there the order in which layers run is known. Layers that have a plain form (``as_plain``, such
+    as group convolutions) take it first. Other layers are left as they are.
+    """
+    network = copy.deepcopy(network).eval()
+    _make_plain(network)
+    for module in list(network.modules()):
+        if type(module) is nn.Sequential:
+            names = list(module._modules)
+            for first, second in pairwise(names):
+                _fold(module, first, second)
+        elif type(module) in (BasicBlock, Bottleneck):
+            for index in ("1", "2", "3"):
+                _fold(module, f"conv{index}", f"bn{index}")
+    return network
+
+
+def _make_plain(network: nn.Module) -> None:
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if hasattr(child, "as_plain"):
+                setattr(module, name, child.as_plain())  # type: ignore[operator]
+
+
+def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
+    # Exact types: subclasses may add an activation or another order.
+    first, second = getattr(parent, convolution, None), getattr(parent, norm, None)
+    if type(first) is nn.Conv2d and type(second) is nn.BatchNorm2d:
+        setattr(parent, convolution, fuse_conv_bn_eval(first, second))
+        setattr(parent, norm, nn.Identity())

@@ -13,7 +13,7 @@ _CELLS = 12
 
 
 def token_centre(backbone: Backbone) -> float:
-    """The pixel, in x and in y, at which token 0 is centred: 0 or ``(stride - 1) / 2``.
+    """Measure the pixel, in x and y, at which token 0 is centred: 0 or ``(stride - 1) / 2``.
 
     A convolution padded on all sides centres token ``i`` at pixel ``i * stride``; a network that
     cuts the frame into patches centres it in the middle of its cell; training can move the first

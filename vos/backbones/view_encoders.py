@@ -23,7 +23,7 @@ class ViewEncoder(nn.Module):
     """Maps of a view, layer by layer.
 
     Attributes:
-        strides: pixels a token after layer 1, 2, ...
+        strides: pixels per token after layer 1, 2, ...
         widths: channels after layer 1, 2, ...
     """
 
@@ -178,7 +178,7 @@ def _residual_stage(
 
 
 def common_stride(encoders: Sequence[ViewEncoder], layer: int) -> int:
-    """The stride that all encoders have after ``layer``.
+    """Return the stride that all encoders have after ``layer``.
 
     Raises:
         UsageError: there is no such layer.

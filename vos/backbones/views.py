@@ -51,12 +51,12 @@ def register_view(name: str, channels: int) -> Callable[[Callable[[Tensor], Tens
 
 
 def view_names() -> list[str]:
-    """Names of all views; each also goes with ``next-`` before it."""
+    """Return the names of all views; each also goes with ``next-`` before it."""
     return sorted(_VIEWS)
 
 
 def parse_views(text: str) -> tuple[View, ...]:
-    """Views by names joined with ``+``: ``L+ab``, ``L+ab+edges``, ``L+next-L``.
+    """Parse views by names joined with ``+``: ``L+ab``, ``L+ab+edges``, ``L+next-L``.
 
     Raises:
         UsageError: an unknown view, or one that is there twice.
@@ -81,7 +81,7 @@ def _scale(values: Tensor, mean: tuple[float, ...], half_range: tuple[float, ...
 
 
 def _lab(images: Tensor) -> Tensor:
-    """L, a, b, each by the middle and half-width of its range in sRGB (constants of CMC)."""
+    """Return L, a, b, each by middle and half-width of its range in sRGB (constants of CMC)."""
     from kornia.color import rgb_to_lab
 
     middle, half = (50.0, 6.025, -6.6895), (50.0, 92.208, 101.1675)
@@ -89,7 +89,7 @@ def _lab(images: Tensor) -> Tensor:
 
 
 def _ycbcr(images: Tensor) -> Tensor:
-    """Y, Cb, Cr of ITU-R BT.601 for digital video (16 to 235, 16 to 240), constants of CMC."""
+    """Return Y, Cb, Cr of ITU-R BT.601 (16 to 235, 16 to 240), with the constants of CMC."""
     weights = images.new_tensor(
         [
             [65.481, 128.553, 24.966],
@@ -104,37 +104,37 @@ def _ycbcr(images: Tensor) -> Tensor:
 
 @register_view("L", 1)
 def luminance(images: Tensor) -> Tensor:
-    """L of Lab."""
+    """Return L of Lab."""
     return _lab(images)[:, :1]
 
 
 @register_view("ab", 2)
 def chrominance(images: Tensor) -> Tensor:
-    """a and b of Lab."""
+    """Return a and b of Lab."""
     return _lab(images)[:, 1:]
 
 
 @register_view("Lab", 3)
 def lab(images: Tensor) -> Tensor:
-    """All of Lab."""
+    """Return all of Lab."""
     return _lab(images)
 
 
 @register_view("Y", 1)
 def luma(images: Tensor) -> Tensor:
-    """Y of YCbCr."""
+    """Return Y of YCbCr."""
     return _ycbcr(images)[:, :1]
 
 
 @register_view("CbCr", 2)
 def chroma(images: Tensor) -> Tensor:
-    """Cb and Cr of YCbCr."""
+    """Return Cb and Cr of YCbCr."""
     return _ycbcr(images)[:, 1:]
 
 
 @register_view("edges", 2)
 def edges(images: Tensor) -> Tensor:
-    """Gradient of luminance, horizontal and vertical, by Scharr's 3x3 filter."""
+    """Return the gradient of luminance, horizontal and vertical, by Scharr's 3x3 filter."""
     light = functional.pad(luminance(images), (1, 1, 1, 1), mode="replicate")
     smooth = images.new_tensor([3.0, 10.0, 3.0]) / 16
     slope = images.new_tensor([-0.5, 0.0, 0.5])
@@ -144,7 +144,7 @@ def edges(images: Tensor) -> Tensor:
 
 @register_view("blur", 3)
 def low_pass(images: Tensor) -> Tensor:
-    """Lab of what is left after a Gaussian of sigma 3 pixels: colours without detail."""
+    """Return Lab of what is left after a Gaussian of sigma 3 pixels: colours without detail."""
     offsets = torch.arange(-8, 9, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (offsets / 3) ** 2)
     kernel = (kernel / kernel.sum()).repeat(3, 1)[:, None]  # (3, 1, 17)

@@ -1,4 +1,4 @@
-"""The rate of this machine's matrix product: the measure of what any method could reach."""
+"""Measure the rate of this machine's matrix product: what any method could reach."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def matrix_gflops(channels: int, device: str, seconds: float = 0.5) -> float:
-    """Best rate of ``(n, channels) @ (channels, n)`` into memory that is there already."""
+    """Measure the best rate of ``(n, channels) @ (channels, n)`` into memory of its own."""
     side = 1024 if device == "cpu" else 8192
     x = torch.randn(side, channels, device=device)
     y = torch.randn(channels, side, device=device)

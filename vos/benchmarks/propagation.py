@@ -86,7 +86,7 @@ def bench_propagation(cases: list[Case], *, model: str = "resnet18") -> Iterator
 
 
 def default_cases(name: str, frames: int, engine: str = "auto") -> list[Case]:
-    """What grows: context frames, objects, resolution, length."""
+    """Return cases in which context frames, objects, resolution or length grow."""
     base = Case(name, preset(name).recent, 1, 480, frames, engine)
     return [
         *(dataclasses.replace(base, recent=recent) for recent in (7, 20)),
@@ -97,7 +97,7 @@ def default_cases(name: str, frames: int, engine: str = "auto") -> list[Case]:
 
 
 def cut_into_parts(mask: np.ndarray, parts: int) -> np.ndarray:
-    """The objects of an (H, W) mask as vertical strips of equal area, with ids 1, 2, ..."""
+    """Cut the objects of an (H, W) mask into vertical strips of equal area, ids 1, 2, ..."""
     places = np.flatnonzero((mask.T > 0) & (mask.T < 255))
     strips = np.zeros(mask.T.size, np.uint8)
     for number, part in enumerate(np.array_split(places, parts), start=1):
@@ -110,18 +110,18 @@ def _config(case: Case) -> PropagationConfig:
 
 
 def _make_features(folder: Path, config: PropagationConfig, short_side: int, model: str) -> None:
-    """Features of a clip of the sample at 16:9, and its first mask, as files."""
+    """Write features of a clip of the sample at 16:9, and its first mask, as files."""
     import cv2
     import torch
 
-    import vos
+    from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
     from vos.datasets import open_dataset
     from vos.pipeline.resize import resize_frame
 
     folder.mkdir()
     sequence = open_dataset("sample", sequences=[SEQUENCE]).sequences[0]
-    extractor = FeatureExtractor(vos.load(model), torch.device("cpu"))
+    extractor = FeatureExtractor(load(model), torch.device("cpu"))
     size = (short_side, round(short_side * 854 / 480))
     seen = frame_size(*size, dataclasses.replace(config, short_side=None), extractor.stride)
     maps = []
@@ -189,7 +189,7 @@ def measure(case: Case, folder: Path) -> PropagationSpeed:
 
 
 def _window(config: PropagationConfig, grid: tuple[int, int]) -> float:
-    """Places in the window of a token, on average over the grid."""
+    """Return places in the window of a token, on average over the grid."""
     halves = half_widths(config.window, config.radius, grid)
     reach = len(halves) // 2
     total = 0.0

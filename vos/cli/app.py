@@ -1,18 +1,20 @@
-"""The `vos` command: registers one file a command."""
+"""The `vos` command: registers one file per command."""
 
 from __future__ import annotations
 
+import io
 import sys
-from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
+from vos.caches import give_libraries_a_cache
 from vos.cli import (
     bench,
     data,
     demo,
     equivariance,
-    eval,
+    evaluate,
     export,
     export_model,
     info,
@@ -22,16 +24,35 @@ from vos.cli import (
     score,
     train,
 )
-from vos.cli.endings import clear_endings
+from vos.cli.exit_codes import exit_cleanly
+from vos.version import __version__
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vos {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="vos",
-    help="Video object segmentation by label propagation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="eval")(eval.evaluate)
+
+
+@app.callback()
+def vos(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Video object segmentation by label propagation."""
+
+
+app.command(name="eval")(evaluate.evaluate)
 app.command(name="score")(score.score)
 app.command(name="propagate")(propagate.propagate)
 app.command(name="train")(train.train)
@@ -48,7 +69,9 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Entry point: run a command; bad input ends in one line on standard error."""
-    if isinstance(sys.stdout, TextIOWrapper):  # names that are not UTF-8 can be printed
-        sys.stdout.reconfigure(errors="backslashreplace")
-    with clear_endings():
+    give_libraries_a_cache()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
+            stream.reconfigure(errors="backslashreplace")
+    with exit_cleanly():
         app(prog_name="vos")

@@ -1,4 +1,4 @@
-"""`vos data`: get, check and render data sets."""
+"""`vos data`: get and check data sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="data", help="Get, check and render data sets.", no_args_is_help=True)
+app = typer.Typer(name="data", help="Get and check data sets.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -46,7 +46,7 @@ def check(
 @app.command()
 def download(
     name: Annotated[str, typer.Argument(help="davis-2017 or davis-2016.")],
-    root: Annotated[Path | None, typer.Option(help="Folder to make; the name by default.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder to make.")] = None,
     url: Annotated[str | None, typer.Option(help="Fetch the archive from here instead.")] = None,
 ) -> None:
     """Fetch the official archive (resumable), check it and unpack it."""
@@ -60,8 +60,8 @@ def download(
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to make.")],
 ) -> None:
-    """Render the built-in sample data set, in DAVIS-2017 layout, into a folder."""
-    from vos.datasets.sample import render_sample
+    """Copy the built-in sample data set, in DAVIS-2017 layout, into a folder."""
+    from vos.datasets.sample import copy_sample
 
-    render_sample(folder)
+    copy_sample(folder)
     typer.echo(str(folder))

@@ -15,13 +15,17 @@ def equivariance(
     model: options.Model = "rotation-unet-c8",
     images: Annotated[
         list[Path] | None,
-        typer.Option(help="Images, folders of them, or videos. Repeatable.  [default: the sample]"),
+        typer.Option(
+            help="Images, folders of them, or videos. Repeatable.", show_default="the sample"
+        ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Images to use at most.")] = 2,
     side: Annotated[int, typer.Option(min=16, help="Of the square frames, in pixels.")] = 256,
     margin: Annotated[
         float | None,
-        typer.Option(min=0, help="Pixels that count as border.  [default: a quarter of the side]"),
+        typer.Option(
+            min=0, help="Pixels that count as border.", show_default="a quarter of the side"
+        ),
     ] = None,
     layers: Annotated[
         int, typer.Option(min=0, help="Levels of nested layers to measure; 0 for none.")

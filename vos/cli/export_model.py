@@ -29,14 +29,14 @@ def export_model(
     height, width = parse_size(size)
     check_portable_path(out)
 
-    import vos
+    from vos.backbones import load
     from vos.runs.folder import RunFolder, record_beside
     from vos.runs.model import weights_inputs
     from vos.runs.paths import Output, check_paths
 
     check_paths(weights_inputs(model), [Output("the network", out)])
     run = RunFolder.open(out, {"command": "export-model"}, record=record_beside(out))
-    backbone = vos.load(model, seed=seed)
+    backbone = load(model, seed=seed)
     with run.writing(out):
         record = export_backbone(backbone, out, (height, width), spec=model)
     if as_json:

@@ -13,13 +13,13 @@ def info(as_json: options.AsJson = False) -> None:
     """Show versions, hardware, shipped weights and optional parts of this installation."""
     from importlib.util import find_spec
 
-    import vos
     from vos.backbones import shipped_checkpoints, weights_root
     from vos.machine import describe, device_name, resolve_device, versions
+    from vos.version import __version__
 
     extras = {"demo": "gradio", "export": "zarr", "onnx": "onnxruntime", "ray": "ray"}
     record = {
-        "vos": vos.__version__,
+        "vos": __version__,
         "versions": versions(),
         "machine": describe(),
         "device": device_name(resolve_device("auto")),

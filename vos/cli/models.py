@@ -1,4 +1,4 @@
-"""`vos models`: what --model can be."""
+"""`vos models`: list what --model can be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vos.cli import options
 
 
 def models(as_json: options.AsJson = False) -> None:
-    """List the shipped checkpoints and the families: stride, size, cost of a frame, equivariance.
+    """List the shipped checkpoints and the families: stride, size, cost per frame, equivariance.
 
     Options follow a name after commas: resnet18,stride=4,layer=2. Also good for --model: a
     checkpoint folder, timm:MODEL, torchvision:MODEL, and a hub id such as owner/name.

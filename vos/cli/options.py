@@ -15,7 +15,7 @@ from vos.progress import set_quiet
 if TYPE_CHECKING:
     import torch
 
-    from vos.scheduling import Engine as EngineType
+    from vos.scheduling import Executor as TaskExecutor
 
 log = logging.getLogger("vos")
 
@@ -64,30 +64,35 @@ Settings = Annotated[
     typer.Option("--set", help="Change a choice of the preset: --set radius=9. Repeatable."),
 ]
 _MANY = "Many videos"
-Engine = Annotated[
+Executor = Annotated[
     str,
     typer.Option(
-        help="local (this machine) or ray (a cluster: a worker a GPU, else a core).",
+        "--executor",
+        "--engine",
+        help="local (this machine) or ray (a cluster: a worker per GPU, else per core).",
         rich_help_panel=_MANY,
     ),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Of the Ray cluster.  [default: $RAY_ADDRESS, else Ray on this machine]",
+        help="Of the Ray cluster.",
+        show_default="$RAY_ADDRESS, else Ray on this machine",
         rich_help_panel=_MANY,
     ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="How many at once.  [default: local 1, ray as many as there are devices]",
+        min=1,
+        help="How many at once.",
+        show_default="local 1, ray one per device",
         rich_help_panel=_MANY,
     ),
 ]
 ListFile = Annotated[
     Path | None,
-    typer.Option("--list", help="More videos, a path a line.", rich_help_panel=_MANY),
+    typer.Option("--list", help="More videos, one path per line.", rich_help_panel=_MANY),
 ]
 Masks = Annotated[
     Path | None,
@@ -118,18 +123,22 @@ def chosen_device(name: str) -> torch.device:
     return device
 
 
-def chosen_engine(name: str, device: str, address: str | None, workers: int | None) -> EngineType:
-    """The engine, with its device told on standard error."""
+def chosen_executor(
+    name: str, device: str, address: str | None, workers: int | None
+) -> TaskExecutor:
+    """Return the executor; its device is told on standard error."""
     from vos.machine import device_name
-    from vos.scheduling import choose_engine
+    from vos.scheduling import choose_executor
 
     set_up_messages()
-    engine = choose_engine(name, device=device, address=address, workers=workers)
+    if address is not None and name == "local":
+        raise UsageError("--address is that of a cluster: add --executor ray")
+    executor = choose_executor(name, device=device, address=address, workers=workers)
     if name == "local":
         import torch
 
-        log.info("device: %s", device_name(torch.device(engine.device)))
-    return engine
+        log.info("device: %s", device_name(torch.device(executor.device)))
+    return executor
 
 
 def check_model(spec: str, seed: int) -> None:
@@ -139,9 +148,9 @@ def check_model(spec: str, seed: int) -> None:
         UsageError: an unknown model.
         MissingError: weights that cannot be had.
     """
-    import vos
+    from vos.backbones import load
 
-    vos.load(spec, seed=seed)
+    load(spec, seed=seed)
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, str]:

@@ -19,14 +19,16 @@ def probe(
     model: options.Model = DEFAULT_MODEL,
     features: Annotated[
         str | None,
-        typer.Option(help="map; of several views also z, z1, map1, ...  [default: z1,z2,z,map]"),
+        typer.Option(
+            help="map; of several views also z, z1, map1, ...", show_default="z1,z2,z,map"
+        ),
     ] = None,
-    pool: Annotated[int, typer.Option(min=1, help="Cells a side that maps are averaged to.")] = 2,
+    pool: Annotated[int, typer.Option(min=1, help="Cells per side that maps are averaged to.")] = 2,
     size: Annotated[
-        int | None, typer.Option(min=8, help="Side of the images.  [default: their own]")
+        int | None, typer.Option(min=8, help="Side of the images.", show_default="their own")
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(min=1, help="Training images of each class.  [default: all]")
+        int | None, typer.Option(min=1, help="Training images of each class.", show_default="all")
     ] = None,
     neighbours: Annotated[int, typer.Option(min=1, help="That vote.")] = 20,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 250,
@@ -41,12 +43,12 @@ def probe(
 
     dataset = open_labelled(data.expanduser())
 
-    import vos
     from vos.analysis.probing import probe as run_probe
+    from vos.backbones import load
 
     place = options.chosen_device(device)
     report = run_probe(
-        vos.load(model, seed=seed, device=place),
+        load(model, seed=seed, device=place),
         dataset,
         names=options.parse_names(features),
         pool=pool,

@@ -13,7 +13,7 @@ from vos.cli import options
 from vos.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from vos.scheduling import Engine
+    from vos.scheduling import Executor
 
 
 def propagate(
@@ -38,7 +38,7 @@ def propagate(
     ] = None,
     masks: options.Masks = None,
     list_file: options.ListFile = None,
-    engine: options.Engine = "local",
+    engine: options.Executor = "local",
     address: options.Address = None,
     workers: options.Workers = None,
     model: options.Model = DEFAULT_MODEL,
@@ -82,7 +82,7 @@ def propagate(
             out,
             dry_run=dry_run,
             as_json=as_json,
-            engine=lambda: options.chosen_engine(engine, device, address, workers),
+            engine=lambda: options.chosen_executor(engine, device, address, workers),
             overlays=overlay,
             rles=rle,
             model=model,
@@ -95,7 +95,7 @@ def propagate(
     if len(paths) != 1:
         raise UsageError("give one VIDEO with --mask FILE, or any number with --masks FOLDER")
     if engine != "local" or address or workers:
-        raise UsageError("--engine, --address and --workers are for many videos with --masks")
+        raise UsageError("--executor, --address and --workers are for many videos with --masks")
     video = paths[0]
     given = parse_mask_options(mask or [])
     if dry_run:
@@ -152,7 +152,7 @@ def _propagate_many(
     *,
     dry_run: bool,
     as_json: bool,
-    engine: Callable[[], Engine],
+    engine: Callable[[], Executor],
     **how: Any,
 ) -> None:
     from vos.runs.job import named

@@ -24,7 +24,9 @@ def score(
     dataset: Annotated[str, typer.Option(help="sample, davis or youtube-vos.")] = "sample",
     root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
-    split: Annotated[str | None, typer.Option(help="List of sequences.  [default: val]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="List of sequences.", show_default="val")
+    ] = None,
     sequences: Annotated[
         str | None, typer.Option(help="Only these sequences, separated by commas.")
     ] = None,
@@ -35,7 +37,7 @@ def score(
         Scorer, typer.Option(help="official: davis2017-evaluation too, where it is installed.")
     ] = Scorer.vos,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.  [default: one a processor]")
+        int | None, typer.Option(min=1, help="Processes.", show_default="one per processor")
     ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

@@ -20,7 +20,7 @@ def train(
         typer.Option("--data", help="Videos, or folders of videos, frames or photos. Repeatable."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run.  [default: runs/CONFIG]")
+        Path | None, typer.Option("--out", help="Folder of the run.", show_default="runs/CONFIG")
     ] = None,
     settings: Annotated[
         list[str] | None,

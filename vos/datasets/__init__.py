@@ -1,4 +1,4 @@
-"""Data sets: DAVIS and YouTube-VOS folders, the rendered sample, downloads and checks."""
+"""Data sets: DAVIS and YouTube-VOS folders, the sample, downloads and checks."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def open_dataset(
     """Open a data set by name.
 
     Args:
-        name: ``sample`` (rendered on first use into the cache), ``davis`` or ``youtube-vos``.
+        name: ``sample`` (comes with vos), ``davis`` or ``youtube-vos``.
         root: the folder of the data; for ``sample``, one written by ``vos data sample``.
         year: 2016 or 2017, for ``davis``.
         split: ``val`` when None, ``valid`` for ``youtube-vos``.

@@ -27,7 +27,7 @@ from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, check_names, part_record, run_job
 from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
-from vos.scheduling import Engine, LocalEngine, Task
+from vos.scheduling import Executor, LocalExecutor, Task
 from vos.segmentation.run import is_written
 from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, run_settings
 
@@ -55,7 +55,7 @@ def evaluate(
     preset: str = "default",
     settings: Mapping[str, str] | None = None,
     device: torch.device,
-    engine: Engine | None = None,
+    engine: Executor | None = None,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
@@ -109,7 +109,7 @@ def evaluate(
     )
     results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run.check(results)
-    summary = _segment(dataset, run, chosen, config, engine or LocalEngine(str(device)))
+    summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(device)))
     run.write(write_json, out / RUN, _described(run, summary))
     summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
@@ -184,7 +184,7 @@ def _may_be_sequence(name: str) -> bool:
 
 
 def _segment(
-    dataset: Dataset, run: RunFolder, model: Model, config: Any, engine: Engine
+    dataset: Dataset, run: RunFolder, model: Model, config: Any, engine: Executor
 ) -> Summary:
     """Write the masks of every sequence that is not done yet."""
     jobs = {}

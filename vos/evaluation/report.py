@@ -14,7 +14,6 @@ import cv2
 import jinja2
 import numpy as np
 
-import vos
 from vos.datasets import Dataset, Sequence
 from vos.errors import VosError
 from vos.evaluation.results import Task, plan_scoring, scored_sequences
@@ -22,6 +21,7 @@ from vos.evaluation.scores import ObjectScores, Scores
 from vos.files import write_text
 from vos.media import PALETTE, overlay
 from vos.progress import progress
+from vos.version import __version__
 
 SHEET_FRAMES = 8
 THUMBNAIL_WIDTH = 240  # pixels
@@ -66,7 +66,7 @@ def write_report(
         sequences=[view for view in views if view.objects],
         settings=_flat(settings),
         timings=_flat(timings),
-        version=vos.__version__,
+        version=__version__,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
     )
     path = folder / "report.html"

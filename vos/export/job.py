@@ -20,7 +20,7 @@ from vos.runs.folder import RunFolder, record_beside
 from vos.runs.job import Summary, named
 from vos.runs.paths import Output, check_paths
 from vos.runs.source import video_input
-from vos.scheduling import Engine, LocalEngine
+from vos.scheduling import Executor, LocalExecutor
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ def export_features(
     out: str | Path,
     *,
     device: str = "auto",
-    engine: Engine | None = None,
+    engine: Executor | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def export_features(
         videos: one or several video files or folders of frames.
         out: ``PATH.zarr``, ``PATH.npz`` or ``PATH.safetensors``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        engine: who does several videos (`vos.scheduling.choose_engine`); None does them here, one
+        engine: who does several videos (`vos.scheduling.choose_executor`); None does them here, one
             after another.
         overwrite: start anew instead of going on where a run stopped.
         settings: fields of `ExportSettings`.
@@ -61,7 +61,7 @@ def export_features(
     from vos.export.many import export_many
 
     paths = [Path(path) for path in videos]
-    engine = engine or LocalEngine(str(target))
+    engine = engine or LocalExecutor(str(target))
     return export_many(paths, Path(out), chosen, engine, overwrite=overwrite)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import vos
 from vos.backbones.inference import ONNX_FRAMES
 from vos.errors import VosError
 from vos.export import zarr_store
@@ -22,7 +21,8 @@ from vos.runs.job import named, part_record, run_job
 from vos.runs.model import Model, check_shared
 from vos.runs.paths import Output, check_paths
 from vos.runs.source import video_input
-from vos.scheduling import Advance, Engine, Task
+from vos.scheduling import Advance, Executor, Task
+from vos.version import __version__
 
 ROW = ("source", "path", "shape", "frames", "computed", "bytes")
 FEW = 20  # videos, of which frames are counted; with more, a warm-up of the backbone always pays
@@ -68,7 +68,7 @@ def export_many(
     videos: Sequence[Path],
     out: Path,
     settings: ExportSettings,
-    engine: Engine,
+    engine: Executor,
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def export_many(
         "command": "export many",
         **dataclasses.asdict(settings),
         "weights": model.digest,
-        "version": vos.__version__,
+        "version": __version__,
     }
     folder = RunFolder.open(out, known, record=record_beside(out), overwrite=overwrite)
     zarr_store.start_collection(out, folder)

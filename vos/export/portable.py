@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 
-import vos
 from vos.backbones import Backbone, weights_digest
-from vos.backbones.engines import onnx_program, onnx_session, require_onnx
+from vos.backbones.runtime import onnx_program, onnx_session, require_onnx
 from vos.backbones.token_centre import token_centre
 from vos.errors import UsageError, VosError
 from vos.files import atomic_path
+from vos.version import __version__
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
@@ -67,7 +67,7 @@ def export_backbone(
     check_portable_path(path)
     backbone = backbone.cpu().eval()
     description = {
-        "version": vos.__version__,
+        "version": __version__,
         "model": spec,
         "weights_sha256": weights_digest(backbone),
         "input": "images: RGB in [0, 1], float32, (batch, 3, height, width)",

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import vos
 from vos.errors import UsageError, VosError
 from vos.export.geometry import Geometry
 from vos.export.layout import FORMAT
@@ -18,6 +17,7 @@ from vos.export.model import ExportModel
 from vos.media import Video
 from vos.pipeline.prefetch import prefetch
 from vos.pipeline.resize import resize_frame
+from vos.version import __version__
 
 PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
 _FLOAT16_LIMIT = 65504
@@ -86,7 +86,7 @@ class FeatureStream:
         geometry = self.geometry
         return {
             "format": FORMAT,
-            "version": vos.__version__,
+            "version": __version__,
             "source": str(self.video.path.resolve()),
             "size": list(geometry.size),
             "fps": self.video.fps,

@@ -144,9 +144,8 @@ class RleWriter:
             "file_names": [f"{self.name}/{name}" for name in names],
         }
         head = {"videos": [video], "categories": [{"id": 1, "name": "object"}]}
-        with self._temporary.open("w", encoding="utf-8") as out:
-            # Escaped, because a name that is not UTF-8 cannot be written otherwise.
-            out.write(json.dumps(head)[:-1] + ', "annotations": [')
+        with self._temporary.open("w", encoding="utf-8", errors="backslashreplace") as out:
+            out.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
             for number, id in enumerate(sorted(self._entries)):
                 known = {"id": id, "video_id": 1, "category_id": 1, "iscrowd": 0}
                 known |= {"height": height, "width": width}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numba.extending import overload
+
+from vos.compiled import compiled
 
 LOWEST = -1e30  # start of a running maximum: finite, so that differences stay finite
 
@@ -52,22 +53,15 @@ def _exp2(x: Any) -> Any:
     return exp2_float64
 
 
-def _compiled(function: Any) -> Any:
-    """Compile; sums may be reordered, so that they use all lanes of the processor."""
-    return numba.njit(function, nogil=True, fastmath=True, cache=True, error_model="numpy")
+# Sums may be reordered, so that they use all lanes of the processor.
+_in_any_order = compiled(fastmath=True, error_model="numpy")
+
+# Additions keep their order. Both passes must round ``u = h + v - lse_v`` alike: gradients are
+# small differences of what is made from it, and 1e-6 of another rounding is 1e-5 of a gradient.
+_in_order = compiled(fastmath={"nnan", "ninf", "nsz", "contract"}, error_model="numpy")
 
 
-def _compiled_in_order(function: Any) -> Any:
-    """Compile; additions keep their order.
-
-    Both passes must round ``u = h + v - lse_v`` alike: gradients are small differences of what
-    is made from it, and 1e-6 of another rounding is 1e-5 of a gradient.
-    """
-    flags = {"nnan", "ninf", "nsz", "contract"}
-    return numba.njit(function, nogil=True, fastmath=flags, cache=True, error_model="numpy")
-
-
-@_compiled
+@_in_any_order
 def add_columns(scores, peak, new_peak, total):  # type: ignore[no-untyped-def]
     """Running log-sum of each column: total_j * 2^peak_j = sum_i 2^scores_ij.
 
@@ -81,7 +75,7 @@ def add_columns(scores, peak, new_peak, total):  # type: ignore[no-untyped-def]
             total[j] += exp2(scores[i, j] - new_peak[j])
 
 
-@_compiled
+@_in_any_order
 def add_rows(scores, peak, new_peak, total):  # type: ignore[no-untyped-def]
     """Running log-sum of each row, see `add_columns`."""
     rows, columns = scores.shape
@@ -93,7 +87,7 @@ def add_rows(scores, peak, new_peak, total):  # type: ignore[no-untyped-def]
         total[i] = found
 
 
-@_compiled_in_order
+@_in_order
 def round_trips(h, v, peak_v, log_v):  # type: ignore[no-untyped-def]
     """Turn ``v`` into ``u = h + v - lse_v``, in place; ``lse_v = peak_v + log_v``."""
     rows, columns = h.shape
@@ -102,7 +96,7 @@ def round_trips(h, v, peak_v, log_v):  # type: ignore[no-untyped-def]
             v[i, j] = h[i, j] + ((v[i, j] - peak_v[j]) - log_v[j])
 
 
-@_compiled_in_order
+@_in_order
 def slopes(h, v, w, peak_v, log_v, share_v, of_row, column_sum):  # type: ignore[no-untyped-def]
     """Turn scores into what the gradients are made of, in place.
 
@@ -126,7 +120,7 @@ def slopes(h, v, w, peak_v, log_v, share_v, of_row, column_sum):  # type: ignore
             column_sum[j] += grad * posterior
 
 
-@_compiled
+@_in_any_order
 def finish_columns(w, q, column_sum):  # type: ignore[no-untyped-def]
     """Gradient by ``v``, into ``w``: ``grad_i w_ij - q_ij * column_sum_j``."""
     rows, columns = w.shape

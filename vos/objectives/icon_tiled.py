@@ -23,8 +23,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from vos.forks import forgotten_in_children, let_children_compute
 from vos.objectives import icon_kernels as kernels
 from vos.objectives.icon import counted_tokens, full_precision
+
+let_children_compute()
 
 STRIP = 128  # tokens of B at a time; a thread keeps two buffers of N x STRIP numbers
 ROWS = 1024  # tokens of A at a time: a tile of ROWS x STRIP stays in the cache of a core
@@ -285,6 +288,7 @@ def _in_threads(work: Callable[..., Any], tasks: list[tuple[Any, ...]]) -> list[
     return [[future.result() for future in each] for each in futures]
 
 
+@forgotten_in_children
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that compute alone, and flush denormal numbers to 0 (a setting a thread has)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vos.errors import UsageError, VosError
+from vos.media.flow import with_flow
 from vos.pipeline.prefetch import prefetch
 from vos.pipeline.resize import resize_frame
 from vos.pipeline.stopwatch import Stopwatch
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
 
 IndexedFrame = tuple[int, np.ndarray]
+FrameWithFlow = tuple[int, np.ndarray, np.ndarray | None]
 
 
 class SegmentedFrame(NamedTuple):
@@ -59,10 +61,10 @@ def segment(
     propagator = Propagator(config, engine=engine)
     size: tuple[int, int] | None = None
     seen: tuple[int, int] | None = None
-    for batch in _batches(prefetch(frames), _frames_at_once(extractor)):
+    for batch in _batches(_read_ahead(frames, config), _frames_at_once(extractor)):
         size = size or batch[0][1].shape[:2]
         seen = seen or frame_size(*size, config, extractor.stride)
-        for index, frame in batch:
+        for index, frame, _ in batch:
             if frame.shape[:2] != size:
                 raise VosError(
                     f"frame {index} is {frame.shape[1]} x {frame.shape[0]} pixels, the frames "
@@ -70,11 +72,11 @@ def segment(
                 )
         with stopwatch("features"):
             features = extractor(
-                [resize_frame(frame, seen, config.resampling) for _, frame in batch]
+                [resize_frame(frame, seen, config.resampling) for _, frame, _ in batch]
             )
-        for (index, frame), feature in zip(batch, features, strict=True):
+        for (index, frame, flow), feature in zip(batch, features, strict=True):
             with stopwatch("propagation"):
-                soft = _label(propagator, index, feature, annotations.get(index), size)
+                soft = _label(propagator, index, feature, flow, annotations.get(index), size)
                 mask = soft.mask(size, seen, frame=frame)
                 if index in annotations:
                     mask = _as_annotated(mask, annotations[index])
@@ -87,18 +89,19 @@ def _label(
     propagator: Propagator,
     index: int,
     feature: object,
+    flow: np.ndarray | None,
     annotation: np.ndarray | None,
     size: tuple[int, int],
 ) -> SoftLabels:
     if annotation is None:
-        return propagator.step(index, feature)  # type: ignore[arg-type]
+        return propagator.step(index, feature, flow)  # type: ignore[arg-type]
     if annotation.shape != size:
         raise UsageError(
             f"the mask of frame {index} is {annotation.shape[1]} x {annotation.shape[0]} pixels, "
             f"the frame {size[1]} x {size[0]}"
         )
     if propagator.ids:
-        propagator.step(index, feature)  # type: ignore[arg-type]
+        propagator.step(index, feature, flow)  # type: ignore[arg-type]
     return propagator.annotate(index, feature, annotation)  # type: ignore[arg-type]
 
 
@@ -111,12 +114,21 @@ def _as_annotated(mask: np.ndarray, annotation: np.ndarray) -> np.ndarray:
     return result.astype(np.uint8)
 
 
+def _read_ahead(
+    frames: Iterable[IndexedFrame], config: PropagationConfig
+) -> Iterator[FrameWithFlow]:
+    """Frames, and their flow where the protocol follows it, each from a thread of its own."""
+    if config.motion == "flow":
+        return prefetch(with_flow(prefetch(frames)))
+    return ((index, frame, None) for index, frame in prefetch(frames))
+
+
 def _frames_at_once(extractor: FeatureExtractor) -> int:
     """One by one on a processor, where more at once only fill the caches."""
     return 1 if extractor.device.type == "cpu" else 8
 
 
-def _batches(items: Iterable[IndexedFrame], size: int) -> Iterator[list[IndexedFrame]]:
+def _batches(items: Iterable[FrameWithFlow], size: int) -> Iterator[list[FrameWithFlow]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

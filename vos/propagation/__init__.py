@@ -1,7 +1,7 @@
 """Label propagation on dense features, whoever made them: context, affinity, presets.
 
-Knows feature tensors, not backbones. `reference.py` states one step plainly; faster engines are
-tested against it.
+Knows feature tensors, not backbones. `engines/reference.py` states one step plainly; faster
+engines are tested against it.
 """
 
 from vos.propagation.config import PropagationConfig

@@ -14,6 +14,7 @@ Resampling = Literal["bilinear", "bicubic", "area"]
 Early = Literal["repeat", "count", "skip"]
 WindowShape = Literal["open-circle", "circle", "square", "everywhere"]
 MaskToGrid = Literal["bilinear", "bilinear-corners", "nearest"]
+Motion = Literal["none", "flow"]
 GridToMask = Literal["bilinear", "bilinear-corners", "nearest", "bilinear-then-nearest", "guided"]
 
 
@@ -42,6 +43,9 @@ class PropagationConfig:
         motion_sigma: standard deviation, in tokens, of a Gaussian prior on how far an object moves
             between a frame and its context: inside the window, similarity / temperature loses
             distance**2 / (2 motion_sigma**2). ``None`` takes all places of the window alike.
+        motion: what is known of the way from a frame to its context. ``none`` lays the window
+            around a token's own place; ``flow`` lays a second one, of the same shape, around the
+            place that optical flow leads to, and measures distances from the nearer of the two.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
         sharpness: power that the labels found for a token are raised to, before they are made to
@@ -67,6 +71,7 @@ class PropagationConfig:
     radius: float = 12.0
     annotated_in_window: bool = False
     motion_sigma: float | None = None
+    motion: Motion = "none"
     neighbours: int = 10
     temperature: float = 0.05
     sharpness: float = 1.0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vos.propagation.config import PropagationConfig
+from vos.propagation.motion import follow, places_led_to
 
 
 @dataclass
@@ -21,21 +22,32 @@ class ContextFrame:
         features: (N, C) float, each row of length one.
         labels: (N, K + 1) float soft labels, background first.
         derived: what an engine works out of this frame once and wants to find again.
+        shift: (N, 2) float rows and columns, in tokens, from each token of the newest frame to
+            where it was in this one; ``None`` stands for no motion.
     """
 
     index: int
     features: Tensor
     labels: Tensor
     derived: dict[str, Any] = field(default_factory=dict, repr=False)
+    shift: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A context frame as one step uses it: inside the window or anywhere, counted once or more."""
+    """A context frame as one step uses it.
+
+    Attributes:
+        windowed: whether labels are taken from inside the window only, or from anywhere.
+        count: how often the frame counts.
+        leads: (N,) int64, the place in the frame that the flow leads to from each token, around
+            which a second window lies; ``None`` where the only window is around the token's own.
+    """
 
     frame: ContextFrame
     windowed: bool
     count: int = 1
+    leads: Tensor | None = None
 
 
 class Context:
@@ -71,13 +83,25 @@ class Context:
         Earlier annotations called the new objects background, having no name for them: their
         background abstains from now on.
         """
-        for frame in {id(frame): frame for frame in (*self.annotated, *self.recent)}.values():
+        for frame in self._frames():
             known = frame.labels.shape[1]
             frame.labels = torch.nn.functional.pad(frame.labels, (0, channels - known))
             frame.labels[:, 0] = 0
             frame.derived.clear()
 
-    def sources(self) -> list[Source]:
+    def move(self, motion: Tensor, grid: tuple[int, int]) -> None:
+        """Let another frame be the newest: ``motion`` (N, 2) leads from it to the newest so far."""
+        frames = self._frames()
+        still = torch.zeros_like(motion)
+        known = [still if frame.shift is None else frame.shift for frame in frames]
+        for frame, shift in zip(frames, follow(motion, torch.stack(known), grid), strict=True):
+            frame.shift = shift
+
+    def _frames(self) -> list[ContextFrame]:
+        """Each frame once, whether it is annotated, recent or both."""
+        return list({id(frame): frame for frame in (*self.annotated, *self.recent)}.values())
+
+    def sources(self, grid: tuple[int, int]) -> list[Source]:
         """What the next frame takes its labels from, newest frames first."""
         config = self._config
         counts: dict[int, int] = {}
@@ -94,7 +118,19 @@ class Context:
             for frame in self.annotated:
                 frames[frame.index] = frame
                 counts[frame.index] = counts.get(frame.index, 0) + 1
-        windowed = [Source(frames[index], True, counts[index]) for index in frames]
+        windowed = [
+            Source(frame, True, counts[index], _leads(frame, grid))
+            for index, frame in frames.items()
+        ]
         if config.annotated_in_window:
             return windowed
         return windowed + [Source(frame, False) for frame in self.annotated]
+
+
+def _leads(frame: ContextFrame, grid: tuple[int, int]) -> Tensor | None:
+    """Where the flow leads to in ``frame``; ``None`` where nothing has moved by half a token."""
+    if frame.shift is None:
+        return None
+    leads = places_led_to(frame.shift, grid)
+    moved = leads != torch.arange(len(leads), device=leads.device)
+    return leads if bool(moved.any()) else None

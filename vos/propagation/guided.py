@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numba import njit
 from torch import Tensor
 
-from vos.propagation.cells import bilinear_places, channels_of_cells, first_pixels
-from vos.propagation.threads import in_threads
+from vos.compiled import compiled
+from vos.propagation.engines.bilinear_cells import bilinear_places, channels_of_cells, first_pixels
+from vos.propagation.engines.threads import in_threads
 
 RADIUS = 2  # tokens on either side that a function is fitted to
 RIDGE = 1e-4  # variance of colour, of 1, below which a slope is not trusted
@@ -110,12 +110,12 @@ def _around(places: np.ndarray, size: int) -> slice:
     return slice(max(0, int(places.min()) - margin), min(size, int(places.max()) + margin + 1))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _at(function, red, green, blue):  # type: ignore[no-untyped-def]
     return function[0] * red + function[1] * green + function[2] * blue + function[3]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _decide(  # type: ignore[no-untyped-def]
     functions,
     frame,

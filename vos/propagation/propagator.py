@@ -14,8 +14,9 @@ from torch import Tensor
 from vos.errors import UsageError
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
-from vos.propagation.engines import Engine, engine_for
+from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
+from vos.propagation.motion import token_motion
 
 MAX_OBJECTS = 254
 
@@ -80,12 +81,13 @@ class Propagator:
         self.ids: tuple[int, ...] = ()
         self._engine_name = engine
         self._context = Context(config)
+        self._channels = 0
         self._grid: tuple[int, int] | None = None
 
     def annotate(
         self,
         index: int,
-        features: Tensor,
+        features: Tensor | np.ndarray,
         mask: np.ndarray,
         *,
         objects: Iterable[int] | None = None,
@@ -101,8 +103,12 @@ class Propagator:
             mask: (H, W) uint8 ids; 0 is background, 255 is void and counts as background.
 
         Raises:
-            UsageError: the feature maps differ in size, or there are more than 254 objects.
+            UsageError: ``features`` is no such map or differs in size or channels from earlier
+                ones, ``mask`` is not (H, W), or there are more than 254 objects.
         """
+        if np.ndim(mask) != 2:
+            raise UsageError(f"a mask is an array (H, W) of ids, not {np.shape(mask)}")
+        mask = np.asarray(mask)
         shown = sorted(set(objects) if objects is not None else set(np.unique(mask)) - {0, 255})
         rows = self._rows(features)
         before = next((f.labels for f in self._context.recent if f.index == index), None)
@@ -113,34 +119,54 @@ class Propagator:
         self._context.add_annotated(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
-    def step(self, index: int, features: Tensor) -> SoftLabels:
+    def step(
+        self,
+        index: int,
+        features: Tensor | np.ndarray,
+        flow: np.ndarray | Tensor | None = None,
+    ) -> SoftLabels:
         """Label frame ``index`` from the context and make it part of the context.
 
         Args:
             features: (C, h, w) of the frame.
+            flow: (H, W, 2) float optical flow from this frame to the frame given last before it
+                (in time it may lie after this one), whoever computed it: columns and rows, in
+                pixels of a frame of H x W, which need not be the size of anything else. Pixels
+                that are not finite are not known; they, and all of them for ``None``, count as not
+                moving. Protocols without ``motion`` leave it aside.
 
         Raises:
-            UsageError: nothing was annotated yet, or the feature maps differ in size.
+            UsageError: nothing was annotated yet, ``features`` is no such map, it differs in size
+                or channels from earlier ones, or ``flow`` has another shape.
         """
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
         rows = self._rows(features)
-        sources = self._context.sources()
+        grid = self._known_grid()
+        if self.config.motion == "flow" and flow is not None:
+            self._context.move(token_motion(flow, grid).to(rows), grid)
+        sources = self._context.sources(grid)
         engine = self._engine(rows)
-        labels = engine.propagate_labels(rows, sources, self._known_grid(), self.config)
+        labels = engine.propagate_labels(rows, sources, grid, self.config)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
 
-    def _rows(self, features: Tensor) -> Tensor:
+    def _rows(self, features: Tensor | np.ndarray) -> Tensor:
         """(C, h, w) -> (N, C), each row of length one."""
-        grid = (int(features.shape[1]), int(features.shape[2]))
+        features = _feature_map(features)
+        channels, *grid = (int(side) for side in features.shape)
         if self._grid is None:
-            self._grid = grid
-        if grid != self._grid:
+            self._channels, self._grid = channels, (grid[0], grid[1])
+        if tuple(grid) != self._grid:
             raise UsageError(
-                f"feature maps of one video must have one size: {grid} after {self._grid}"
+                f"feature maps of one video must have one size: {tuple(grid)} after {self._grid}"
+            )
+        if channels != self._channels:
+            raise UsageError(
+                "feature maps of one video must come from one backbone: "
+                f"{channels} channels after {self._channels}"
             )
         rows = features.detach().flatten(1).T.float()
         return functional.normalize(rows, dim=1).contiguous()
@@ -175,3 +201,30 @@ class Propagator:
 
     def _engine(self, tensor: Tensor) -> Engine:
         return engine_for(tensor.device, self._engine_name)
+
+
+def _feature_map(features: Tensor | np.ndarray) -> Tensor:
+    """Return the features of one frame as a tensor (C, h, w).
+
+    Raises:
+        UsageError: they are anything else; the message says what to pass instead.
+    """
+    if isinstance(features, np.ndarray) and features.dtype.kind in "fiu":
+        features = torch.from_numpy(np.ascontiguousarray(features))
+    if not isinstance(features, Tensor):
+        raise UsageError(
+            f"features are a tensor or an array of numbers (C, h, w), not {_described(features)}"
+        )
+    if features.ndim == 4:
+        raise UsageError(
+            "features are those of one frame, (C, h, w), without a batch axis: "
+            f"pass features[0], ... of {tuple(features.shape)} one by one"
+        )
+    if features.ndim != 3 or 0 in features.shape or features.is_complex():
+        raise UsageError(f"features are real numbers (C, h, w), not {_described(features)}")
+    return features
+
+
+def _described(value: object) -> str:
+    shape, kind = getattr(value, "shape", None), getattr(value, "dtype", "")
+    return type(value).__name__ if shape is None else f"{kind} {tuple(shape)}".strip()

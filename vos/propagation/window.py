@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from torch import Tensor
 
 from vos.propagation.config import WindowShape
 
@@ -34,3 +35,26 @@ def _half_width(shape: WindowShape, radius: float, dy: int) -> int:
     if shape == "circle":
         return math.floor(math.sqrt(inside) + 1e-9)
     return math.ceil(math.sqrt(inside) - 1e-9) - 1
+
+
+def in_window(places: Tensor, centres: Tensor, halves: Tensor, width: int) -> Tensor:
+    """Whether ``places`` lie in the windows around ``centres``, on a grid of that width.
+
+    Args:
+        places, centres: integers, of shapes that go together.
+        halves: (2 R + 1,) what `half_widths` gives.
+    """
+    reach = len(halves) // 2
+    dy = places // width - centres // width
+    dx = places % width - centres % width
+    return (dy.abs() <= reach) & (dx.abs() <= halves[(reach + dy).clamp(0, 2 * reach)])
+
+
+def squared_distance(places: Tensor, centres: Tensor, width: int) -> Tensor:
+    """Squared distance of ``places`` from ``centres`` in tokens, as floats.
+
+    Arguments are those of `in_window`.
+    """
+    dy = places // width - centres // width
+    dx = places % width - centres % width
+    return (dy.square() + dx.square()).float()

@@ -12,7 +12,7 @@ from typing import Any
 from vos.errors import MissingError, UsageError, VosError
 from vos.machine import peak_memory_mb
 from vos.runs.folder import RECORD, RunFolder
-from vos.scheduling import Engine, OpenWorker, Task, run_tasks
+from vos.scheduling import Executor, OpenWorker, Task, run_tasks
 from vos.scheduling.tasks import Done, Failed
 
 PARTS = "manifests"  # folder of the records of the items, where each has one of its own
@@ -83,7 +83,7 @@ class Summary:
 def run_job(
     tasks: Sequence[Task],
     open_worker: OpenWorker,
-    engine: Engine,
+    engine: Executor,
     folder: RunFolder,
     *,
     is_done: Callable[[str], bool],

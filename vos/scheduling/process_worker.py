@@ -1,4 +1,4 @@
-"""The program of one worker process: `python -m vos.scheduling.process_worker`.
+"""Serve tasks in a worker process: `python -m vos.scheduling.process_worker`.
 
 Reads pickles from standard input: an `Assignment`, then payloads; writes events to standard output.
 Ends when its input ends, in the middle of a task too: the parent is gone then.
@@ -14,9 +14,9 @@ import threading
 from typing import Any, BinaryIO
 
 from vos.progress import set_quiet
-from vos.scheduling.here import whereabouts
+from vos.scheduling.in_process import worker_place
 from vos.scheduling.processes import Assignment
-from vos.scheduling.tasks import Event, Ready, Unfit, as_vos_error, attempt
+from vos.scheduling.tasks import Event, FailedToStart, Ready, as_vos_error, attempt
 
 
 def main() -> None:
@@ -31,12 +31,12 @@ def main() -> None:
     try:
         work = assignment.open_worker(assignment.device)
     except Exception as error:
-        _answer(answers, Unfit(number, as_vos_error(error)))
+        _answer(answers, FailedToStart(number, as_vos_error(error)))
         return
     _answer(answers, Ready(number))
     while True:
         payload = messages.get()
-        _answer(answers, attempt(work, number, payload, where=whereabouts()))
+        _answer(answers, attempt(work, number, payload, where=worker_place()))
 
 
 def _read(stream: BinaryIO, messages: queue.Queue[Any]) -> None:

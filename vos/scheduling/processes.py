@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, as many as fit into its memory.
+"""Run workers as processes of this machine, as many as fit into its memory.
 
 Each is a fresh interpreter that takes pickled tasks on standard input and answers with pickled
 events on standard output: nothing of the caller's process is copied, so threads and devices that
@@ -16,12 +16,23 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from vos.machine import processors
-from vos.scheduling.memory import GIB, ROOMY, available_memory, more_that_fit
 from vos.scheduling.tasks import Done, Event, Lost, OpenWorker, Task
 
 log = logging.getLogger("vos")
+
+GIB = 2**30
+# A worker of the default model at 854 x 480 peaks at 1.1 GiB (docs/scale.md): so much for each
+# leaves room for any that is usual, and nothing has to be measured first.
+ROOMY = 4 * GIB
+SPARE = 0.9  # of what is free: other programs grow too
+
+_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Assignment:
 
 
 class Processes:
-    """A crew of processes.
+    """A pool of processes.
 
     Args:
         open_worker: makes a worker, in its process.
@@ -50,16 +61,16 @@ class Processes:
         self._measured = available_memory() / workers >= ROOMY
         self._events: queue.Queue[Event] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._hired = 0
-        self._dismissed = False
+        self._started = 0
+        self._ended = False
 
     def capacity(self) -> int:
-        """One until it is known what one takes, where memory is not plenty."""
+        """Return the number of workers: one until its memory is known, where it is scarce."""
         return self._wanted if self._measured else 1
 
-    def hire(self) -> int:
-        number = self._hired
-        self._hired += 1
+    def start(self) -> int:
+        number = self._started
+        self._started += 1
         device = self._devices[number % len(self._devices)]
         process = subprocess.Popen(
             [sys.executable, "-m", "vos.scheduling.process_worker"],
@@ -73,7 +84,7 @@ class Processes:
         self._send(number, Assignment(number, self._open, device))
         return number
 
-    def give(self, worker: int, task: Task) -> None:
+    def submit(self, worker: int, task: Task) -> None:
         self._send(worker, task.payload)
 
     def wait(self, seconds: float) -> list[Event]:
@@ -87,8 +98,8 @@ class Processes:
             self._learn(event)
         return events
 
-    def dismiss(self) -> None:
-        self._dismissed = True
+    def shutdown(self) -> None:
+        self._ended = True
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
@@ -110,18 +121,18 @@ class Processes:
             pass  # its end is told by the listener
 
     def _listen(self, worker: int, process: subprocess.Popen[bytes]) -> None:
-        """In a thread: pass on what a process says, and that it ended."""
+        """Pass on what a process says, and that it ended; runs in a thread."""
         assert process.stdout is not None
         try:
             while True:
                 self._events.put(pickle.load(process.stdout))
         except Exception:  # the end of the stream, or the middle of a message
             code = process.wait()
-            if not self._dismissed:
+            if not self._ended:
                 self._events.put(Lost(worker, _how_it_ended(code)))
 
     def _learn(self, event: Event) -> None:
-        """From the first task how much memory a worker takes; from a loss, that it was too much."""
+        """Adapt the number of workers: to the memory of the first task, and to losses."""
         if isinstance(event, Lost):
             del self._processes[event.worker]
             if event.reason.startswith(_KILLED) and self._wanted > 1:
@@ -149,3 +160,26 @@ def _how_it_ended(code: int) -> str:
     if -code == signal.SIGKILL:
         return f"{_KILLED}, as a system out of memory does"
     return f"ended by signal {-code}"
+
+
+def available_memory() -> int:
+    """Return the bytes that are free on the machine, or left to the container."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _LIMITS:
+        try:
+            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        free = min(free, max(left, 0))
+    return free
+
+
+def more_that_fit(wanted: int, peak: float, free: float) -> int:
+    """Return how many more workers of ``peak`` bytes fit into ``free`` bytes, at most ``wanted``.
+
+    >>> more_that_fit(3, 2 * GIB, 5 * GIB)
+    2
+    """
+    return max(0, min(wanted, int(SPARE * free // max(peak, 1))))

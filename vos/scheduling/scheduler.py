@@ -1,4 +1,4 @@
-"""Tasks to workers until all are done or have failed, whatever happens to the workers."""
+"""Give tasks to workers until all are done or have failed, whatever happens to the workers."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 
 from vos.errors import VosError
 from vos.progress import progress
-from vos.scheduling.engines import Engine
 from vos.scheduling.tasks import (
     Advance,
-    Crew,
     Done,
     Event,
+    Executor,
     Failed,
+    FailedToStart,
     Lost,
     OpenWorker,
     Ready,
     Task,
-    Unfit,
+    WorkerPool,
 )
 
 log = logging.getLogger("vos")
 
 ATTEMPTS = 3  # of a task whose worker is lost, or that fails for no reason of its own
 LOSSES = 10  # workers lost one after another, without a task done in between: give up
-POLL = 1.0  # seconds after which the size of the crew is looked at again
+POLL = 1.0  # seconds after which the capacity of the pool is looked at again
 
 OnEnd = Callable[[Task, "Done | Failed", int], None]
 
@@ -40,7 +40,7 @@ class Outcome:
     Attributes:
         results: what the workers returned, by task name, in the order of the tasks.
         failures: the reason of each task that failed.
-        lost_workers: how many workers were lost on the way.
+        lost_workers: number of workers lost on the way.
         peak_memory_mb: the largest of any worker.
     """
 
@@ -70,18 +70,18 @@ class Outcome:
 def run_tasks(
     tasks: Sequence[Task],
     open_worker: OpenWorker,
-    engine: Engine,
+    executor: Executor,
     *,
     description: str,
     unit: str,
     on_end: OnEnd | None = None,
 ) -> Outcome:
-    """Do all ``tasks``; those of a worker that is lost go to another.
+    """Do all ``tasks``; those of a lost worker go to another.
 
     Args:
         tasks: with names that differ.
         open_worker: makes a worker where it is to work.
-        engine: which workers, how many, where.
+        executor: which workers, how many, where.
         description, unit: of the progress bar.
         on_end: is called in this process with each task that is done or has failed for good, the
             event, and how often it was tried: to write it down.
@@ -96,65 +96,67 @@ def run_tasks(
         return Outcome()
     bar = progress(total=sum(task.size for task in tasks), description=description, unit=unit)
     with bar:
-        crew = engine.crew(open_worker, bar.update)
+        pool = executor.pool(open_worker, bar.update)
         try:
-            return _Run(tasks, crew, bar.update, on_end or (lambda *_: None)).run()
+            return _Run(tasks, pool, bar.update, on_end or (lambda *_: None)).run()
         finally:
-            crew.dismiss()
+            pool.shutdown()
 
 
 class _Run:
-    """The state of `run_tasks`."""
+    """Hold the state of `run_tasks`."""
 
-    def __init__(self, tasks: Sequence[Task], crew: Crew, update: Advance, on_end: OnEnd) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], pool: WorkerPool, update: Advance, on_end: OnEnd
+    ) -> None:
         self.order = [task.name for task in tasks]
-        self.crew = crew
+        self.pool = pool
         self.update = update
         self.on_end = on_end
         self.waiting = deque(tasks)
         self.running: dict[int, Task] = {}
         self.idle: deque[int] = deque()
-        self.coming: set[int] = set()  # workers that are being made
+        self.starting: set[int] = set()  # workers that are starting
         self.tried: Counter[str] = Counter()
         self.outcome = Outcome()
         self.losses = 0  # since a task was done
-        self.unfit = 0  # workers that could not be made
+        self.not_started = 0  # workers that could not start
 
     def run(self) -> Outcome:
         while self.waiting or self.running:
-            self._hire()
+            self._start_workers()
             while self.waiting and self.idle:
                 worker, task = self.idle.popleft(), self.waiting.popleft()
                 self.tried[task.name] += 1
                 self.running[worker] = task
-                self.crew.give(worker, task)
-            for event in self.crew.wait(POLL):
+                self.pool.submit(worker, task)
+            for event in self.pool.wait(POLL):
                 self._note(event)
         results, failures = self.outcome.results, self.outcome.failures
         self.outcome.results = {name: results[name] for name in self.order if name in results}
         self.outcome.failures = {name: failures[name] for name in self.order if name in failures}
         return self.outcome
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         # A place where none could be made is not tried again.
-        places = max(1, self.crew.capacity() - self.unfit)
+        places = max(1, self.pool.capacity() - self.not_started)
         wanted = min(places, len(self.waiting) + len(self.running))
         while self._workers() < wanted:
-            self.coming.add(self.crew.hire())
+            self.starting.add(self.pool.start())
 
     def _workers(self) -> int:
-        return len(self.idle) + len(self.running) + len(self.coming)
+        return len(self.idle) + len(self.running) + len(self.starting)
 
     def _note(self, event: Event) -> None:
-        self.coming.discard(event.worker)
+        self.starting.discard(event.worker)
         match event:
             case Ready(worker):
                 self.idle.append(worker)
-            case Unfit(_, error):
-                self.unfit += 1
-                if not self._workers() and self.unfit >= self.crew.capacity():
+            case FailedToStart(_, error):
+                self.not_started += 1
+                if not self._workers() and self.not_started >= self.pool.capacity():
                     raise error
-                log.warning("a worker could not be made: %s", error)
+                log.warning("a worker could not start: %s", error)
             case Done(worker):
                 self.losses = 0
                 task = self._ended(worker, event)

@@ -1,4 +1,4 @@
-"""What scheduler and crews agree on: tasks, workers, and what may happen to them."""
+"""Define what scheduler and executors share: tasks, workers, pools and their events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from vos.errors import VosError
+from vos.errors import VosError, memory_asked_for, ran_out_of_memory
 from vos.machine import peak_memory_mb
 
 log = logging.getLogger("vos")
@@ -47,8 +47,8 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Unfit:
-    """A worker could not be made: its model is not there, say."""
+class FailedToStart:
+    """A worker could not start: its model is not there, say."""
 
     worker: int
     error: VosError
@@ -91,26 +91,41 @@ class Lost:
     reason: str
 
 
-Event = Ready | Unfit | Done | Failed | Lost
+Event = Ready | FailedToStart | Done | Failed | Lost
 
 
-class Crew(Protocol):
-    """Workers of one kind. Workers have numbers, given by `hire` and never used twice."""
+class WorkerPool(Protocol):
+    """Workers of one kind. Workers have numbers, given by `start` and never used twice."""
 
     def capacity(self) -> int:
-        """How many workers there may be at this moment."""
+        """Return how many workers there may be at this moment."""
 
-    def hire(self) -> int:
-        """Begin to make a worker; `Ready`, `Unfit` or `Lost` tells how it went."""
+    def start(self) -> int:
+        """Begin to start a worker, return its number; `Ready`, `FailedToStart`, `Lost` follow."""
 
-    def give(self, worker: int, task: Task) -> None:
-        """Let a ready worker do a task; `Done`, `Failed` or `Lost` tells how it went."""
+    def submit(self, worker: int, task: Task) -> None:
+        """Give a task to a ready worker; `Done`, `Failed` or `Lost` follows."""
 
     def wait(self, seconds: float) -> list[Event]:
-        """What has happened; waits for something to happen, at most so long."""
+        """Return events since the last call; block up to `seconds` for the first."""
 
-    def dismiss(self) -> None:
-        """End all workers, at once."""
+    def shutdown(self) -> None:
+        """End all workers at once."""
+
+
+class Executor(Protocol):
+    """Opens the worker pool that does the tasks of a job."""
+
+    @property
+    def device(self) -> str:
+        """Kind of device the workers compute on: cpu, cuda or mps."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether workers are outside this process, so that what they need must be sent."""
+
+    def pool(self, open_worker: OpenWorker, advance: Advance) -> WorkerPool:
+        """Open a pool; ``advance`` is called with the progress by pools that know it."""
 
 
 def attempt(
@@ -139,9 +154,12 @@ def attempt(
 
 
 def as_vos_error(error: Exception) -> VosError:
-    """Any error as one line that a person can read."""
+    """Turn any error into one line that a person can read."""
     if isinstance(error, VosError):
         return error
+    if ran_out_of_memory(error):
+        size = memory_asked_for(error)
+        return VosError(f"out of memory{f' ({size} could not be had)' if size else ''}")
     if isinstance(error, OSError) and error.strerror:
         return VosError(f"{error.filename or 'file system'}: {error.strerror}")
     lines = str(error).strip().splitlines() or ["no message"]

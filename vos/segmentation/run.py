@@ -19,7 +19,7 @@ from vos.runs.job import Summary, named, part_record, run_job
 from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
 from vos.runs.source import video_input
-from vos.scheduling import Engine, Task
+from vos.scheduling import Executor, Task
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
 from vos.segmentation.to_files import (
     OpenSegmenter,
@@ -100,7 +100,7 @@ def propagate_many(
     rles: Path | None = None,
     model: str,
     config: PropagationConfig,
-    engine: Engine,
+    engine: Executor,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,

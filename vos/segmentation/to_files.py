@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import UsageError
 from vos.media import (
@@ -36,6 +35,7 @@ from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
 from vos.runs.source import fingerprint
 from vos.scheduling import Advance
+from vos.version import __version__
 
 MASKS = "masks"  # the item of the record that is done when the masks of all frames are there
 
@@ -271,7 +271,7 @@ def run_settings(model: Model, config: PropagationConfig) -> dict[str, Any]:
     return {
         **model.settings(),
         "config": dataclasses.asdict(config),
-        "version": vos.__version__,
+        "version": __version__,
     }
 
 

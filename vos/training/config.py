@@ -16,6 +16,8 @@ from vos.errors import MissingError, UsageError, near_names
 from vos.training.contrastive_config import CHOICES, ContrastiveConfig, contrastive_rules
 from vos.training.photometric import Photometric
 
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
+
 
 @dataclass
 class DataConfig:
@@ -24,7 +26,7 @@ class DataConfig:
     paths: list[str] = field(default_factory=list)
     short_side: int = 256
     cache: str = "memory"
-    cache_folder: str = "~/.cache/vos/clips"
+    cache_folder: str | None = None  # null: a folder of the cache of vos
     workers: int = 2
     gap: int = 30  # frames of a pair are 1 to this many apart
     photo_share: float | None = None  # share of pairs made from one photo; null: as photos : clips
@@ -218,6 +220,7 @@ def check_config(config: TrainConfig) -> None:
         if not holds:
             raise UsageError(f"config {config.name}: {message}")
     for key, value, known in (
+        ("precision", config.precision, PRECISIONS),
         ("data.cache", config.data.cache, ("memory", "disk", "device")),
         ("objective.name", config.objective.name, ("icon", "contrastive")),
         ("optimiser.name", config.optimiser.name, ("adamw", "rmsprop", "sgd")),
@@ -230,7 +233,8 @@ def check_config(config: TrainConfig) -> None:
     ):
         if value not in known:
             raise UsageError(
-                f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)}"
+                f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)} "
+                f"(one of {', '.join(known)})"
             )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 from vos.backbones import Backbone
-from vos.backbones.cmc import Multiview
+from vos.backbones.families.cmc import Multiview
 from vos.errors import UsageError
 from vos.objectives.contrastive import (
     critic,

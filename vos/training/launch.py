@@ -1,19 +1,30 @@
-"""Starting the processes of a run, and stopping them between two steps."""
+"""Start the processes of a run, and stop them between two steps."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from vos.errors import UsageError
 from vos.machine import resolve_device
+from vos.scheduling.processes import GIB, available_memory
 from vos.training.config import TrainConfig
+from vos.training.icon import DRAWS
+
+log = logging.getLogger("vos")
+
+GRACE = 20.0  # seconds; schedulers kill 30 s after SIGTERM
+INTERRUPTED = 130  # exit code
 
 
 def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
@@ -27,6 +38,7 @@ def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
             f"{config.optimiser.accumulate} parts: choose a multiple"
         )
     place = resolve_device(device)
+    _check_memory(config, place, local, world)
     chosen: Any = [place.index] if place.index is not None and local == 1 else local
     fabric = Fabric(
         accelerator=place.type,
@@ -39,33 +51,82 @@ def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
     return fabric
 
 
-class Stop:
-    """Whether a signal asked the run to stop."""
+def _check_memory(config: TrainConfig, place: torch.device, local: int, world: int) -> None:
+    """Refuse a batch whose images alone do not fit, before anything is allocated for it.
 
-    is_set = False
+    Features and gradients take many times as much: what passes here may still be too large.
+    """
+    pairs = config.batch // config.optimiser.accumulate // world
+    draws = DRAWS if config.objective.name == "icon" else 1
+    needed = pairs * draws * 3 * config.crop.size**2 * 4  # float32
+    if place.type == "cuda":
+        free = torch.cuda.mem_get_info(place)[0]
+    else:
+        needed *= local  # processes share the memory of the machine
+        free = available_memory()
+    if needed > free:
+        raise UsageError(
+            f"batch {config.batch} does not fit: its images take {needed / GIB:.1f} GiB, and "
+            f"{free / GIB:.1f} GiB are free: choose a smaller batch, a smaller crop.size or a "
+            "larger optimiser.accumulate"
+        )
+
+
+class Stop:
+    """Whether a signal asked the run to stop, and the time that a step then has to end."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._settled = threading.Event()
+
+    def asked(self) -> bool:
+        """Return whether to stop; called between steps, and none is cut short from then on."""
+        if self._is_set:
+            self._settled.set()
+        return self._is_set
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal: the first one asks, a second one stops the step that is being made.
+
+        A process that gets SIGTERM is about to be killed: its step is cut short after ``GRACE``.
+        """
+        if self._is_set:
+            raise KeyboardInterrupt
+        self._is_set = True
+        if number == signal.SIGTERM:
+            threading.Thread(target=self._cut_short, daemon=True).start()
+        else:
+            log.warning("stopping after this step (Ctrl-C again stops it now)")
+
+    def end(self) -> None:
+        """Let nothing be cut short any more."""
+        self._settled.set()
+
+    def _cut_short(self) -> None:
+        if self._settled.wait(GRACE):
+            return
+        signal.raise_signal(signal.SIGINT)  # the main thread sees it between two operations
+        if not self._settled.wait(GRACE):  # it is within one long operation
+            print("vos: interrupted in the middle of a step", file=sys.stderr, flush=True)
+            os._exit(INTERRUPTED)
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Let the first Ctrl-C or SIGTERM end the step that is being made; a second one ends it now.
+    """Let a step end before the run stops at Ctrl-C or SIGTERM, see `Stop.handle`.
 
     Outside the main thread signals cannot be caught, and the block runs without.
     """
     stop = Stop()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set:
-            raise KeyboardInterrupt
-        stop.is_set = True
-
     previous: dict[signal.Signals, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, handle)
+            previous[number] = signal.signal(number, stop.handle)
     except ValueError:
         pass
     try:
         yield stop
     finally:
+        stop.end()
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -13,8 +13,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-import vos
-from vos.backbones import Backbone, save_checkpoint
+from vos.backbones import Backbone, load, save_checkpoint
+from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
@@ -101,7 +101,7 @@ class Trainer:
         self.config, self.run, self.fabric, self.evaluate = config, run, fabric, evaluate
         torch.manual_seed(config.seed)
         torch.set_flush_denormal(True)
-        backbone = vos.load(config.model.backbone, seed=config.seed)
+        backbone = load(config.model.backbone, seed=config.seed)
         if not any(parameter.requires_grad for parameter in backbone.parameters()):
             raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
         self.model = OBJECTIVES[config.objective.name](backbone, config).train()
@@ -144,7 +144,7 @@ class Trainer:
                 values = self._step(batches, numbers)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
-                stopped, self.seconds = self._agree(stop.is_set, self.seconds)
+                stopped, self.seconds = self._agree(stop.asked(), self.seconds)
                 if self._done() >= 1:
                     self.last_step = self.step
                 bar.update()
@@ -250,7 +250,7 @@ class Trainer:
 
     def backbone(self) -> Backbone:
         """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
-        copy = vos.load(self.config.model.backbone, seed=self.config.seed)
+        copy = load(self.config.model.backbone, seed=self.config.seed)
         state = self.average.state if self.average is not None else self.model.state_dict()
         prefix = "backbone."
         copy.load_state_dict(
@@ -318,9 +318,15 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
         sources,
         short_side=config.data.short_side,
         cache="disk" if config.data.cache == "disk" else "memory",
-        cache_folder=Path(config.data.cache_folder).expanduser(),
+        cache_folder=_cache_folder(config) if config.data.cache == "disk" else None,
         warn=warn,
     )
+
+
+def _cache_folder(config: TrainConfig) -> Path:
+    """Return the folder of decoded clips."""
+    given = config.data.cache_folder
+    return Path(given).expanduser() if given else cache_folder("clips")
 
 
 def _silent(message: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vos.backbones.folding import fold_batch_norm
+from vos.backbones.inference import fold_batch_norm
 from vos.backbones.layers.fields import FieldNorm, FieldReLU, Fields, GroupPool
 from vos.backbones.layers.filter_bases import filter_basis
 from vos.backbones.layers.group_conv import GroupConv

@@ -20,7 +20,7 @@ from vos.backbones.layers.padding import check_border, pad_border
 from vos.errors import UsageError
 
 
-def _law(what_the_parity_chooses: str) -> Equivariance:
+def _equivariance(what_the_parity_chooses: str) -> Equivariance:
     return Equivariance(
         group="rotation and reflection D4",
         exact=True,
@@ -59,10 +59,10 @@ class BlurPool(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """Turned with the picture, channel by channel."""
-        return _law("the filter")
+        return _equivariance("the filter")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))."""
         rows = self._taps(features.shape[-2])
         columns = self._taps(features.shape[-1])
         return self._along(self._along(features, rows, -2), columns, -1)
@@ -97,7 +97,7 @@ class MaxBlurPool(BlurPool):
         super().__init__(sigma, border)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))."""
         if self.border == "circular":
             largest = functional.max_pool2d(pad_border(features, 1, 1, "circular"), 3, stride=1)
         else:
@@ -121,10 +121,10 @@ class Upsample(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """Turned with the picture, channel by channel."""
-        return _law("the places")
+        return _equivariance("the places")
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, C, ceil(H / 2), ceil(W / 2)) -> (B, C, H, W), where ``size`` is (H, W)."""
+        """Map (B, C, ceil(H / 2), ceil(W / 2)) -> (B, C, H, W), where ``size`` is (H, W)."""
         height, width = size
         features = self._along(features, height, -2)
         return self._along(features, width, -1)
@@ -144,6 +144,6 @@ class Upsample(nn.Module):
 
 
 def _with(features: Tensor, side: int, dim: int) -> tuple[int, int]:
-    """The size of ``features`` with ``dim`` of it replaced."""
+    """Return the size of ``features`` with ``dim`` of it replaced."""
     height, width = features.shape[-2:]
     return (side, width) if dim == -2 else (height, side)

@@ -30,7 +30,7 @@ class PixelCentring(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, size, size))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> (B, C, h, w)."""
+        """Map (B, C, h, w) -> (B, C, h, w)."""
         if not self.training:
             return features - _resize(self.mean, features.shape[-2:])
         batch_mean = features.mean(dim=0, keepdim=True)

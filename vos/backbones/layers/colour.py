@@ -15,7 +15,7 @@ WIDTH = 0.1  # of the kernel, in units of 50 L or 100 a, b
 
 
 def scaled_lab(images: torch.Tensor) -> torch.Tensor:
-    """(B, 3, H, W) RGB in [0, 1] to Lab: L from [0, 100] to [-1, 1], a and b divided by 100."""
+    """Turn (B, 3, H, W) RGB in [0, 1] into Lab: L in [-1, 1], a and b divided by 100."""
     from kornia.color import rgb_to_lab
 
     scale = images.new_tensor([50.0, 100.0, 100.0]).view(1, 3, 1, 1)
@@ -33,7 +33,7 @@ class ColourDescriptor(nn.Module):
     ``exp(-|difference|^2 / (2 WIDTH^2))``, which falls off with distance.
 
     Args:
-        stride: pixels a token, even.
+        stride: pixels per token, even.
     """
 
     frequencies: torch.Tensor
@@ -51,7 +51,7 @@ class ColourDescriptor(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) RGB in [0, 1] -> (B, channels, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, 3, H, W) RGB in [0, 1] -> (B, channels, ceil(H / stride), ceil(W / stride))."""
         bottom, right = -images.shape[-2] % self.stride, -images.shape[-1] % self.stride
         padded = functional.pad(images, (0, right, 0, bottom), mode="replicate")
         cells = scaled_lab(functional.avg_pool2d(padded, self.stride // CELLS))

@@ -70,7 +70,7 @@ class DeformableScaleConv(ScaleConv):
     def equivariance(self) -> Equivariance:
         """A shift along the scales."""
         condition = "what the branch predicts; interpolation between pixels; the last scales"
-        return self.space.law(
+        return self.space.equivariance(
             exact=self.space.scales == 1,
             output="the token grid shifts"
             if self.space.scales == 1

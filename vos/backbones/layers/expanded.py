@@ -24,11 +24,11 @@ class ExpandedFilter(nn.Module):
         self.register_buffer("expanded", None, persistent=False)
 
     def expand(self) -> Tensor:
-        """The filters, built from ``weight``."""
+        """Return the filters, built from ``weight``."""
         raise NotImplementedError
 
     def filters(self) -> Tensor:
-        """The filters to convolve with."""
+        """Return the filters to convolve with."""
         if self.training or (torch.is_grad_enabled() and self.weight.requires_grad):
             self.expanded = None  # the weights may be about to change
         if self.expanded is None:

@@ -31,18 +31,18 @@ class Fields:
         return self.count * (self.group.order if self.regular else 1)
 
     def permuted(self, features: Tensor, element: int) -> Tensor:
-        """What ``element`` does to the channels of (B, C, ...), their places apart."""
+        """Act with ``element`` on the channels of (B, C, ...), their places apart."""
         if not self.regular:
             return features
         split = features.unflatten(1, (self.count, self.group.order))
         return split[:, :, self.group.moved(element)].flatten(1, 2)
 
     def act(self, features: Tensor, element: int) -> Tensor:
-        """What an element that takes pixels to pixels does to (B, C, H, W)."""
+        """Act with an element that takes pixels to pixels on (B, C, H, W)."""
         return self.group.act_on_grid(self.permuted(features, element), element)
 
     def turned(self, features: Tensor, degrees: float) -> Tensor:
-        """What a turn by any angle does to the channels, their places apart.
+        """Turn the channels by any angle, their places apart.
 
         Between two elements of the group it is interpolated linearly, which is exact at them.
         """
@@ -54,8 +54,8 @@ class Fields:
         second = self.permuted(features, (below + 1) % self.group.rotations)
         return torch.lerp(first, second, share)
 
-    def law(self, *, exact: bool, depends_on: str) -> Equivariance:
-        """The :class:`Equivariance` of a layer whose output these fields are."""
+    def equivariance(self, *, exact: bool, depends_on: str) -> Equivariance:
+        """Return the :class:`Equivariance` of a layer whose output these fields are."""
         kind = "regular fields: carried along and permuted" if self.regular else "carried along"
         return Equivariance(
             group=f"rotation {self.group.name}" if not self.group.mirrors else self._dihedral,
@@ -84,15 +84,15 @@ class FieldNorm(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """As the input fields transform."""
-        return self.fields.law(exact=True, depends_on="nothing")
+        return self.fields.equivariance(exact=True, depends_on="nothing")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """Map (B, C, H, W) -> (B, C, H, W)."""
         together = features.unflatten(1, (self.fields.count, -1)).flatten(2, 3)
         return self.norm(together).reshape(features.shape)
 
     def as_plain(self) -> nn.BatchNorm2d:
-        """The batch norm over single channels that does the same in evaluation."""
+        """Return the batch norm over single channels that does the same in evaluation."""
         plain = nn.BatchNorm2d(self.fields.channels, eps=self.norm.eps)
         copies = self.fields.channels // self.fields.count
         for name, value in self.norm.state_dict().items():
@@ -117,10 +117,10 @@ class GroupPool(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """Trivial fields."""
-        return self.fields.law(exact=True, depends_on="nothing")
+        return self.fields.equivariance(exact=True, depends_on="nothing")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, fields * order, H, W) -> (B, fields, H, W)."""
+        """Map (B, fields * order, H, W) -> (B, fields, H, W)."""
         return features.unflatten(1, (self.fields.count, -1)).amax(dim=2)
 
 
@@ -137,4 +137,4 @@ class FieldReLU(nn.ReLU):
     @property
     def equivariance(self) -> Equivariance:
         """As the input fields transform."""
-        return self.fields.law(exact=True, depends_on="nothing")
+        return self.fields.equivariance(exact=True, depends_on="nothing")

@@ -14,7 +14,7 @@ RING_WIDTH = 0.6  # pixels: standard deviation of a ring across its radius
 
 @cache
 def filter_basis(group: Group, size: int) -> Tensor:
-    """Filters of ``size x size`` that span what may be learnt, acted on by each element.
+    """Return filters of ``size x size`` that span what may be learnt, acted on by each element.
 
     Where the group takes pixels to pixels (C1, C2, C4, D4) every filter is allowed, so the basis
     is one pixel each. Otherwise (C8) filters are rings times circular harmonics, which have a
@@ -49,7 +49,7 @@ def _harmonics(group: Group, size: int) -> Tensor:
 
 
 def _functions(x: Tensor, y: Tensor, radius: int) -> Tensor:
-    """Rings 0, 1, ..., radius times harmonics, at places (x, y): (basis, size, size)."""
+    """Return rings 0, 1, ..., radius times harmonics, at places (x, y): (basis, size, size)."""
     length, angle = torch.hypot(x, y), torch.atan2(y, x)
     found = [torch.exp(-0.5 * (length / RING_WIDTH) ** 2)]
     for ring in range(1, radius + 1):
@@ -64,7 +64,7 @@ def _functions(x: Tensor, y: Tensor, radius: int) -> Tensor:
 
 
 def gaussian_taps(sigma: float, *, even: bool) -> Tensor:
-    """Gaussian taps that sum to 1: ``2 round(3 sigma) + 1`` of them, or one less at half pixels."""
+    """Return ``2 round(3 sigma) + 1`` Gaussian taps (one less at half pixels) that sum to 1."""
     reach = max(1, round(3 * sigma))
     place = torch.arange(-reach, reach + (0 if even else 1), dtype=torch.float64)
     taps = torch.exp(-0.5 * ((place + (0.5 if even else 0.0)) / sigma) ** 2)

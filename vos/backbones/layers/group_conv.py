@@ -80,10 +80,10 @@ class GroupConv(ExpandedFilter):
         condition = "nothing: any size of the map" if exact else (
             "the angle: exact for quarter turns; between them filters are sampled anew"
         )  # fmt: skip
-        return self.fields.law(exact=exact, depends_on=condition)
+        return self.fields.equivariance(exact=exact, depends_on=condition)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, fields_in.channels, H, W) -> (B, fields_out.channels, H, W)."""
+        """Map (B, fields_in.channels, H, W) -> (B, fields_out.channels, H, W)."""
         bias = None if self.bias is None else _repeated(self.bias, self.fields)
         reach = self.size // 2
         if self.border == "zeros":
@@ -93,7 +93,7 @@ class GroupConv(ExpandedFilter):
         )
 
     def expand(self) -> Tensor:
-        """(fields_out.channels, fields_in.channels, size, size) filters of all poses."""
+        """Return (fields_out.channels, fields_in.channels, size, size) filters of all poses."""
         regular_in, regular_out = self.fields_in.regular, self.fields.regular
         weight, basis = self.weight, self.basis
         if regular_in and regular_out:
@@ -110,7 +110,7 @@ class GroupConv(ExpandedFilter):
         ).contiguous()
 
     def as_plain(self) -> nn.Conv2d:
-        """The plain convolution that does the same, its filters filled in."""
+        """Return the plain convolution that does the same, its filters filled in."""
         plain = nn.Conv2d(
             self.fields_in.channels,
             self.fields.channels,
@@ -127,5 +127,5 @@ class GroupConv(ExpandedFilter):
 
 
 def _repeated(bias: Tensor, fields: Fields) -> Tensor:
-    """One value a field as one value a channel."""
+    """Repeat one value per field as one value per channel."""
     return bias.repeat_interleave(fields.channels // fields.count)

@@ -34,7 +34,7 @@ class Group:
 
     @classmethod
     def named(cls, name: str) -> Group:
-        """C1, C2, C4, C8 (turns) or D4 (quarter turns and mirror images).
+        """Return C1, C2, C4, C8 (turns) or D4 (quarter turns and mirror images).
 
         Raises:
             UsageError: another name.
@@ -59,19 +59,19 @@ class Group:
         return 4 % self.rotations == 0
 
     def product(self, first: int, second: int) -> int:
-        """The element that acts as ``second`` and then ``first``."""
+        """Return the element that acts as ``second`` and then ``first``."""
         mirror, turns = divmod(first, self.rotations)
         other_mirror, other_turns = divmod(second, self.rotations)
         signed = -other_turns if mirror else other_turns
         return (mirror ^ other_mirror) * self.rotations + (turns + signed) % self.rotations
 
     def inverse(self, element: int) -> int:
-        """The element that undoes ``element``: mirror images undo themselves."""
+        """Return the element that undoes ``element``: mirror images undo themselves."""
         mirror, turns = divmod(element, self.rotations)
         return element if mirror else -turns % self.rotations
 
     def matrix(self, element: int) -> tuple[tuple[float, float], tuple[float, float]]:
-        """2 x 2 matrix that acts on places (x to the right, y upwards)."""
+        """Return the 2 x 2 matrix that acts on places (x to the right, y upwards)."""
         mirror, turns = divmod(element, self.rotations)
         angle = 2 * math.pi * turns / self.rotations
         sign = -1.0 if mirror else 1.0

@@ -28,7 +28,7 @@ def regular_fields(group: Group, channels: int) -> Fields:
 
 
 def field_conv(before: Fields, after: Fields, size: int, border: str) -> nn.Sequential:
-    """Group convolution, batch norm, ReLU: a sequence that folds in evaluation."""
+    """Build group convolution, batch norm, ReLU: a sequence that folds in evaluation."""
     return nn.Sequential(
         GroupConv(before, after, size, border=border), FieldNorm(after), FieldReLU(after)
     )
@@ -61,10 +61,10 @@ class FieldResidual(nn.Module):
     def equivariance(self) -> Equivariance:
         """That of its convolutions."""
         exact = self.fields.group.on_grid
-        return self.fields.law(exact=exact, depends_on="the angle, as its convolutions do")
+        return self.fields.equivariance(exact=exact, depends_on="the angle, as its convolutions do")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H, W)."""
+        """Map (B, C, H, W) -> (B, C', H, W)."""
         return self.relu(self.body(features) + self.shortcut(features))
 
 
@@ -97,15 +97,15 @@ class FeatureHead(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """As the output fields transform."""
-        return self.fields.law(exact=True, depends_on="nothing")
+        return self.fields.equivariance(exact=True, depends_on="nothing")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, fields.channels, H, W)."""
+        """Map (B, C, H, W) -> (B, fields.channels, H, W)."""
         return self.pool(self.conv(features))
 
 
-def network_law(fields: Fields, period: int, border: str) -> Equivariance:
-    """The law of a whole network that halves the grid until a token of it has ``period`` pixels."""
+def network_equivariance(fields: Fields, period: int, border: str) -> Equivariance:
+    """Return the equivariance of a network whose coarsest grid has ``period`` pixels per token."""
     group = fields.group
     turns = "exact at any size for quarter turns"
     if group.mirrors:
@@ -119,4 +119,4 @@ def network_law(fields: Fields, period: int, border: str) -> Equivariance:
     if group.order == 1:
         group_name = f"translation by multiples of {period} pixels"
         return Equivariance(group_name, True, "the token grid shifts", shifts)
-    return fields.law(exact=group.on_grid, depends_on=f"the angle: {turns}; {shifts}")
+    return fields.equivariance(exact=group.on_grid, depends_on=f"the angle: {turns}; {shifts}")

@@ -64,7 +64,7 @@ class ScaleConv(nn.Module):
         condition = "the last scales, beyond which there is zero"
         if not whole:
             condition += "; interpolation between pixels"
-        return self.space.law(
+        return self.space.equivariance(
             exact=whole, output="a zoomed image moves one scale down", depends_on=condition
         )
 
@@ -98,7 +98,7 @@ class ScaleConv(nn.Module):
 
 
 def stretched(weight: Tensor, dilation: float) -> Tensor:
-    """Filters (..., k, k) dilated by any factor, their taps shared between the nearest pixels.
+    """Dilate filters (..., k, k) by any factor, their taps shared between the nearest pixels.
 
     Convolving by them is sampling the input bilinearly at the places of the dilated taps.
 
@@ -135,7 +135,7 @@ class EachScale(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps (B, C, H_s, W_s) -> maps (B, C', H'_s, W'_s)."""
+        """Apply to maps (B, C, H_s, W_s) -> maps (B, C', H'_s, W'_s)."""
         return [self.layer(item) for item in maps]
 
 
@@ -161,7 +161,7 @@ class ScaleNorm(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps (B, C, H_s, W_s) -> maps of the same shapes."""
+        """Apply to maps (B, C, H_s, W_s) -> maps of the same shapes."""
         if not self.training:
             return [self.norm(item) for item in maps]
         places = [item.flatten(2) for item in maps]

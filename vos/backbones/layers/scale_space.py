@@ -58,11 +58,11 @@ class ScaleSpace:
             raise UsageError(f"unknown lifting {self.lifting!r}: known: {', '.join(LIFTINGS)}")
 
     def dilation(self, scale: int) -> float:
-        """How far apart the taps of a filter are at ``scale``, in pixels of its map."""
+        """Return how far apart the taps of a filter are at ``scale``, in pixels of its map."""
         return self.base**scale if self.lifting == "gaussian" else 1.0
 
-    def law(self, *, exact: bool, output: str, depends_on: str) -> Equivariance:
-        """The :class:`Equivariance` of a layer on this scale space."""
+    def equivariance(self, *, exact: bool, output: str, depends_on: str) -> Equivariance:
+        """Return the :class:`Equivariance` of a layer on this scale space."""
         group = "translation"
         if self.scales > 1:
             group = f"zooming out by powers of {self.base:g}"
@@ -70,7 +70,7 @@ class ScaleSpace:
 
 
 def discrete_gaussian(variance: float) -> Tensor:
-    """Taps of the discrete Gaussian ``exp(-t) I_n(t)``, n = -r .. r, which sum to 1.
+    """Return the taps of the discrete Gaussian ``exp(-t) I_n(t)``, n = -r .. r, which sum to 1.
 
     Blurring by two of them one after the other is blurring once by the sum of the variances,
     exactly, as for no sampled Gaussian ("Scale-space for discrete signals", Lindeberg 1990).
@@ -107,14 +107,14 @@ class GaussianLift(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """A shift along the scales."""
-        return self.space.law(
+        return self.space.equivariance(
             exact=False,
             output="a zoomed image moves one scale down",
-            depends_on="sampling: the law is exact for continuous images; and the last scale",
+            depends_on="sampling: exact for continuous images; and the last scale",
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, C, H, W) -> ``scales`` maps (B, C, H, W)."""
+        """Map (B, C, H, W) -> ``scales`` maps (B, C, H, W)."""
         return [images, *(self._blurred(images, s) for s in range(1, self.space.scales))]
 
     def _blurred(self, images: Tensor, scale: int) -> Tensor:
@@ -143,14 +143,14 @@ class BilinearLift(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """A shift along the scales."""
-        return self.space.law(
+        return self.space.equivariance(
             exact=False,
             output="a zoomed image moves one scale down",
             depends_on="sampling: bilinear interpolation does not blur; sizes are rounded",
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, C, H, W) -> maps (B, C, ceil(H / base ** s), ceil(W / base ** s))."""
+        """Map (B, C, H, W) -> maps (B, C, ceil(H / base ** s), ceil(W / base ** s))."""
         height, width = images.shape[-2:]
         maps = [images]
         for scale in range(1, self.space.scales):
@@ -161,7 +161,7 @@ class BilinearLift(nn.Module):
 
 
 def make_lift(space: ScaleSpace, zero_scale: float = 0.5) -> nn.Module:
-    """The lifting that ``space`` asks for."""
+    """Return the lifting that ``space`` asks for."""
     return GaussianLift(space, zero_scale) if space.lifting == "gaussian" else BilinearLift(space)
 
 
@@ -182,14 +182,14 @@ class ScalePool(nn.Module):
     @property
     def equivariance(self) -> Equivariance:
         """The grid shrinks with the image."""
-        return self.space.law(
+        return self.space.equivariance(
             exact=False,
             output="the token grid shrinks with the image",
             depends_on="the last scales, which a zoomed image has and the image has not",
         )
 
     def forward(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """Maps (B, C, H_s, W_s) -> (B, C, *size)."""
+        """Apply to maps (B, C, H_s, W_s) -> (B, C, *size)."""
         pooled = [max_pool_to(max_pool_to(maps_s, size[0], -2), size[1], -1) for maps_s in maps]
         total = pooled[0]
         for others in pooled[1:]:
@@ -198,7 +198,7 @@ class ScalePool(nn.Module):
 
 
 def max_pool_to(maps: Tensor, side: int, dim: int) -> Tensor:
-    """The largest value in each of ``side`` equal parts of one direction.
+    """Return the largest value in each of ``side`` equal parts of one direction.
 
     Parts are rounded outwards, as in ``torch.nn.functional.adaptive_max_pool2d``.
     """

@@ -1,0 +1,52 @@
+"""Learning rates and averaged weights, against their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from vos.training.config import OptimiserConfig
+from vos.training.schedule import WeightAverage, rate_factor
+
+
+@pytest.mark.parametrize(
+    ("done", "factor"), [(0, 1), (1 / 3, 0.75), (0.5, 0.5), (2 / 3, 0.25), (1, 0), (1.2, 0)]
+)
+def test_cosine_goes_from_the_whole_rate_to_nothing(done: float, factor: float) -> None:
+    config = OptimiserConfig(schedule="cosine")
+    assert rate_factor(config, 1000, done) == pytest.approx(factor, abs=1e-12)
+
+
+def test_a_warm_up_is_a_straight_line_and_multiplies_the_schedule() -> None:
+    constant = OptimiserConfig(schedule="constant", warm_up=4)
+    assert [rate_factor(constant, step, 0) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    cosine = OptimiserConfig(schedule="cosine", warm_up=4)
+    assert rate_factor(cosine, 1, 0.25) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_the_average_forgets_early_weights_and_then_decays_as_set() -> None:
+    module = nn.BatchNorm1d(1)  # weight, bias; running statistics; a counter
+    module.weight.data.fill_(0.0)
+    average = WeightAverage(module, 0.5)
+    module.weight.data.fill_(1.0)
+    module.num_batches_tracked.fill_(7)
+    expected = 0.0
+    for step in range(12):
+        average.update(module, step)
+        decay = min(0.5, (1 + step) / (10 + step))  # 0.1, 2 / 11, ... and 0.5 from step 8 on
+        expected = decay * expected + (1 - decay) * 1.0
+        assert average.state["weight"].item() == pytest.approx(expected, rel=1e-5)
+        module.weight.data.fill_(1.0)
+    assert torch.equal(average.state["num_batches_tracked"], torch.tensor(7))
+
+
+def test_the_average_stays_where_it_was_by_its_decay() -> None:
+    module = nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(1.0)
+    average = WeightAverage(module, 0.9)
+    module.weight.data.fill_(0.0)
+    average.update(module, 1000)
+    assert average.state["weight"].item() == pytest.approx(0.9)

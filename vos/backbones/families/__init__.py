@@ -1,0 +1,1 @@
+"""The families: a file each, found by the registry. A new file here is a new family."""

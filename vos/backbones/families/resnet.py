@@ -1,0 +1,181 @@
+"""ResNets as DAVIS label propagation uses them: dense, cut off after the chosen stage.
+
+"Deep Residual Learning for Image Recognition" (He et al., CVPR 2016); the dense form, in which
+later stages lose their stride, is the one of "Space-Time Correspondence as a Contrastive Random
+Walk" (Jabri et al., NeurIPS 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+
+from vos.backbones.base import Backbone, Equivariance
+from vos.backbones.layers import ColourDescriptor, Normalise
+from vos.backbones.registry import family
+from vos.errors import UsageError
+
+STRIDES = (4, 8, 16, 32)
+OUTPUTS = ("layer", "head")
+
+
+class ResNet(Backbone):
+    """A torchvision ResNet up to stage ``layer``, without the strides beyond ``stride``.
+
+    Stages after ``layer`` are not built. Convolutions are padded with zeros on all sides, so
+    that token ``i`` is centred at pixel ``i * stride``, as in all published protocols.
+
+    Args:
+        network: a ``torchvision.models.ResNet``, whose stages are taken over.
+        stride: 4, 8, 16 or 32 pixels per token. Stages that would exceed it lose their stride.
+        layer: the last stage, 1 to 4.
+        head: channels of a projection head of 1x1 convolutions, 0 for none.
+        head_layers: convolutions of the head, with ReLU between them.
+        output: ``"layer"`` gives the features of the stage, ``"head"`` their projection.
+        colour: weight of a colour descriptor beside the features, both of unit length; 0 for
+            none. What is learnt to survive a change of light and pose tells little of colour,
+            which tells much from one frame to the next.
+
+    Raises:
+        UsageError: a choice that makes no sense.
+    """
+
+    def __init__(
+        self,
+        network: torchvision.models.ResNet,
+        *,
+        stride: int = 8,
+        layer: int = 3,
+        head: int = 0,
+        head_layers: int = 1,
+        output: str = "layer",
+        colour: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check(stride, layer, head, head_layers, output, colour)
+        self.normalise = Normalise()
+        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+        stages = (network.layer1, network.layer2, network.layer3, network.layer4)[:layer]
+        self.stages = nn.ModuleList(stages)
+        self.stride = _limit_stride(stages, stride)
+        if self.stride != stride:
+            raise UsageError(f"layer {layer} has stride {self.stride} at most, not {stride}")
+        self._layer_channels = _width(stages[-1])
+        self._head_channels = head
+        self.head = _projection(self._layer_channels, head, head_layers) if head else None
+        self.colour = colour
+        self.describe_colour = ColourDescriptor(self.stride) if colour else None
+        self.set_output(output)
+        self.equivariance = Equivariance(
+            group=f"translation by multiples of {self.stride} pixels",
+            exact=True,
+            output="the token grid shifts",
+            depends_on="a receptive field inside the frame: zero padding shows at the border",
+        )
+
+    def set_output(self, output: str) -> None:
+        """Choose between ``"layer"`` and ``"head"``; what is not needed is not computed.
+
+        Raises:
+            UsageError: unknown output, or there is no head.
+        """
+        if output not in OUTPUTS:
+            raise UsageError(f"unknown output {output!r}: known: {', '.join(OUTPUTS)}")
+        if output == "head" and self.head is None:
+            raise UsageError("output=head needs a head: give head=CHANNELS")
+        self.output = output
+        self.channels = self._head_channels if output == "head" else self._layer_channels
+        if self.describe_colour is not None:
+            self.channels += self.describe_colour.channels
+        if self.recipe is not None:
+            self.recipe.options["output"] = output
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.stem(self.normalise(images))
+        for stage in self.stages:
+            features = stage(features)
+        if self.output == "head":
+            assert self.head is not None
+            features = self.head(features)
+        if self.describe_colour is None:
+            return features
+        beside = self.colour * self.describe_colour(images)
+        return torch.cat([functional.normalize(features, dim=1), beside], dim=1)
+
+
+def _check(
+    stride: int, layer: int, head: int, head_layers: int, output: str, colour: float
+) -> None:
+    if stride not in STRIDES:
+        raise UsageError(f"a ResNet has stride 4, 8, 16 or 32, got {stride}")
+    if layer not in (1, 2, 3, 4):
+        raise UsageError(f"a ResNet has layers 1 to 4, got {layer}")
+    if head < 0 or head_layers < 1:
+        raise UsageError("head must be 0 or more channels and head_layers at least 1")
+    if output not in OUTPUTS:
+        raise UsageError(f"unknown output {output!r}: known: {', '.join(OUTPUTS)}")
+    if colour < 0:
+        raise UsageError(f"colour must be a weight of 0 or more, got {colour}")
+
+
+def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
+    """Remove the strides of the stages that would exceed ``limit``; return the stride left."""
+    stride = 4  # of the stem
+    for stage in stages[1:]:
+        if stride < limit:
+            stride *= 2
+            continue
+        for module in stage.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+    return stride
+
+
+def _width(stage: nn.Sequential) -> int:
+    """Return the output channels of a stage of basic or bottleneck blocks."""
+    block = stage[-1]
+    last = block.conv3 if hasattr(block, "conv3") else block.conv2
+    assert isinstance(last, nn.Conv2d)
+    return last.out_channels
+
+
+def _projection(channels: int, width: int, depth: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for index in range(depth):
+        last = index == depth - 1
+        layers.append(nn.Conv2d(channels, width if last else channels, 1))
+        if not last:
+            layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def _builder(depth: int) -> Callable[..., ResNet]:
+    """Return the builder; layer 3 of depth 18 has 256 channels, of depth 50 1024."""
+
+    def build(
+        stride: int = 8,
+        layer: int = 3,
+        head: int = 0,
+        head_layers: int = 1,
+        output: str = "layer",
+        colour: float = 0.0,
+    ) -> ResNet:
+        return ResNet(
+            getattr(torchvision.models, f"resnet{depth}")(),
+            stride=stride,
+            layer=layer,
+            head=head,
+            head_layers=head_layers,
+            output=output,
+            colour=colour,
+        )
+
+    return build
+
+
+resnet18 = family("resnet18", "ResNet-18 up to layer 3, random weights")(_builder(18))
+resnet50 = family("resnet50", "ResNet-50 up to layer 3, random weights")(_builder(50))

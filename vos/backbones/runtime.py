@@ -1,0 +1,119 @@
+"""Ways to run a backbone without gradients: eager, compiled, ONNX Runtime.
+
+A runtime is a function from images (B, 3, H, W), float RGB in [0, 1], to features
+(B, C, h, w). Each is made from a network in evaluation mode.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from vos.errors import MissingError
+from vos.machine import processors
+
+Runtime = Callable[[torch.Tensor], torch.Tensor]
+
+RUNTIMES = ("auto", "eager", "compile", "onnx")
+
+
+def onnx_available() -> bool:
+    """Return whether the extra ``onnx`` is installed."""
+    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
+
+
+def require_onnx() -> None:
+    """Raise MissingError, with the line that installs it, where the extra ``onnx`` is missing."""
+    if not onnx_available():
+        raise MissingError("ONNX Runtime is missing: pip install 'vos-propagation[onnx]'")
+
+
+def compile_available(device: torch.device) -> bool:
+    """Return whether torch.compile can find what it needs: a C++ compiler, or Triton on a GPU."""
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
+    return device.type == "cpu" and any(name and shutil.which(name) for name in names)
+
+
+def compiled_runtime(network: nn.Module) -> Runtime:
+    """Compile a network for frames of one size; a new size is compiled anew."""
+    return torch.compile(network, dynamic=False)
+
+
+class OnnxRuntime:
+    """Run a network in ONNX Runtime on the CPU: one session per frame size, exported on first use.
+
+    Frames run one after another: on a CPU a batch gains nothing, and a fixed shape lets the
+    exporter resolve all arithmetic on sizes.
+
+    Raises:
+        MissingError: the extra is not installed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        require_onnx()
+        self.network = network
+        self.sessions: dict[torch.Size, Any] = {}
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        size = images.shape[2:]
+        if size not in self.sessions:
+            program = onnx_program(self.network, images[:1].contiguous())
+            self.sessions[size] = onnx_session(program.model_proto.SerializeToString())
+        pixels = images.contiguous().numpy()
+        features = [
+            self.sessions[size].run(None, {"images": pixels[index : index + 1]})[0]
+            for index in range(len(pixels))
+        ]
+        return torch.from_numpy(np.concatenate(features))
+
+
+def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> Any:
+    """Export a network (for batches and frames like ``images``) or a program to ONNX.
+
+    Input and output are called ``images`` and ``features``.
+
+    Returns:
+        A ``torch.onnx.ONNXProgram``; its ``model_proto`` is the model.
+    """
+    # The exporter describes its steps at length; failures come as exceptions all the same.
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                (images,),
+                input_names=["images"],
+                output_names=["features"],
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        exporter_log.setLevel(level)
+    assert program is not None
+    return program
+
+
+def onnx_session(model: bytes) -> Any:
+    """Open an ONNX Runtime session on the CPU, with as many threads as torch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(processors(), torch.get_num_threads())
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
