@@ -14,7 +14,7 @@ from vos.backbones import save_checkpoint, weights_digest
 from vos.errors import UsageError, VosError
 from vos.runs.model import Model, weights_inputs
 
-SPEC = "resnet18,layer=1"
+SPEC = "resnet18,layer=2"
 
 
 def sent(model: Model) -> Model:
@@ -47,7 +47,7 @@ def test_a_folder_is_found_from_another_working_folder(
     monkeypatch.chdir(tmp_path)
     chosen = Model.choose("run/weights")
     assert chosen.settings()["model"] == "run/weights"
-    assert [each.path for each in weights_inputs("run/weights,layer=1")] == [Path("run/weights")]
+    assert [each.path for each in weights_inputs("run/weights,layer=2")] == [Path("run/weights")]
     monkeypatch.chdir("/")
     assert weights_digest(sent(chosen).load()) == chosen.digest
 

@@ -156,7 +156,7 @@ def options(**paths: str | None) -> list[str]:
     return [part for name, path in paths.items() if path for part in (f"--{name}", path)]
 
 
-@few(60)
+@few(20)
 @given(
     video=st.sampled_from(["shot", "clip.mp4", "link to shot", "hard.mp4", "here/shot"]),
     mask=st.sampled_from(["mask.png", "soft.png", "hard.png", "shot/00000.png"]),
@@ -171,14 +171,14 @@ def test_propagate(world, video, mask, out, overlay, rle, stop, overwrite) -> No
     check(world, [*arguments, *options(overlay=overlay, rle=rle)], stop, overwrite)
 
 
-@few(30)
+@few(10)
 @given(out=PLACE, overlay=MAYBE, rle=MAYBE, stop=STOP, overwrite=st.booleans())
 def test_propagate_many(world, out, overlay, rle, stop, overwrite) -> None:
     arguments = ["propagate", "shot", "clip.mp4", "--masks", "given", "--out", out, *CHEAP]
     check(world, [*arguments, *options(overlay=overlay, rle=rle)], stop, overwrite)
 
 
-@few(30)
+@few(10)
 @given(
     videos=st.sampled_from([["shot"], ["hard.mp4"], ["shot", "clip.mp4"]]),
     out=st.one_of(PLACE, st.sampled_from(["new.zarr", "new.npz", "shot/new.zarr"])),
@@ -191,14 +191,14 @@ def test_export(world, videos, out, pca, stop, overwrite) -> None:
     check(world, arguments, stop, overwrite)
 
 
-@few(25)
+@few(8)
 @given(out=PLACE, stop=STOP, overwrite=st.booleans())
 def test_eval(world, out, stop, overwrite) -> None:
     arguments = ["eval", "--dataset", "davis", "--root", "davis", "--out", out, "--no-report"]
     check(world, [*arguments, *CHEAP], stop, overwrite)
 
 
-@few(25)
+@few(8)
 @given(
     results=st.sampled_from(["results", "davis/Annotations/480p", "here/results"]),
     out=MAYBE,
@@ -209,7 +209,7 @@ def test_score(world, results, out, stop) -> None:
     check(world, [*arguments, *options(out=out)], stop, overwrite=False)
 
 
-@few(8)
+@few(3)
 @given(
     data=st.sampled_from(["shot", "clip.mp4", "."]), out=PLACE, stop=STOP, overwrite=st.booleans()
 )

@@ -261,7 +261,8 @@ class RunFolder:
                 self._append({"run": self._name(record), "place": self._name(place)})
 
     def _refuse_changed(self, path: Path, stamp: Stamp | None) -> None:
-        if path.is_dir() or (stamp is not None and not stamp.fits(path)):
+        other = path.is_symlink() or path.is_dir()
+        if other or (stamp is not None and not stamp.fits(path)):
             raise UsageError(
                 f"{path} was changed since it was written: move it away, choose another place, "
                 "or add --overwrite to start anew without it"
