@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,9 +103,12 @@ def contents(root: Path) -> dict[str, bytes | str]:
 def interrupted(at: int | None) -> Iterator[None]:
     """Ctrl-C just before, or just after, the n-th file takes its name."""
     replace, count = Path.replace, 0
+    ours = ("MainThread", "ThreadPoolExecutor")  # the loop of zarr would wait for ever
 
     def counted(self: Path, target: Path) -> Path:
         nonlocal count
+        if not threading.current_thread().name.startswith(ours):
+            return replace(self, target)
         count += 1
         if at is not None and count == at // 2:
             if at % 2:
