@@ -113,7 +113,6 @@ def test_compiled_code_is_kept_beside_the_source_or_in_the_cache_or_not_at_all(
         path.unlink()
     (folder / "__pycache__").rmdir()
     (folder / "__pycache__").write_text("")  # cannot be written, by root neither
-    home = os.environ["HOME"]
     assert run_kernel(folder, VOS_CACHE=tmp_path / "cache") == "3 0 1"
     assert run_kernel(folder, VOS_CACHE=tmp_path / "cache") == "3 1 0"
-    assert run_kernel(folder, VOS_CACHE=home) == "3 0 0"
+    assert [run_kernel(folder, VOS_CACHE=os.environ["HOME"]) for _ in range(2)] == ["3 0 1"] * 2

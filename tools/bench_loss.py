@@ -29,6 +29,8 @@ from vos.machine import peak_memory_mb, resolve_device
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vos.objectives import RoundTrip
+
 CPU_FORMS = ("dense", "dense-flushed", "tiled", "pykeops")
 CUDA_FORMS = ("dense", "triton", "pykeops")
 PRODUCTS = 6  # two of scores forward, and the four that make gradients of them
@@ -169,9 +171,11 @@ def _form(name: str) -> Callable[..., Tensor]:
     return inverse_consistency_keops if name == "pykeops" else inverse_consistency_dense
 
 
-def inverse_consistency_keops(a_row: Tensor, b_row: Tensor, a_col: Tensor, b_col: Tensor) -> Tensor:
-    """The same loss by pykeops, which the original uses: ``(B, N)`` log-probabilities."""
+def inverse_consistency_keops(trip: RoundTrip) -> Tensor:
+    """Return the same log-probabilities, ``(B, N)``, by pykeops, which the original uses."""
     from pykeops.torch import LazyTensor
+
+    a_row, b_row, a_col, b_col = trip.features()
 
     def scores(a: Tensor, b: Tensor) -> Any:  # lazily (B, N, M)
         rows = LazyTensor(a[:, :, None, :].contiguous())
@@ -198,11 +202,13 @@ def _forward_and_backward(
     loss: Callable[..., Tensor], features: list[Tensor], device: str
 ) -> tuple[float, float]:
     """Seconds of the forward pass, and of both."""
+    from vos.objectives import RoundTrip
+
     for x in features:
         x.grad = None
     _wait(device)
     start = time.perf_counter()
-    value = -loss(*features).mean()
+    value = -loss(RoundTrip(*features)).mean()
     _wait(device)
     forward = time.perf_counter() - start
     value.backward()

@@ -29,8 +29,8 @@ from vos.benchmarks.propagation import cut_into_parts
 from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import Sequence, open_dataset
 from vos.media import read_mask
-from vos.pipeline.resize import resize_frame
 from vos.propagation import frame_size, preset
+from vos.propagation.frame_size import resize_frame
 
 WORKERS = Path(__file__).parent / "peers"
 

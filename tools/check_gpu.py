@@ -31,9 +31,10 @@ from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import Sequence, open_dataset
 from vos.defaults import DEFAULT_MODEL
 from vos.media import write_mask
-from vos.pipeline import Stopwatch, segment
-from vos.pipeline.prefetch import BackgroundWriter
+from vos.media.background import BackgroundWriter
+from vos.progress import Stopwatch
 from vos.propagation import PRESETS, Propagator, preset
+from vos.segmentation import segment
 
 SIZE = (480, 854)
 

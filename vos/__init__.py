@@ -17,7 +17,8 @@ _HOME = {
     "Propagator": "vos.propagation",
     "PropagationConfig": "vos.propagation",
     "preset": "vos.propagation",
-    "propagate": "vos.pipeline",
+    "propagate": "vos.segmentation",
+    "Session": "vos.segmentation",
     "open_video": "vos.media",
     "open_dataset": "vos.datasets",
     "open_features": "vos.export",
@@ -27,6 +28,7 @@ __all__ = [
     "Backbone",
     "PropagationConfig",
     "Propagator",
+    "Session",
     "__version__",
     "load",
     "open_dataset",
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
     from vos.datasets import open_dataset
     from vos.export import open_features
     from vos.media import open_video
-    from vos.pipeline import propagate
     from vos.propagation import PropagationConfig, Propagator, preset
+    from vos.segmentation.propagate import propagate
+    from vos.segmentation.session import Session
 
 
 def __getattr__(name: str) -> Any:

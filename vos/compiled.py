@@ -47,9 +47,12 @@ class _Cache(FunctionCache):
     """A cache whose files may be damaged, unreadable or on a full disk."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        with suppress(Exception):
+        try:
             return super().load_overload(sig, target_context)
-        return None
+        except Exception:  # whatever reading half a file ends in
+            with suppress(OSError):
+                self.flush()
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):

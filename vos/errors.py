@@ -63,14 +63,14 @@ def memory_asked_for(error: BaseException) -> str:
     return found[1] if found else ""
 
 
-def near_names(name: str, known: Iterable[str], *, count: int = 3) -> str:
+def near_names(name: object, known: Iterable[str], *, count: int = 3) -> str:
     """Words to append to "unknown name" messages: near names first, else all of them.
 
     >>> near_names("resnet19", ["resnet18", "lab"])
     'did you mean resnet18?'
     """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=count, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), names, n=count, cutoff=0.5)
     if near:
         return f"did you mean {', '.join(near)}?"
     return f"known: {', '.join(names)}"

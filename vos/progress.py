@@ -1,11 +1,14 @@
-"""Show the one progress bar: with rate and time left, after two seconds.
+"""Show the one progress bar, and time the stages of a run.
 
-On standard error in a terminal, as a widget in a notebook.
+The bar has rate and time left and appears after two seconds: on standard error in a terminal, as a
+widget in a notebook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -47,3 +50,26 @@ def progress(
         disable=_quiet,
         leave=False,
     )
+
+
+class Stopwatch:
+    """Add up the seconds of named stages.
+
+    >>> stopwatch = Stopwatch()
+    >>> with stopwatch("features"):
+    ...     pass
+    >>> list(stopwatch.seconds)
+    ['features']
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from vos.cli.train import train
 from vos.errors import MissingError, UsageError
 from vos.media.images import write_image
+from vos.training import shipped_configs
 
 FAST = [
     *("--device", "cpu", "--set", "steps=2", "--set", "batch=2", "--set", "crop.size=32"),
@@ -76,3 +77,11 @@ def test_mistakes(data: Path, tmp_path: Path) -> None:
         run("icon-resnet18", "--data", str(data), "--set", "crop.sice=3")
     with pytest.raises(UsageError, match="batch 3 cannot be shared"):
         run("icon-resnet18", "--data", str(data), "--set", "batch=3", "--devices", "2")
+
+
+def test_the_shipped_configs_are_listed() -> None:
+    found = json.loads(run("--list", "--json"))
+    assert set(found) == set(shipped_configs())
+    assert "weights that vos ships" in found["icon-resnet18"]
+    with pytest.raises(UsageError, match="vos train --list"):
+        run()

@@ -80,3 +80,27 @@ def test_nothing_to_check(tmp_path, davis_2017):
         check_davis(tmp_path)
     with pytest.raises(UsageError, match="val"):
         check_davis(davis_2017("ant"), split="vla")
+
+
+def test_hidden_files_are_no_part_of_a_data_set(davis_2017):
+    root = davis_2017("ant")
+    for hidden in (
+        "ImageSets/2017/._val.txt",
+        "JPEGImages/480p/ant/._00000.jpg",
+        "JPEGImages/480p/ant/.DS_Store",
+        "Annotations/480p/ant/._00000.png",
+    ):
+        (root / hidden).write_bytes(bytes.fromhex("00051607") + bytes(60))
+    found = check_davis(root)
+    assert (found.problems, found.splits, found.frames, found.masks) == ((), ("val",), 4, 4)
+
+
+def test_one_frame_in_two_formats_and_an_empty_folder_are_problems(davis_2017):
+    root = davis_2017("ant", "bee")
+    frames = root / "JPEGImages/480p/ant"
+    (frames / "00001.png").write_bytes((frames / "00001.jpg").read_bytes())
+    for frame in (root / "JPEGImages/480p/bee").iterdir():
+        frame.unlink()
+    problems = [problem.what for problem in check_davis(root).problems]
+    assert "holds both 00001.jpg and 00001.png" in problems[0]
+    assert "holds no images" in problems[1]

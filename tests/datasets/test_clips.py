@@ -118,3 +118,33 @@ def test_missing_and_empty_folders_are_told(tmp_path: Path) -> None:
         find_clips([tmp_path / "nowhere"])
     with pytest.raises(UsageError, match="no video"):
         find_clips([tmp_path])
+
+
+def numbered(folder: Path, names: list[str], size: tuple[int, int] = (8, 8)) -> Path:
+    for number, name in enumerate(names):
+        write_image(folder / name, np.full((*size, 3), number, np.uint8))
+    return folder
+
+
+def test_a_gap_in_the_numbers_splits_a_clip(tmp_path: Path) -> None:
+    folder = numbered(tmp_path / "shot", [f"{i}.tif" for i in (0, 1, 2, 3, 8, 9, 10, 11, 12, 20)])
+    clips = find_clips([folder])
+    assert [[file.stem for file in clip.files] for clip in clips] == [
+        ["0", "1", "2", "3"],
+        ["8", "9", "10", "11", "12"],
+        ["20"],
+    ]
+    assert [clip.name for clip in clips] == ["shot from 0", "shot from 8", "shot from 20"]
+
+
+def test_numbers_without_zeros_are_one_clip_in_order(tmp_path: Path) -> None:
+    (clip,) = find_clips([numbered(tmp_path, [f"{i}.png" for i in range(13)])])
+    assert [file.stem for file in clip.files] == [str(i) for i in range(13)]
+
+
+def test_photos_whose_numbers_have_gaps_stay_photos(tmp_path: Path) -> None:
+    numbered(tmp_path / "far", [f"photo{i}.png" for i in (3, 47, 52, 190)])
+    assert [len(clip.files) for clip in find_clips([tmp_path / "far"])] == [1] * 4
+    folder = numbered(tmp_path / "sizes", ["1.png", "2.png", "3.png", "7.png"])
+    numbered(folder, ["2.png"], size=(8, 9))
+    assert [len(clip.files) for clip in find_clips([folder])] == [1] * 4

@@ -168,6 +168,16 @@ def test_truncated_and_odd_files_name_the_file(davis_2017):
             read(index)
 
 
+def test_frames_without_leading_zeros_are_in_the_order_of_their_numbers(davis_2017):
+    root = davis_2017("ant", frames=12)
+    for folder in ("JPEGImages", "Annotations"):
+        for path in sorted((root / folder / "480p" / "ant").iterdir()):
+            path.rename(path.with_stem(str(int(path.stem))))
+    (sequence,) = open_davis(root).sequences
+    assert [path.stem for path in sequence.frame_paths] == [str(index) for index in range(12)]
+    assert [path.stem for path in sequence.mask_paths] == [str(index) for index in range(12)]
+
+
 def test_numbering_gaps_at_any_step():
     assert numbering_gaps(["00000", "00005", "00010"]) == []
     assert numbering_gaps(["00000", "00005", "00015"]) == ["00010"]

@@ -7,7 +7,7 @@ import pytest
 from visitor import masks_in
 
 from vos.media import write_mask
-from vos.pipeline import propagate
+from vos.segmentation import propagate
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio")
 

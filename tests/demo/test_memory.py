@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from films import film
 
-from vos.demo.engine import Models, plan, propagate
 from vos.demo.limits import Limits
+from vos.demo.queue import Models, propagate
 from vos.demo.session import Session
 from vos.demo.strip import strip
 from vos.demo.views import VIEWS_KEPT, picture
@@ -30,11 +30,10 @@ def watched_run(folder: Path, models: Models, count: int) -> int:
     mask = np.zeros(SIZE, np.uint8)
     mask[10:30, 10:30] = 1
     session.annotate(0, mask)
-    options = {"model": "lab", "preset_name": "default", "passes": plan(session, "whole", 0)}
-    for step in propagate(session, models, **options):
+    for step in propagate(session, models, "whole", model="lab", preset="default"):
         if step.done % 10 == 0:
             picture(session, step.index, opacity=0.5)
-            assert len(strip(clip.confidence, clip.annotated, step.index, trim=clip.trim)) < 60_000
+            assert len(strip(clip.confidence, clip.marks, step.index, trim=clip.trim)) < 60_000
         if step.done == step.total:
             held = tracemalloc.get_traced_memory()[0]
     assert len(session.masked_frames()) == count, "masks lie on disk"

@@ -13,9 +13,9 @@ from visitor import masks_in
 
 from vos.demo import canvas, views
 from vos.demo.downloads import write_download
-from vos.demo.engine import Models, plan, propagate
 from vos.demo.limits import Limits
 from vos.demo.objects import rgb
+from vos.demo.queue import Models, propagate
 from vos.demo.session import Session
 from vos.media import open_video, read_image
 
@@ -78,8 +78,7 @@ def test_results_are_upright_and_in_time(tmp_path, name, stored, how, upright):
     session = opened(tmp_path, name, stored, how)
     exact = session.clip.frames[0].max(2) > 170  # the bright square
     session.annotate(0, exact.astype(np.uint8))
-    passes = plan(session, "whole", 0)
-    for _ in propagate(session, Models("cpu"), model="lab", preset_name="default", passes=passes):
+    for _ in propagate(session, Models("cpu"), "whole", model="lab", preset="default"):
         pass
     masks = masks_in(write_download(session, "png"))
     assert {mask.shape for mask in masks} == {upright} and len(masks) == 6

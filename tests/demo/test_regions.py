@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from visitor import jaccard
 
-from vos.demo.engine import Models
+from vos.demo.queue import Models
 from vos.demo.regions import add_region, region_around, region_in_box, take_region
 from vos.errors import UsageError
 from vos.propagation import preset

@@ -11,7 +11,7 @@ import pytest
 from vos.demo.limits import Limits
 from vos.demo.session import Session
 from vos.errors import VosError
-from vos.media import write_mask
+from vos.segmentation.mask_store import Mark
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def test_marks_and_undo(session, clip):
     assert [item.id for item in session.objects] == [1, 2]
     without = np.where(clip.masks[0] == 2, 0, clip.masks[0]).astype(np.uint8)
     session.annotate(0, without)
-    assert session.clip.annotated == {0: frozenset({2})}
+    assert session.clip.marks == {0: Mark(frozenset({1}), frozenset({2}))}
     session.position = 7
     assert session.undo() == "Undone on frame 0." and session.position == 0
     np.testing.assert_array_equal(session.mask(0), clip.masks[0])
-    assert session.clip.annotated == {0: frozenset()}
+    assert session.clip.marks == {0: Mark(frozenset({1, 2}))}
     assert session.undo() == "Undone on frame 0."
-    assert session.clip.annotated == {} and not session.has_mask(0)
+    assert session.clip.marks == {} and not session.has_mask(0)
     assert np.isnan(session.clip.confidence[0])
     assert session.undo() is None
 
@@ -68,36 +68,6 @@ def test_a_removed_object_comes_back_to_the_pixel(session, clip):
     for index in range(5):
         np.testing.assert_array_equal(session.mask(index), clip.masks[index])
     assert session.undo() == "Undone on frame 4.", "what was done before can still be undone"
-
-
-def test_what_came_after_a_removal_stays(session, clip):
-    session.annotate(0, clip.masks[0])
-    session.remove_object(1)
-    later = np.full(session.clip.size, 2, np.uint8)
-    write_mask(session.mask_path(0), later)  # as a propagation does: there is nothing to undo
-    session.undo()
-    np.testing.assert_array_equal(session.mask(0), later)
-
-
-def test_a_cleared_frame_comes_back_with_its_certainty(session, clip):
-    write_mask(session.mask_path(4), clip.masks[4])
-    session.clip.confidence[4] = 0.75
-    session.forget_annotation(4)
-    assert not session.has_mask(4) and np.isnan(session.clip.confidence[4])
-    session.undo()
-    assert session.has_mask(4) and session.clip.confidence[4] == 0.75
-
-
-def test_undo_goes_fifty_steps_back_and_keeps_no_more_files(session, clip):
-    for step in range(60):
-        session.annotate(0, np.roll(clip.masks[0], step, 1))
-    session.remove_object(2)
-    assert len(list((session.folder / "undo").iterdir())) == 50
-    steps = 0
-    while session.undo():
-        steps += 1
-    assert steps == 50 and not any((session.folder / "undo").iterdir())
-    np.testing.assert_array_equal(session.mask(0), np.roll(clip.masks[0], 10, 1))
 
 
 def test_wrong_masks_are_refused(session):

@@ -51,11 +51,13 @@ def test_idle_sessions_end_with_their_files(store, monkeypatch):
 
 
 def test_a_running_propagation_keeps_a_session(store, monkeypatch):
-    store.open(ANNA).busy = True
+    anna = store.open(ANNA)
+    anna.busy = True
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 51)
     store.sweep()
     assert len(store) == 1
+    anna.busy = False
 
 
 def test_a_reload_keeps_the_work_and_leaving_ends_it(store, monkeypatch):

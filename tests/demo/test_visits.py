@@ -79,7 +79,7 @@ def test_reload_in_the_middle_of_a_run_that_waited_in_the_queue(visit, clip, tmp
     anna.see_workspace()
     anna.upload_mask(first_mask(clip, tmp_path))
     anna.go_to(3)
-    with running.turns.turn():  # someone else's run
+    with running.queue.turn():  # someone else's run
         anna.propagate()
         anna.says("Number 2 in the queue")
         anna.page.reload()

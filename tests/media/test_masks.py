@@ -185,3 +185,9 @@ def test_broken_files_are_named(tmp_path: Path, mask: np.ndarray, reader: object
     path.write_text("no picture")
     refused(path, "not an image", reader)
     refused(path.parent, "cannot read", reader)
+
+
+def test_frames_of_several_pictures_are_no_mask(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((4, 4), level, np.uint8)) for level in (0, 255))
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=[second])
+    refused(tmp_path / "stack.tif", "2 pictures")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vos.errors import MissingError, VosError
+from vos.errors import MissingError, UsageError, VosError
 from vos.media import read_mots, write_mots
 
 
@@ -83,3 +83,16 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     (folder / "00000.png").write_bytes(b"text")
     with pytest.raises(VosError, match="is no image"):
         list(read_mots(folder.parent))
+
+
+def test_objects_of_one_name_are_one_class(tmp_path: Path) -> None:
+    mask = np.array([[0, 2, 5, 9]], np.uint8)
+    write_mots(tmp_path / "a.zip", [("frame_000000", mask)], {2: "cat", 5: "dog", 9: "cat"})
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.read("default/instances/labels.txt") == b"cat\ndog\n"
+        image = Image.open(io.BytesIO(archive.read("default/instances/frame_000000.png")))
+        assert np.asarray(image).tolist() == [[0, 1002, 2005, 1009]]
+    np.testing.assert_array_equal(next(read_mots(tmp_path / "a.zip"))[1], mask)
+    with pytest.raises(UsageError, match="up to 64 classes, not 65"):
+        write_mots(tmp_path / "b.zip", [], {id: f"kind {id}" for id in range(1, 66)})
+    assert not (tmp_path / "b.zip").exists()

@@ -33,6 +33,9 @@ def test_davis_masks_are_read_as_pillow_reads_them(data_root: Path, tmp_path: Pa
                 expected = np.array(image)
             mask = reader(path)
             np.testing.assert_array_equal(mask, expected)
+            if reader is read_mask:
+                Image.fromarray(expected).save(tmp_path / "grey.png")
+                np.testing.assert_array_equal(read_mask(tmp_path / "grey.png"), expected)
             write_mask(tmp_path / "again.png", mask)
             np.testing.assert_array_equal(read_palette_mask(tmp_path / "again.png"), expected)
 

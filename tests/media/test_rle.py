@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco
+from pycocotools.coco import COCO
 
 from vos.errors import VosError
-from vos.media import RleWriter, decode_rle, encode_rle, read_rle
+from vos.media import RleWriter, decode_rle, encode_rle, object_ids, read_rle
 
 SIZE = (19, 31)
 
@@ -52,8 +55,11 @@ def test_bad_runs(bad: dict) -> None:
         decode_rle(bad)
 
 
-def test_a_video_goes_out_and_comes_back(tmp_path: Path, masks: list[np.ndarray]) -> None:
-    path = tmp_path / "new é" / "masks.json"
+@pytest.mark.parametrize("name", ["masks.json", "masks.ytvis.json"])
+def test_a_video_goes_out_and_comes_back(
+    tmp_path: Path, masks: list[np.ndarray], name: str
+) -> None:
+    path = tmp_path / "new é" / name
     with RleWriter(path, name="kitten", size=SIZE) as writer:
         for index, mask in enumerate(masks):
             writer.write(index, mask)
@@ -62,11 +68,65 @@ def test_a_video_goes_out_and_comes_back(tmp_path: Path, masks: list[np.ndarray]
     assert len(back) == 5
     for mask, other in zip(masks, back, strict=True):
         np.testing.assert_array_equal(other, np.where(mask == 255, 0, mask))
-    assert [file.name for file in path.parent.iterdir()] == ["masks.json"]
+    assert [file.name for file in path.parent.iterdir()] == [name]
 
 
-def test_the_layout_is_that_of_youtube_vos(tmp_path: Path, masks: list[np.ndarray]) -> None:
+def test_coco_opens_the_file(tmp_path: Path, masks: list[np.ndarray]) -> None:
     path = tmp_path / "masks.json"
+    names = ["a.png", "c.png", "d.png", "e.png", "x.png", "y.png"]
+    with RleWriter(
+        path,
+        name="kitten",
+        size=SIZE,
+        frame_count=6,
+        file_name=names.__getitem__,
+        object_names={1: "Kätzchen", 3: "ball"},
+    ) as writer:
+        for index, mask in enumerate(masks):
+            writer.write(index, mask)
+    with contextlib.redirect_stdout(io.StringIO()):
+        opened = COCO(str(path))
+    files = [image["file_name"] for image in opened.loadImgs(opened.getImgIds())]
+    assert files == [f"kitten/{name}" for name in names]
+    assert {item["id"]: item["name"] for item in opened.loadCats(opened.getCatIds())} == {
+        1: "Kätzchen",
+        3: "ball",
+        200: "object 200",
+    }
+    found = 0
+    for image_id, mask in zip(opened.getImgIds(), masks, strict=False):
+        entries = opened.loadAnns(opened.getAnnIds(imgIds=[image_id]))
+        assert [entry["category_id"] for entry in entries] == object_ids(mask)
+        for entry in entries:
+            found += 1
+            expected = mask == entry["category_id"]
+            np.testing.assert_array_equal(opened.annToMask(entry), expected)
+            rows, columns = np.nonzero(expected)
+            x, y = columns.min(), rows.min()
+            assert entry["area"] == expected.sum()
+            assert entry["bbox"] == [x, y, columns.max() - x + 1, rows.max() - y + 1]
+    assert found == len(opened.anns) == sum(len(object_ids(mask)) for mask in masks)
+
+
+def test_polygons_of_other_tools_are_read(tmp_path: Path) -> None:
+    image = {"height": 8, "width": 10}
+    content = {
+        "images": [{"id": 7, **image}, {"id": 3, **image}],
+        "categories": [{"id": 5, "name": "box"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 5, "segmentation": [[2, 1, 6, 1, 6, 4, 2, 4]]}
+        ],
+    }
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    first, second = read_rle(tmp_path / "other.json")
+    assert first.sum() == 0
+    expected = np.zeros((8, 10), np.uint8)
+    expected[1:4, 2:6] = 5
+    np.testing.assert_array_equal(second, expected)
+
+
+def test_the_other_layout_is_that_of_youtube_vos(tmp_path: Path, masks: list[np.ndarray]) -> None:
+    path = tmp_path / "masks.ytvis.json"
     with RleWriter(path, name="kitten", size=SIZE, frame_count=7) as writer:
         for index, mask in enumerate(masks):
             writer.write(index, mask)
@@ -74,10 +134,11 @@ def test_the_layout_is_that_of_youtube_vos(tmp_path: Path, masks: list[np.ndarra
     (video,) = content["videos"]
     assert (video["name"], video["height"], video["width"], video["length"]) == ("kitten", *SIZE, 7)
     assert len(video["file_names"]) == 7
-    assert [category["id"] for category in content["categories"]] == [1]
+    assert [category["id"] for category in content["categories"]] == [1, 3, 200]
     assert [entry["id"] for entry in content["annotations"]] == [1, 3, 200]
     for entry in content["annotations"]:
-        assert (entry["video_id"], entry["category_id"], entry["iscrowd"]) == (1, 1, 0)
+        assert (entry["video_id"], entry["iscrowd"]) == (1, 0)
+        assert entry["category_id"] == entry["id"]
         for index in range(7):
             expected = masks[index] == entry["id"] if index < 5 else np.zeros(SIZE, bool)
             rle, area, box = (entry[name][index] for name in ("segmentations", "areas", "bboxes"))

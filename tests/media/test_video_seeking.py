@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -63,6 +64,43 @@ def test_every_frame_by_walking_by_reading_and_by_number(
         parts = list(video.read(start, stop))
         assert [frame_number(frame) for frame in parts] == list(range(40))[start:stop]
     assert video.count_frames() == video.frame_count == 40
+
+
+def cut_at_second_key(source: Path, path: Path) -> Path:
+    """Copy packets from the second key frame on, as `ffmpeg -ss -c copy` does."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+        for packet in packets[keys[1] :]:
+            packet.stream = stream
+            output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_what_a_cut_leaves_undecodable_is_not_counted(
+    make_video: Callable[..., Path],
+    frame_number: Callable[[np.ndarray], int],
+    tmp_path: Path,
+    codec: str,
+    suffix: str,
+) -> None:
+    parameters = {
+        "libx264": {"x264-params": "open-gop=1:keyint=12:bframes=3:scenecut=0"},
+        "libx265": {"x265-params": "open-gop=1:keyint=12:bframes=3:scenecut=0:log-level=none"},
+    }
+    source = make_video(f"whole.{suffix}", codec=codec, options=parameters[codec])
+    video = open_video(cut_at_second_key(source, tmp_path / f"cut.{suffix}"))
+    numbers = [frame_number(frame) for frame in open_video(video.path)]
+    assert numbers == list(range(numbers[0], 40))
+    assert len(numbers) in range(25, 32)
+    assert video.count_frames() == len(video.frame_times()) == len(numbers)
+    assert [frame_number(video[index]) for index in (0, 1, 5, 12, 13, 14, -1)] == [
+        numbers[index] for index in (0, 1, 5, 12, 13, 14, -1)
+    ]
+    assert [frame_number(frame) for frame in video.read(7, 20)] == numbers[7:20]
 
 
 def test_frames_beyond_either_end(make_video: Callable[..., Path]) -> None:

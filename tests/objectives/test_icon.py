@@ -7,6 +7,7 @@ import torch
 
 from vos.errors import UsageError
 from vos.objectives import (
+    RoundTrip,
     Sphere,
     cycle_accuracy,
     inverse_consistency_dense,
@@ -37,7 +38,9 @@ def written_formula(a_row, b_row, a_col, b_col):
 def test_dense_is_the_written_formula(n, m, radius):
     sets = features(3, n, m, 6, radius)
     expected = torch.stack([written_formula(*sample) for sample in zip(*sets, strict=True)])
-    torch.testing.assert_close(inverse_consistency_dense(*sets), expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        inverse_consistency_dense(RoundTrip(*sets)), expected, rtol=1e-9, atol=1e-12
+    )
 
 
 def test_left_out_tokens_are_as_if_they_were_not_there():
@@ -45,7 +48,7 @@ def test_left_out_tokens_are_as_if_they_were_not_there():
     a_valid = torch.arange(9)[None] % 3 != 0
     b_valid = torch.arange(8)[None] % 4 != 1
     a, b = a_valid[0], b_valid[0]
-    found = inverse_consistency_dense(*sets, a_valid=a_valid, b_valid=b_valid)
+    found = inverse_consistency_dense(RoundTrip(*sets, a_valid, b_valid))
     kept = [sets[0][0, a], sets[1][0, b], sets[2][0, a], sets[3][0, b]]
     torch.testing.assert_close(found[0, a], written_formula(*kept))
     assert (found[0, ~a] == 0).all()
@@ -60,20 +63,52 @@ def test_nothing_valid_is_no_loss_and_no_gradient():
     sets = [x.requires_grad_() for x in features(2, 4, 4, 3, 2.0)]
     none = torch.zeros(2, 4, dtype=torch.bool)
     for masks in ({"a_valid": none}, {"b_valid": none}):
-        loss = inverse_consistency_loss(*sets, **masks)
+        loss = inverse_consistency_loss(RoundTrip(*sets, **masks))
         loss.backward()
         assert loss == 0
         assert all((x.grad == 0).all() for x in sets)
 
 
-def test_loss_is_the_weighted_mean():
-    sets = features(2, 6, 5, 4, 2.0)
+def test_loss_is_the_mean_over_samples_of_the_weighted_mean_over_tokens():
+    trip = RoundTrip(*features(2, 6, 5, 4, 2.0))
     weights = torch.rand(2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    log_p = inverse_consistency_dense(*sets)
+    log_p = inverse_consistency_dense(trip)
+    means = [-(w * p).sum() / w.sum() for w, p in zip(weights, log_p, strict=True)]
     torch.testing.assert_close(
-        inverse_consistency_loss(*sets, weights=weights), -(weights * log_p).sum() / weights.sum()
+        inverse_consistency_loss(trip, weights=weights), (means[0] + means[1]) / 2
     )
-    torch.testing.assert_close(inverse_consistency_loss(*sets), -log_p.mean())
+    torch.testing.assert_close(inverse_consistency_loss(trip), -log_p.mean())
+
+
+def test_loss_of_a_batch_is_the_mean_of_its_samples_where_few_tokens_count_too():
+    sets = features(2, 6, 5, 4, 2.0)
+    valid = torch.tensor([[True] * 6, [True, True, False, False, False, False]])
+    whole = inverse_consistency_loss(RoundTrip(*sets, a_valid=valid))
+    parts = [
+        inverse_consistency_loss(RoundTrip(*(x[i : i + 1] for x in sets), valid[i : i + 1]))
+        for i in range(2)
+    ]
+    torch.testing.assert_close(whole, (parts[0] + parts[1]) / 2)
+
+
+@pytest.mark.parametrize("floor", [1e-4, 0.05])
+def test_the_floor_is_added_to_the_probability(floor):
+    trip = RoundTrip(*(x.requires_grad_() for x in features(2, 9, 8, 5, 6.0)))
+    probability = inverse_consistency_dense(trip).exp()
+    torch.testing.assert_close(
+        inverse_consistency_dense(trip, floor=floor), (floor + probability).log()
+    )
+    expected = torch.autograd.grad((floor + probability).log().sum(), trip.features())
+    found = torch.autograd.grad(inverse_consistency_dense(trip, floor=floor).sum(), trip.features())
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_floor_of_tokens_left_out_is_nothing():
+    valid = torch.arange(9)[None] % 3 != 0
+    trip = RoundTrip(*features(1, 9, 8, 5, 6.0), valid)
+    assert (inverse_consistency_dense(trip, floor=1e-4)[0, ~valid[0]] == 0).all()
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        inverse_consistency_dense(trip, floor=-1e-4)
 
 
 def test_sphere_sets_the_length_and_learns_its_radius():
@@ -89,18 +124,18 @@ def test_sphere_sets_the_length_and_learns_its_radius():
 
 def test_cycle_accuracy_counts_round_trips():
     eye = torch.eye(12)[None]
-    assert cycle_accuracy(eye, eye, eye, eye, grid=(3, 4)) == 1
+    assert cycle_accuracy(RoundTrip(eye, eye, eye, eye), grid=(3, 4)) == 1
     shifted = eye.roll(1, 1)  # every token comes back one place to the side
-    assert cycle_accuracy(eye, eye, shifted, eye, grid=(3, 4)) == 0
-    assert cycle_accuracy(eye, eye, shifted, eye, grid=(3, 4), distance=1) == 0.75
+    assert cycle_accuracy(RoundTrip(eye, eye, shifted, eye), grid=(3, 4)) == 0
+    assert cycle_accuracy(RoundTrip(eye, eye, shifted, eye), grid=(3, 4), distance=1) == 0.75
     half = torch.arange(12)[None] < 6
-    assert cycle_accuracy(eye, eye, eye, eye, grid=(3, 4), b_valid=half) == 0.5
-    assert cycle_accuracy(eye, eye, eye, eye, grid=(3, 4), a_valid=half, b_valid=half) == 1
+    assert cycle_accuracy(RoundTrip(eye, eye, eye, eye, b_valid=half), grid=(3, 4)) == 0.5
+    assert cycle_accuracy(RoundTrip(eye, eye, eye, eye, half, half), grid=(3, 4)) == 1
 
 
 def test_shapes_that_do_not_fit_are_named():
     a, b = torch.zeros(1, 4, 3), torch.zeros(1, 5, 3)
     with pytest.raises(UsageError, match=r"\(1, 4, 3\), \(1, 5, 3\), \(1, 5, 3\)"):
-        inverse_consistency_dense(a, b, b, b)
+        inverse_consistency_dense(RoundTrip(a, b, b, b))
     with pytest.raises(UsageError, match="a_valid must be bool"):
-        inverse_consistency_dense(a, b, a, b, a_valid=torch.ones(1, 4))
+        inverse_consistency_dense(RoundTrip(a, b, a, b, torch.ones(1, 4)))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vos.objectives import inverse_consistency, inverse_consistency_dense
+from vos.objectives import RoundTrip, inverse_consistency, inverse_consistency_dense
 from vos.objectives.icon_tiled import ROWS, STRIP, inverse_consistency_tiled
 
 
@@ -26,9 +26,11 @@ def features(batch: int, n: int, m: int, *, radius: float, noise: float | None) 
     return [radius * functional.normalize(x, dim=2) for x in sets]
 
 
-def value_and_gradients(function, sets: list[Tensor], **masks) -> list[Tensor]:
+def value_and_gradients(
+    function, sets: list[Tensor], *, floor: float = 0.0, **masks
+) -> list[Tensor]:
     sets = [x.detach().clone().requires_grad_() for x in sets]
-    log_p = function(*sets, **masks)
+    log_p = function(RoundTrip(*sets, **masks), floor=floor)
     upstream = torch.linspace(0.5, 1.5, log_p.numel(), dtype=log_p.dtype).view(log_p.shape)
     (log_p * upstream).sum().backward()
     return [log_p.detach(), *(x.grad for x in sets)]
@@ -106,10 +108,22 @@ def test_gradcheck_in_float64():
     sets = [x.double().requires_grad_() for x in features(2, 7, 5, radius=3.0, noise=None)]
     a_valid = torch.ones(2, 7, dtype=torch.bool)
     a_valid[0, 2] = False
-    assert torch.autograd.gradcheck(inverse_consistency_tiled, sets)
-    assert torch.autograd.gradcheck(
-        lambda *sets: inverse_consistency_tiled(*sets, a_valid=a_valid), sets
+    for valid, floor in ((None, 0.0), (a_valid, 0.0), (None, 0.01)):
+        assert torch.autograd.gradcheck(
+            lambda *sets, valid=valid, floor=floor: inverse_consistency_tiled(
+                RoundTrip(*sets, valid), floor=floor
+            ),
+            sets,
+        )
+
+
+def test_the_floor_is_that_of_the_dense_form():
+    sets = features(2, 150, 130, radius=4.0, noise=0.5)
+    found = value_and_gradients(inverse_consistency_tiled, sets, floor=1e-4)
+    expected = value_and_gradients(
+        inverse_consistency_dense, [x.double() for x in sets], floor=1e-4
     )
+    assert_agree(found, expected, 1e-5)
 
 
 def test_scores_far_apart_stay_finite():

@@ -10,27 +10,28 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vos.objectives import inverse_consistency, inverse_consistency_dense
+from vos.objectives import RoundTrip, inverse_consistency, inverse_consistency_dense
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 INTERPRETED = """
 import sys
 import torch
+from vos.objectives import RoundTrip
 from vos.objectives.icon_triton import inverse_consistency_triton
 
 results = []
-for features, masks in torch.load(sys.argv[1]):
+for features, masks, floor in torch.load(sys.argv[1]):
     features = [x.requires_grad_() for x in features]
-    log_p = inverse_consistency_triton(*features, **masks)
+    log_p = inverse_consistency_triton(RoundTrip(*features, **masks), floor=floor)
     log_p.backward(torch.linspace(0.5, 1.5, log_p.numel()).view(log_p.shape))
     results.append([log_p.detach(), *(x.grad for x in features)])
 torch.save(results, sys.argv[2])
 """
 
 
-def case(n, m, channels, *, radius, noise, dtype=torch.float32, masked=False):
-    """Features of two samples, alike up to noise where it is given, and masks."""
+def case(n, m, channels, *, radius, noise, dtype=torch.float32, masked=False, floor=0.0):
+    """Features of two samples, alike up to noise where it is given, masks and floor."""
     generator = torch.Generator().manual_seed(n * 1000 + m)
 
     def draw(count: int) -> torch.Tensor:
@@ -49,29 +50,31 @@ def case(n, m, channels, *, radius, noise, dtype=torch.float32, masked=False):
             "b_valid": torch.rand(2, m, generator=generator) < 0.7,
         }
         masks["b_valid"][1] = False
-    return sets, masks
+    return sets, masks, floor
 
 
 CASES = {
     "odd sizes": case(97, 70, 16, radius=12, noise=0.5),
     "far apart": case(131, 64, 16, radius=20, noise=None),
     "masks, odd channels": case(40, 90, 11, radius=3, noise=0.5, masked=True),
+    "floor, masks": case(40, 90, 11, radius=6, noise=0.5, masked=True, floor=1e-4),
     "many channels": case(33, 45, 80, radius=1, noise=None),
     "bfloat16": case(100, 90, 16, radius=12, noise=0.3, dtype=torch.bfloat16),
     "float16": case(100, 90, 16, radius=12, noise=0.3, dtype=torch.float16),
 }
 
 
-def value_and_gradients(function, sets, masks):
+def value_and_gradients(function, sets, masks, floor):
     sets = [x.detach().clone().requires_grad_() for x in sets]
-    log_p = function(*sets, **masks)
+    log_p = function(RoundTrip(*sets, **masks), floor=floor)
     upstream = torch.linspace(0.5, 1.5, log_p.numel(), dtype=log_p.dtype, device=log_p.device)
     log_p.backward(upstream.view(log_p.shape))
     return [log_p.detach(), *(x.grad for x in sets)]
 
 
-def assert_agrees(found, sets, masks):
-    expected = value_and_gradients(inverse_consistency_dense, [x.double() for x in sets], masks)
+def assert_agrees(found, sets, masks, floor):
+    exact = [x.double() for x in sets]
+    expected = value_and_gradients(inverse_consistency_dense, exact, masks, floor)
     rounding = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 8e-3}[sets[0].dtype]
     for which, (a, b) in enumerate(zip(found, expected, strict=True)):
         error = (a.double() - b).norm() / b.norm()
@@ -86,8 +89,8 @@ def interpreted(in_interpreter):
 
 @pytest.mark.parametrize("name", CASES)
 def test_interpreted_kernels_agree_with_float64(interpreted, name):
-    sets, masks = CASES[name]
-    assert_agrees(interpreted[name], sets, masks)
+    sets, masks, floor = CASES[name]
+    assert_agrees(interpreted[name], sets, masks, floor)
     if masks:
         assert (interpreted[name][0][1] == 0).all()
 
@@ -98,17 +101,18 @@ def test_interpreted_kernels_agree_with_float64(interpreted, name):
 def test_compiled_kernels_agree_with_float64(name):
     from vos.objectives.icon_triton import inverse_consistency_triton
 
-    sets, masks = CASES[name]
+    sets, masks, floor = CASES[name]
     sets = [x.cuda() for x in sets]
     masks = {key: mask.cuda() for key, mask in masks.items()}
-    assert_agrees(value_and_gradients(inverse_consistency_triton, sets, masks), sets, masks)
+    found = value_and_gradients(inverse_consistency_triton, sets, masks, floor)
+    assert_agrees(found, sets, masks, floor)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_memory_on_the_device_is_linear():
-    sets, masks = case(14_400, 14_400, 64, radius=12, noise=0.5)
+    sets, masks, floor = case(14_400, 14_400, 64, radius=12, noise=0.5)
     sets = [x.cuda() for x in sets]
     torch.cuda.reset_peak_memory_stats()
-    value_and_gradients(inverse_consistency, sets, masks)
+    value_and_gradients(inverse_consistency, sets, masks, floor)
     assert torch.cuda.max_memory_allocated() < 300 * 2**20

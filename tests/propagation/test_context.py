@@ -17,7 +17,7 @@ def frame(index: int) -> ContextFrame:
 
 def votes(context: Context) -> dict[tuple[int, bool], int]:
     """How often each frame counts, by index and whether within the window."""
-    return {(item.frame.index, item.windowed): item.count for item in context.sources()}
+    return {(item.frame.index, item.windowed): item.count for item in context.sources((2, 2))}
 
 
 REPEAT = PropagationConfig(recent=3, early="repeat", annotated_in_window=False)

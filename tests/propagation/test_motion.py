@@ -104,7 +104,7 @@ def test_no_motion_is_the_same_as_none_to_the_bit() -> None:
     still = np.zeros((96, 128, 2), np.float32)
     unknown = np.full((96, 128, 2), np.nan, np.float32)
     wild = np.full((96, 128, 2), 30, np.float32)
-    plain = dataclasses.replace(preset("default"), radius=3)
+    plain = dataclasses.replace(preset("default"), radius=3, motion="none")
     moving = dataclasses.replace(plain, motion="flow")
     results = []
     for config, flow in (
@@ -118,3 +118,21 @@ def test_no_motion_is_the_same_as_none_to_the_bit() -> None:
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             assert torch.equal(one, two)
+
+
+def test_a_frame_annotated_midway_follows_its_flow_too():
+    config = dataclasses.replace(preset("default"), motion="flow", classifier=0)
+    generator = torch.Generator().manual_seed(5)
+    maps = [torch.randn(8, 6, 9, generator=generator) for _ in range(3)]
+    masks = [np.zeros((48, 72), np.uint8) for _ in range(2)]
+    masks[0][8:32, 8:32], masks[1][8:32, 24:48] = 1, 1
+    flow = np.full((48, 72, 2), (-16, 0), np.float32)
+    led = []
+    for stepped in (True, False):
+        propagator = Propagator(config, engine="reference")
+        propagator.annotate(0, maps[0], masks[0])
+        if stepped:
+            propagator.step(1, maps[1], flow)
+        propagator.annotate(1, maps[1], masks[1], objects=[1], flow=None if stepped else flow)
+        led.append(propagator.step(2, maps[2], flow).labels)
+    torch.testing.assert_close(*led)

@@ -49,7 +49,11 @@ def test_another_run_is_refused(place: Path) -> None:
     RunFolder.open(place, SETTINGS)
     with pytest.raises(UsageError, match=r"another model \(lab, now resnet18\).*--overwrite"):
         RunFolder.open(place, {**SETTINGS, "model": "resnet18"})
-    RunFolder.open(place, {**SETTINGS, "later": 1}, defaults={"later": 1})
+    longer = {**SETTINGS, "steps": 9}
+    RunFolder.open(place, longer, reconcile=lambda known, _: {**known, "steps": 9})
+    RunFolder.open(place, longer)  # which is on record now
+    with pytest.raises(UsageError, match="another steps"):
+        RunFolder.open(place, SETTINGS)
     (place / "manifest.jsonl").write_text('{"settings": {}}\n')
     with pytest.raises(UsageError, match="older version"):
         RunFolder.open(place, SETTINGS)

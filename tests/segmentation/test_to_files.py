@@ -319,9 +319,10 @@ class TestNamesOfFrames:
         names = [f"shot_{101 + index:04d}" for index in range(4)]
         written = sorted((tmp_path / "out").glob("*.png"))
         assert [path.stem for path in written] == names
-        video = json.loads((tmp_path / "r.json").read_text())["videos"][0]
-        assert video["file_names"] == [f"shot/{name}.png" for name in names]
-        assert all((shot.parent / name).is_file() for name in video["file_names"])
+        images = json.loads((tmp_path / "r.json").read_text())["images"]
+        files = [image["file_name"] for image in images]
+        assert files == [f"shot/{name}.png" for name in names]
+        assert all((shot.parent / name).is_file() for name in files)
         (tmp_path / "out").rename(tmp_path / "given")
         (tmp_path / "all").mkdir()
         (tmp_path / "given").rename(tmp_path / "all" / "shot")

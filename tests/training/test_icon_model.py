@@ -9,8 +9,7 @@ import torch
 
 import vos
 from vos.errors import UsageError
-from vos.objectives import random_walk_loss
-from vos.objectives.icon import inverse_consistency_dense, tokens
+from vos.objectives import RoundTrip, inverse_consistency_dense, random_walk_loss, tokens
 from vos.training import TrainConfig
 from vos.training.augmentation import Draw, draw, unwarp
 from vos.training.config import check_config
@@ -48,7 +47,9 @@ def test_pooled_pairs_compete_with_one_another(
         features = icon.sphere(unwarp(icon.backbone(images), drawn, SIZE))
     pairs = [part.split(2) for part in tokens(features).chunk(4)]
     expected = [
-        -inverse_consistency_dense(*(torch.cat(list(part[group]))[None] for part in pairs)).mean()
+        -inverse_consistency_dense(
+            RoundTrip(*(torch.cat(list(part[group]))[None] for part in pairs))
+        ).mean()
         for group in range(2)
     ]
     assert loss == pytest.approx(float(torch.stack(expected).mean()), rel=1e-5)
@@ -102,5 +103,5 @@ def test_the_random_walk_goes_over_the_four_draws_and_weights_add_up(
 
 def test_no_objective_at_all_is_refused(tiny_config: TrainConfig) -> None:
     objective = dataclasses.replace(tiny_config.objective, inverse_consistency=0.0)
-    with pytest.raises(UsageError, match="nor both 0"):
+    with pytest.raises(UsageError, match="not both be 0"):
         check_config(dataclasses.replace(tiny_config, objective=objective))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
+import logging
+import re
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from runs import assert_same_run, killed_at, losses, start, two_processes, wait_for_step
+from runs import assert_same_run, killed_at, losses, start, two_processes, wait_for_step, weights
 
 import vos
 from vos.datasets import open_dataset
@@ -201,3 +205,53 @@ def test_a_run_whose_config_lacks_newer_keys_goes_on(
     OmegaConf.save(older, run / "config.yaml")
     again = train(dataclasses.replace(tiny_config, steps=1), run, device="cpu")
     assert again.steps == 1
+
+
+def test_a_finished_run_can_be_lengthened_and_says_where_it_goes_on(
+    tiny_config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    short = dataclasses.replace(tiny_config, steps=2, loggers=["csv"])
+    run = train(short, tmp_path / "run", device="cpu").run
+    with caplog.at_level(logging.INFO, logger="vos"):
+        longer = train(dataclasses.replace(short, steps=3), run, device="cpu")
+    assert longer.steps == 3
+    assert sorted(losses(run)) == [1, 2, 3]
+    assert "resumed at step 2 of 3" in caplog.text
+    assert re.search(r"step 3 of 3, loss \d+\.\d+, .* pairs per second", caplog.text)
+    with pytest.raises(UsageError, match=r"\(steps\)"):
+        train(short, run, device="cpu")
+    with (run / "csv" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3]
+    assert [float(row["loss"]) for row in rows] == list(losses(run).values())
+
+
+def test_the_best_weights_are_kept_beside_the_last(
+    tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        tiny_config, steps=3, checkpoint_every=1, evaluation=EvaluationConfig(every=1)
+    )
+    seen: list[dict[str, torch.Tensor]] = []
+    scores = iter(np.array([0.3, 0.6, 0.5]))  # numbers of numpy, as measures often are
+
+    def evaluate(backbone: vos.Backbone) -> dict[str, float]:
+        seen.append(backbone.state_dict())
+        return {"J&F": next(scores)}
+
+    run = train(config, tmp_path / "run", device="cpu", evaluate=evaluate).run
+    assert train(config, run, device="cpu").metrics["J&F"] == 0.5  # the state can be read again
+    best = vos.load(str(run / "weights-best")).state_dict()
+    assert all(torch.equal(best[key], seen[1][key]) for key in best)
+    assert not torch.equal(weights(run)["head.0.weight"], best["head.0.weight"])
+
+
+def test_frames_decoded_on_demand_and_listed_in_a_file_give_the_same_run(
+    tiny_config: TrainConfig, clips_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips.txt").write_text(f"# all of it\n{clips_folder}\n", encoding="utf-8")
+    plain = dataclasses.replace(tiny_config, steps=2)
+    data = dataclasses.replace(plain.data, cache="none", paths=[str(tmp_path / "clips.txt")])
+    one = train(plain, tmp_path / "one", device="cpu").run
+    two = train(dataclasses.replace(plain, data=data), tmp_path / "two", device="cpu").run
+    assert_same_run(one, two)

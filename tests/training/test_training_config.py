@@ -29,6 +29,8 @@ def test_the_original_setting_is_the_published_one() -> None:
         20,
     )
     assert config.model.radius == 12
+    assert config.objective.floor == 1e-4
+    assert config.crop.share_min * config.data.short_side == 240
 
 
 def test_settings_change_keys_at_any_depth() -> None:
@@ -57,8 +59,16 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["data.photo_share=2"], "photo_share"),
         (["model=3"], "model"),
         (["precision=fp16"], "unknown precision 'fp16'"),
-        (["precision=fp16"], "32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true"),
-        (["data.cache=ram"], "one of memory, disk, device"),
+        (["precision=bf16_mixed"], "did you mean bf16-mixed"),
+        (["optimiser.rate=.nan"], "optimiser.rate must be a finite number"),
+        (["objective.floor=2"], "objective.floor must be between 0 and 1"),
+        (["objective.temperature=0"], "objective.temperature must be above 0"),
+        (["augmentation.photometric.blur=-1"], "photometric.blur must be between 0 and 1"),
+        (["crop.jitter=-0.1"], "crop.jitter must be at least 0"),
+        (["data.workers=-1"], "data.workers must be at least 0"),
+        (["data.weights={a: -1}"], "data.weights"),
+        (["precision=fp16"], "32-true, bf16-mixed, 16-mixed, bf16-true"),
+        (["data.cache=ram"], "one of memory, disk, device, none"),
     ],
 )
 def test_mistakes_are_one_line(settings: list[str], message: str) -> None:

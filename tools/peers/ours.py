@@ -11,7 +11,7 @@ import torch
 from common import Case
 
 from vos.media import read_image, read_mask, write_mask
-from vos.pipeline.prefetch import BackgroundWriter
+from vos.media.background import BackgroundWriter
 from vos.propagation import Propagator, frame_size, preset
 
 

@@ -25,13 +25,13 @@ from vos.backbones import Backbone, load
 from vos.datasets import open_dataset
 from vos.errors import MissingError, UsageError
 from vos.files import atomic_path, write_json
-from vos.media import open_video, read_image
-from vos.pipeline.resize import resize_frame
+from vos.media import open_video
+from vos.media.listing import in_natural_order, is_image
+from vos.propagation.frame_size import resize_frame
 from vos.runs.folder import RunFolder
 
 APPROXIMATE = 0.1  # of the energy of the features
 FLOOR = 1e-14  # of the figure: rounding
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def load_squares(paths: Sequence[Path], count: int, side: int) -> torch.Tensor:
     if count < 1:
         raise UsageError(f"at least one image is needed, got {count}")
     if paths:
-        frames = [_first_frame(path) for path in _files(paths)[:count]]
+        frames = [open_video(path)[0] for path in _files(paths)[:count]]
     else:
         frames = [sequence.frame(0) for sequence in open_dataset("sample").sequences[:count]]
     squares = [_square(frame, side) for frame in frames]
@@ -172,7 +172,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = in_natural_order(filter(is_image, path.iterdir()))
             if not inside:
                 raise MissingError(f"no image in {path}: pass --images with images or videos")
             files += inside
@@ -181,12 +181,6 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         else:
             raise MissingError(f"no image at {path}: pass --images with an existing path")
     return files
-
-
-def _first_frame(path: Path) -> np.ndarray:
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return read_image(path)
-    return open_video(path)[0]
 
 
 def _square(frame: np.ndarray, side: int) -> np.ndarray:

@@ -117,7 +117,7 @@ def _make_features(folder: Path, config: PropagationConfig, short_side: int, mod
     from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
     from vos.datasets import open_dataset
-    from vos.pipeline.resize import resize_frame
+    from vos.propagation.frame_size import resize_frame
 
     folder.mkdir()
     sequence = open_dataset("sample", sequences=[SEQUENCE]).sequences[0]

@@ -33,8 +33,15 @@ def propagate(
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the objects shown; a folder for many.")
     ] = None,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
+    ] = True,
     rle: Annotated[
-        Path | None, typer.Option(help="Masks as run lengths, JSON; a folder for many.")
+        Path | None,
+        typer.Option(
+            help="Masks as COCO run lengths, JSON, as pycocotools reads them; as YouTube-VIS where "
+            "FILE ends in .ytvis.json; a folder for many."
+        ),
     ] = None,
     masks: options.Masks = None,
     list_file: options.ListFile = None,
@@ -84,6 +91,7 @@ def propagate(
             as_json=as_json,
             engine=lambda: options.chosen_executor(engine, device, address, workers),
             overlays=overlay,
+            sound=sound,
             rles=rle,
             model=model,
             config=config,
@@ -120,6 +128,7 @@ def propagate(
         given,
         out,
         overlay_file=overlay,
+        sound=sound,
         rle_file=rle,
         model=model,
         config=config,

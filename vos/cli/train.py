@@ -14,7 +14,9 @@ MEASURES = ("loss", "cycle_accuracy", "accuracy", "bound")  # told at the end, w
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A shipped config or a YAML file.")],
+    config: Annotated[
+        str | None, typer.Argument(help="A shipped config (see --list) or a YAML file.")
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", help="Videos, or folders of videos, frames or photos. Repeatable."),
@@ -30,6 +32,9 @@ def train(
     device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     overwrite: options.Overwrite = False,
+    list_configs: Annotated[
+        bool, typer.Option("--list", help="Say which configs are shipped, and stop.")
+    ] = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -41,8 +46,15 @@ def train(
     """
     from vos.datasets.clips import find_clips
     from vos.errors import UsageError
-    from vos.training.config import config_text, load_config
+    from vos.training.config import config_text, describe_configs, load_config
 
+    if list_configs:
+        found = describe_configs()
+        lines = (f"{name:20s}  {text}" for name, text in found.items())
+        typer.echo(json.dumps(found) if as_json else "\n".join(lines))
+        return
+    if config is None:
+        raise UsageError("which config? `vos train --list` says which are shipped")
     chosen = load_config(config, settings or [])
     if data:
         chosen.data.paths = [str(path) for path in data]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from vos.datasets.davis import (
-    frame_files,
     list_file,
     list_folders,
     numbering_gaps,
@@ -19,7 +18,9 @@ from vos.datasets.davis import (
 )
 from vos.errors import MissingError, VosError
 from vos.media.images import read_image
-from vos.media.masks import object_ids, read_mask, read_palette_mask
+from vos.media.listing import in_natural_order, is_hidden, list_frames
+from vos.media.masks import object_ids, read_palette_mask
+from vos.media.painted_masks import read_mask
 from vos.progress import progress
 
 
@@ -108,12 +109,13 @@ class _Survey:
         if not self.image_folder.is_dir():
             yield Problem(self.image_folder, "the folder of frames is missing")
             return
-        pairs = self.listed or [
-            (image, self.mask_folder / f"{image.stem}.png")
-            for image in frame_files(self.image_folder)
-        ]
-        if not pairs:
-            yield Problem(self.image_folder, "holds no frames")
+        try:
+            pairs = self.listed or [
+                (image, self.mask_folder / f"{image.stem}.png")
+                for image in list_frames(self.image_folder)
+            ]
+        except VosError as error:
+            yield Problem(self.image_folder, _without(self.image_folder, error))
             return
         yield from self._gaps(pairs)
         yield from self._strays(pairs)
@@ -129,8 +131,8 @@ class _Survey:
     def _strays(self, pairs: list[tuple[Path, Path]]) -> Iterator[Problem]:
         known = {mask.name for _, mask in pairs}
         if self.mask_folder.is_dir():
-            for mask in sorted(self.mask_folder.glob("*.png")):
-                if mask.name not in known:
+            for mask in in_natural_order(self.mask_folder.glob("*.png")):
+                if mask.name not in known and not is_hidden(mask):
                     yield Problem(mask, "a mask without a frame")
 
     def _frame(self, path: Path, sizes: list[tuple[int, int]]) -> Iterator[Problem]:

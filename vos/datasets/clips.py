@@ -9,25 +9,30 @@ import hashlib
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from vos.datasets.on_demand import FramesOnDemand, read_list
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_json
 from vos.machine import processors
+from vos.media.listing import in_natural_order, is_hidden, is_image, is_video
 from vos.progress import progress
+
+if TYPE_CHECKING:
+    from vos.media.video_base import Video
 
 log = logging.getLogger("vos")
 
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-CACHES = ("memory", "disk")
+CACHES = ("memory", "disk", "none")
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,15 @@ class ClipSource:
     @property
     def is_video(self) -> bool:
         """Whether the clip is a video file."""
-        return self.files[0].suffix.lower() in VIDEO_SUFFIXES
+        return is_video(self.files[0])
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A decoded clip: ``frames`` is (T, H, W, 3) uint8 RGB, in memory or mapped from disk."""
+    """A clip: ``frames`` is (T, H, W, 3) uint8 RGB, in memory, mapped from disk or on demand."""
 
     name: str
-    frames: np.ndarray
+    frames: np.ndarray | FramesOnDemand
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -57,10 +62,12 @@ class Clip:
 def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     """List the clips under ``paths``, in a fixed order.
 
-    A path is a video, a photo, or a folder that is searched with all its sub-folders. In a
+    A path is a video, a photo, a list file (``.txt``, a path per line), or a folder that is
+    searched with all its sub-folders. In a
     folder, every video is a clip. Images are the frames of one clip when their names differ
-    only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...), else each is a photo.
-    Folders named ``Annotations`` (masks) and hidden ones are passed over.
+    only by evenly spaced numbers (``00000.jpg``, ``00001.jpg``, ...); where some numbers are
+    missing, the clip is split there. Else each image is a photo. Folders named ``Annotations``
+    (masks) and hidden ones are passed over.
 
     Raises:
         MissingError: a path does not exist.
@@ -70,7 +77,10 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     for path in paths:
         if not path.exists():
             raise MissingError(f"no training data at {path}: pass --data with an existing path")
-        sources += [ClipSource(path.name, (path,))] if path.is_file() else _search(path)
+        if path.suffix.lower() == ".txt":
+            sources += find_clips(read_list(path))
+        else:
+            sources += [ClipSource(path.name, (path,))] if path.is_file() else _search(path)
     if not sources:
         places = ", ".join(str(path) for path in paths)
         raise UsageError(f"no video, folder of frames or photo found in {places}")
@@ -78,13 +88,16 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
 
 
 def _search(folder: Path) -> Iterator[ClipSource]:
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    for entry in entries:
-        if entry.is_file() and entry.suffix.lower() in VIDEO_SUFFIXES:
-            yield ClipSource(entry.name, (entry,))
-    images = [e for e in entries if e.is_file() and e.suffix.lower() in IMAGE_SUFFIXES]
-    if _are_frames(images):
+    entries = in_natural_order(entry for entry in folder.iterdir() if not is_hidden(entry))
+    files = [entry for entry in entries if entry.is_file()]
+    yield from (ClipSource(file.name, (file,)) for file in files if is_video(file))
+    images = [file for file in files if is_image(file)]
+    runs = _runs(images)
+    if len(runs) == 1:
         yield ClipSource(folder.name, tuple(images))
+    elif runs:
+        for run in runs:
+            yield ClipSource(f"{folder.name} from {run[0].stem}", tuple(run))
     else:
         yield from (ClipSource(image.name, (image,)) for image in images)
     for entry in entries:
@@ -92,14 +105,39 @@ def _search(folder: Path) -> Iterator[ClipSource]:
             yield from _search(entry)
 
 
-def _are_frames(images: Sequence[Path]) -> bool:
-    """Whether the names are one prefix followed by evenly spaced numbers."""
+def _runs(images: Sequence[Path]) -> list[list[Path]]:
+    """Runs of frames: evenly spaced numbers behind one prefix; none if the images are photos.
+
+    Photos may be numbered with gaps too: where numbers are missing, most steps must be alike, and
+    all images of one size.
+    """
     matches = [re.fullmatch(r"(.*?)(\d+)", image.stem) for image in images]
     found = [match for match in matches if match]
     if len(images) < 2 or len(found) < len(images) or len({match[1] for match in found}) > 1:
-        return False
+        return []
     numbers = [int(match[2]) for match in found]
-    return len({after - before for before, after in pairwise(numbers)}) == 1
+    steps = [after - before for before, after in pairwise(numbers)]
+    step, count = Counter(steps).most_common(1)[0]
+    if step == 0 or 2 * count <= len(steps):
+        return []
+    if count < len(steps) and not _have_one_size(images):
+        return []
+    runs = [[images[0]]]
+    for image, distance in zip(images[1:], steps, strict=True):
+        if distance == step:
+            runs[-1].append(image)
+        else:
+            runs.append([image])
+    return runs
+
+
+def _have_one_size(images: Sequence[Path]) -> bool:
+    from vos.media.images import image_size
+
+    try:
+        return len({image_size(image) for image in images}) == 1
+    except VosError:
+        return False
 
 
 def load_clips(
@@ -115,7 +153,7 @@ def load_clips(
 
     Args:
         cache: ``memory``, or ``disk`` for files under ``cache_folder`` that are mapped, kept and
-            found again by later runs.
+            found again by later runs, or ``none``: frames are decoded each time they are asked for.
         warn: told in one line of each clip that cannot be decoded; such a clip is left out.
 
     Raises:
@@ -131,6 +169,8 @@ def load_clips(
         try:
             if cache_folder is not None and cache == "disk":
                 return Clip(source.name, _cached(source, short_side, cache_folder))
+            if cache == "none":
+                return Clip(source.name, _on_demand(source, short_side))
             return Clip(source.name, decode(source, short_side))
         except VosError as error:
             return f"skipped {source.files[0]}: {error}"
@@ -162,20 +202,31 @@ def decode(source: ClipSource, short_side: int) -> np.ndarray:
     return np.stack(frames)
 
 
+def _on_demand(source: ClipSource, short_side: int) -> FramesOnDemand:
+    video = _open(source)
+    return FramesOnDemand(video.count_frames(), lambda i: _shrink(video[i], short_side))
+
+
+def _open(source: ClipSource) -> Video:
+    from vos.media.video import open_video
+    from vos.media.video_base import FOLDER_FRAME_RATE
+    from vos.media.video_folder import FrameFolder
+
+    if len(source.files) == 1:
+        return open_video(source.files[0])
+    return FrameFolder(source.files[0].parent, source.files, FOLDER_FRAME_RATE)
+
+
 def _read(source: ClipSource) -> Iterator[np.ndarray]:
     if not source.is_video:
-        from vos.media.images import read_image
-
-        yield from (read_image(path) for path in source.files)
+        yield from _open(source)
         return
     try:
         import av  # noqa: F401
     except ImportError:  # training machines without PyAV still have OpenCV's decoder
         yield from _read_with_opencv(source.files[0])
     else:
-        from vos.media.video import open_video
-
-        yield from open_video(source.files[0])
+        yield from _open(source)
 
 
 def _read_with_opencv(path: Path) -> Iterator[np.ndarray]:

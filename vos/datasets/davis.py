@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vos.datasets.sequence import Dataset, Sequence
 from vos.errors import MissingError, UsageError, VosError, near_names
+from vos.media.listing import is_hidden, list_frames
 
-FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
 RESOLUTIONS = {2016: ("480p", "1080p"), 2017: ("480p", "Full-Resolution")}
 
 
@@ -95,7 +95,9 @@ def list_folders(root: Path, year: int, resolution: str) -> list[Path]:
 
 def splits_in(folders: list[Path]) -> list[str]:
     """Names of the list files in ``folders``."""
-    return sorted({path.stem for folder in folders for path in folder.glob("*.txt")})
+    return sorted(
+        {path.stem for folder in folders for path in folder.glob("*.txt") if not is_hidden(path)}
+    )
 
 
 def read_split(
@@ -154,16 +156,7 @@ def _pairs_in_folder(root: Path, name: str, resolution: str) -> list[tuple[Path,
             f"(`vos data check {root}` lists all that is missing)"
         )
     masks = root / "Annotations" / resolution / name
-    return [(image, masks / f"{image.stem}.png") for image in frame_files(folder)]
-
-
-def frame_files(folder: Path) -> list[Path]:
-    """Images of a folder in the order of their names."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith(".")
-    )
+    return [(image, masks / f"{image.stem}.png") for image in list_frames(folder)]
 
 
 def numbering_gaps(stems: list[str]) -> list[str]:

@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from vos.datasets.clips import IMAGE_SUFFIXES
 from vos.errors import MissingError, UsageError, VosError
+from vos.media.listing import is_image
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "val", "valid", "validation")
 _ARRAYS = (
@@ -73,7 +73,7 @@ def open_labelled(path: Path) -> LabelledDataset:
     if not path.exists():
         raise MissingError(f"no labelled images at {path}: pass a folder, a .zip or an .npz file")
     if path.is_dir():
-        files = [item for item in sorted(path.rglob("*")) if item.suffix.lower() in IMAGE_SUFFIXES]
+        files = [item for item in sorted(path.rglob("*")) if is_image(item)]
         names = [PurePosixPath(item.relative_to(path).as_posix()) for item in files]
         return _from_names(path, names, lambda index: _read_file(files[index]))
     if path.suffix.lower() == ".npz":
@@ -99,7 +99,7 @@ def _from_zip(path: Path) -> LabelledDataset:
     members = sorted(
         name
         for name in archive.namelist()
-        if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("__MACOSX/")
+        if is_image(PurePosixPath(name)) and not name.startswith("__MACOSX/")
     )
     lock = threading.Lock()
 

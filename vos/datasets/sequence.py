@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from vos.errors import MissingError, VosError
-from vos.media.images import image_size, read_image
-from vos.media.masks import object_ids, read_mask, read_palette_mask
+from vos.media.images import image_size, read_image, tones_of
+from vos.media.masks import object_ids, read_palette_mask
+from vos.media.painted_masks import read_mask
+from vos.media.tones import Tones
 from vos.media.video import FOLDER_FRAME_RATE
 from vos.media.video_base import Video
 from vos.media.video_folder import FrameFolder
@@ -45,6 +47,11 @@ class Sequence:
     def size(self) -> tuple[int, int]:
         """(height, width) of frame 0, which every other frame and mask must have."""
         return image_size(self.frame_paths[0])
+
+    @cached_property
+    def _tones(self) -> Tones:
+        """How frames of more than 8 bits are scaled: all alike."""
+        return tones_of(self.frame_paths)
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:
@@ -103,7 +110,7 @@ class Sequence:
             VosError: the file is missing, broken, or of another size than frame 0.
         """
         path = self.frame_paths[index]
-        image = read_image(path)
+        image = read_image(path, tones=self._tones)
         height, width = image.shape[:2]
         if (height, width) != self.size:
             raise VosError(

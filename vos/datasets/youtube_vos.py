@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vos.datasets.davis import frame_files
 from vos.datasets.sequence import Dataset, Sequence
 from vos.errors import MissingError, UsageError, VosError, near_names
 from vos.files import read_json
+from vos.media.listing import list_frames
 
 SPLITS = ("train", "valid", "test")
 META = "meta.json"
@@ -97,7 +97,7 @@ def _sequence(folder: Path, name: str, objects: dict[int, str]) -> Sequence:
     images = folder / "JPEGImages" / name
     if not images.is_dir():
         raise MissingError(f"{images} is missing: {META} names the video {name}")
-    frames = frame_files(images)
+    frames = list_frames(images)
     places = {path.stem: index for index, path in enumerate(frames)}
     masks = tuple(folder / "Annotations" / name / f"{path.stem}.png" for path in frames)
     begins = []

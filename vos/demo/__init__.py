@@ -1,8 +1,8 @@
 """The web page: upload a video, mark objects, propagate, correct, download (Gradio).
 
-`launch` serves it. The rooms: `page`, `layout`, `scene` and `handlers` are what visitors see and
-use; `session` and `store` keep each visitor's work on disk; `engine` decides which frames to
-segment and leaves the segmenting to `vos.pipeline`; `canvas` goes between masks and the editor.
+`launch` serves it. `page`, `layout`, `scene` and `handlers` are what visitors see and use;
+`session` and `store` keep each visitor's state around a `vos.Session`, which holds the masks;
+`queue` runs one propagation at a time; `canvas` goes between masks and the editor.
 """
 
 from vos.demo.launch import RunningPage, Serving, launch, start

@@ -9,10 +9,9 @@ from pathlib import Path
 import gradio as gr
 
 from vos.demo.downloads import FORMATS, write_download
-from vos.demo.engine import Models, plan, propagate
+from vos.demo.queue import Models, RunQueue, propagate
 from vos.demo.session import Session
 from vos.demo.store import SessionStore
-from vos.demo.turns import Turns
 from vos.errors import UsageError, VosError, near_names
 from vos.media import read_mask
 from vos.propagation import PRESETS
@@ -25,7 +24,9 @@ model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JS
 cutouts (zip). Returns the file."""
 
 
-def add_endpoint(store: SessionStore, models: Models, turns: Turns, model_names: list[str]) -> None:
+def add_endpoint(
+    store: SessionStore, models: Models, queue: RunQueue, model_names: list[str]
+) -> None:
     """Add ``/segment``, inside a ``gr.Blocks``."""
     with gr.Row(visible=False):
         video = gr.File(label="video", type="filepath")
@@ -62,11 +63,8 @@ def add_endpoint(store: SessionStore, models: Models, turns: Turns, model_names:
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
         clip = session.open(session.adopt(Path(video)), name=Path(video).stem)
         session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
-        passes = plan(session, "whole", int(frame))
-        with turns.turn():
-            for _ in propagate(
-                session, models, model=model, preset_name=preset_name, passes=passes
-            ):
+        with queue.turn():
+            for _ in propagate(session, models, "whole", model=model, preset=preset_name):
                 session.touched = time.monotonic()
         return write_download(session, kind)
 

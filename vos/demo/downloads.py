@@ -18,7 +18,7 @@ from vos.demo.session import Session
 from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
-from vos.media import PALETTE, RleWriter, Video, VideoWriter, overlay
+from vos.media import PALETTE, RleWriter, VideoWriter, overlay, write_mots
 from vos.media.excerpt import Excerpt
 
 Report = Callable[[int, int], None]  # frames done, of how many
@@ -72,18 +72,10 @@ def _overlay_video(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     colours = session.objects.palette()
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
-    times = _uneven_times(part)
-    with VideoWriter(path, fps=part.frame_rate, size=part.size, times=times) as writer:
+    with VideoWriter.like(path, part) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
             shown = visible(session, mask)
             writer.write(overlay(frame, shown, session.opacity, colours=colours))
-
-
-def _uneven_times(video: Video) -> np.ndarray | None:
-    """When frames are shown, of videos whose rate varies, as that of telephones does."""
-    times = video.frame_times()
-    even = np.arange(len(times)) / video.fps
-    return times if np.abs(times - even).max() > 0.5 / video.fps else None
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
@@ -97,23 +89,22 @@ def _palette_pngs(session: Session, path: Path, report: Report) -> None:
 
 def _rle(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
-    with RleWriter(path, name=clip.name, size=clip.size, frame_count=clip.frame_count) as writer:
+    with RleWriter(
+        path,
+        name=clip.name,
+        size=clip.size,
+        frame_count=clip.frame_count,
+        file_name=clip.video.file_name,
+        object_names={item.id: item.name for item in session.objects},
+    ) as writer:
         for index, mask in _masks(session, report):
             writer.write(index, mask)
 
 
 def _mots(session: Session, path: Path, report: Report) -> None:
-    """MOTS PNG as CVAT imports it: 16 bits, 1000 * class + instance, one class an object."""
-    classes = {item.id: number for number, item in enumerate(session.objects, start=1)}
-    values = np.zeros(256, np.uint16)
-    for object_id, number in classes.items():
-        values[object_id] = 1000 * number + object_id
-    with _zip(path) as archive:
-        labels = "".join(f"{item.name}\n" for item in session.objects)
-        archive.writestr("default/instances/labels.txt", labels)
-        for index, mask in _masks(session, report):
-            image = Image.fromarray(values[mask])
-            _add_image(archive, f"default/instances/frame_{index:06d}.png", image)
+    """MOTS PNG as CVAT imports it, whose frames of videos are numbered so."""
+    masks = ((f"frame_{index:06d}", mask) for index, mask in _masks(session, report))
+    write_mots(path, masks, {item.id: item.name for item in session.objects})
 
 
 def _cutouts(session: Session, path: Path, report: Report) -> None:
@@ -155,8 +146,7 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
         features = open_features(place)
         colours = fit_colours(features)
         height, width = side_by_side(video[0], video[0]).shape[:2]
-        times = _uneven_times(video)
-        with VideoWriter(path, fps=video.frame_rate, size=(height, width), times=times) as writer:
+        with VideoWriter.like(path, video, size=(height, width)) as writer:
             for t, frame in enumerate(video):
                 writer.write(side_by_side(frame, colours.paint(features, t)))
                 report(count + t + 1, 2 * count)

@@ -14,8 +14,8 @@ from vos.errors import MissingError, UsageError
 if TYPE_CHECKING:
     import gradio as gr
 
+    from vos.demo.queue import RunQueue
     from vos.demo.store import SessionStore
-    from vos.demo.turns import Turns
 
 INSTALL = "pip install 'vos-propagation[demo]'"
 
@@ -45,10 +45,10 @@ class Serving:
 class RunningPage:
     """A page that is being served. Closing it removes all sessions and their files."""
 
-    def __init__(self, page: gr.Blocks, store: SessionStore, turns: Turns) -> None:
+    def __init__(self, page: gr.Blocks, store: SessionStore, queue: RunQueue) -> None:
         self.page = page
         self.store = store
-        self.turns = turns
+        self.queue = queue
 
     @property
     def url(self) -> str:
@@ -81,12 +81,11 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         import gradio  # noqa: F401
     except ImportError as error:
         raise MissingError(f"the web page needs Gradio: {INSTALL}") from error
-    from vos.demo.engine import Models
     from vos.demo.page import build_page, page_assets
+    from vos.demo.queue import Models, RunQueue
     from vos.demo.store import SessionStore
-    from vos.demo.turns import Turns
 
-    models, turns = Models(serving.device), Turns()
+    models, queue = Models(serving.device), RunQueue()
     for name in serving.models:
         models.get(name)  # one that cannot be had is found out now
     store = SessionStore(serving.limits, root=serving.work_folder)
@@ -95,7 +94,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         page = build_page(
             store,
             models,
-            turns,
+            queue,
             model_names=_model_names(serving.models),
             examples=_examples(),
         )
@@ -118,7 +117,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         if isinstance(error, OSError):
             raise UsageError(f"cannot serve on {serving.host}: {error}; try --port") from error
         raise
-    return RunningPage(page, store, turns)
+    return RunningPage(page, store, queue)
 
 
 def launch(serving: Serving | None = None) -> None:

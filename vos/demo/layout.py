@@ -58,7 +58,7 @@ class Layout:
     back: Any
     play: Any
     forth: Any
-    unsure: Any
+    correct_next: Any
     timer: Any
     status: Any
     swatches: Any
@@ -188,8 +188,12 @@ def _stage(parts: dict[str, Any]) -> None:
         parts["play"] = gr.Button("▶ Play", size="sm", min_width=60, elem_id="play")
         parts["forth"] = gr.Button("Step ▶", size="sm", min_width=60, elem_id="forth")
         parts["undo"] = gr.Button("↶ Undo", size="sm", min_width=60, elem_id="undo")
-        parts["unsure"] = gr.Button(
-            "Next frame to correct", size="sm", min_width=140, elem_id="unsure", interactive=False
+        parts["correct_next"] = gr.Button(
+            "Next frame to correct",
+            size="sm",
+            min_width=140,
+            elem_id="correct-next",
+            interactive=False,
         )
     parts["timer"] = gr.Timer(0.12, active=False)
     parts["status"] = gr.HTML("", elem_id="status")

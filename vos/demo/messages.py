@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Literal
 
-from vos.demo.engine import Step
+from vos.demo.queue import Step
 
 Kind = Literal["info", "done", "error"]
 

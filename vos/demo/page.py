@@ -1,38 +1,66 @@
-"""The page: components of `layout`, wired to `handlers`."""
+"""The page: components of `layout`, wired to `handlers`.
+
+Files that visitors name are only those they uploaded, never a path or an address of their choice:
+Gradio itself refuses paths outside its upload folder; it would fetch addresses, which are refused
+here before anything is looked up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from vos.demo.api import add_endpoint
-from vos.demo.cost import Costs
-from vos.demo.engine import Models
-from vos.demo.guard import GuardedBlocks
+from vos.demo.handlers.marks import MarkHandlers
+from vos.demo.handlers.object_list import ObjectListHandlers
+from vos.demo.handlers.propagation import CostHandlers, PropagationHandlers
+from vos.demo.handlers.results import ResultHandlers
+from vos.demo.handlers.timeline import TimelineHandlers
+from vos.demo.handlers.video import VideoHandlers
 from vos.demo.layout import Layout, build_layout
-from vos.demo.listing import Listing
-from vos.demo.marking import Marking
-from vos.demo.moving import Moving
-from vos.demo.opening import Opening
-from vos.demo.running import Running
+from vos.demo.queue import Models, RunQueue
 from vos.demo.store import SessionStore
-from vos.demo.taking import Taking
-from vos.demo.turns import Turns
 from vos.propagation import PRESETS
 
 FOLDER = Path(__file__).parent
-QUICK = "quick"  # short work of the models, one at a time; long work waits in `Turns`
+QUICK = "quick"  # short work of the models, one at a time; long work waits in `RunQueue`
 _PROGRESS = gr.Progress()
 _SILENT: dict[str, Any] = {"show_progress": "hidden"}
+
+
+class GuardedBlocks(gr.Blocks):
+    """``gr.Blocks`` that takes no address in place of an uploaded file."""
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> Any:
+        """Refuse addresses, then do as Gradio does."""
+        for path in _named_files(inputs):
+            if "://" in path or path.startswith("//"):
+                raise gr.Error("Addresses are not fetched: upload the file", print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+
+def _named_files(value: Any) -> Iterator[str]:
+    """The path of every file in what a client sent."""
+    if isinstance(value, dict):
+        path = value.get("path")
+        if isinstance(path, str):
+            yield path
+        for part in value.values():
+            yield from _named_files(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _named_files(part)
 
 
 def build_page(
     store: SessionStore,
     models: Models,
-    turns: Turns,
+    queue: RunQueue,
     *,
     model_names: list[str],
     examples: dict[str, Path],
@@ -51,8 +79,8 @@ def build_page(
             examples=list(examples),
             limits=limits,
         )
-        _wire(page, layout, store, models, turns, examples)
-        add_endpoint(store, models, turns, model_names)
+        _wire(page, layout, store, models, queue, examples)
+        add_endpoint(store, models, queue, model_names)
     page.queue(default_concurrency_limit=8, max_size=64)
     return page
 
@@ -62,16 +90,16 @@ def _wire(
     layout: Layout,
     store: SessionStore,
     models: Models,
-    turns: Turns,
+    queue: RunQueue,
     examples: dict[str, Path],
 ) -> None:
-    opening = Opening(layout, store, models, examples)
-    moving = Moving(layout, store, models)
-    marking = Marking(layout, store, models)
-    listing = Listing(layout, store, models)
-    taking = Taking(layout, store, models, turns)
-    costs = Costs(layout, store, models, turns)
-    running = Running(layout, store, models, turns)
+    video = VideoHandlers(layout, store, models, examples)
+    timeline = TimelineHandlers(layout, store, models)
+    marks = MarkHandlers(layout, store, models)
+    objects = ObjectListHandlers(layout, store, models)
+    results = ResultHandlers(layout, store, models, queue)
+    costs = CostHandlers(layout, store, models, queue)
+    propagation = PropagationHandlers(layout, store, models, queue)
     everything = [getattr(layout, name) for name in layout.__dataclass_fields__ if name != "ticket"]
     token, editor = layout.token, (layout.editor, layout.edition)
 
@@ -80,48 +108,48 @@ def _wire(
         return event(handler, [*inputs], everything, **settings)
 
     opened = [
-        *(on(given, opening.open_upload, token, layout.upload, show_progress="full",
+        *(on(given, video.open_upload, token, layout.upload, show_progress="full",
              show_progress_on=layout.upload)
           for given in (layout.upload.input, layout.upload.stop_recording)),
-        on(layout.open_example.click, opening.open_example, token, layout.example,
+        on(layout.open_example.click, video.open_example, token, layout.example,
            show_progress="full", show_progress_on=layout.example),
     ]  # fmt: skip
-    greeted = on(page.load, opening.hello, layout.ticket, js=_HELLO_JS)
-    page.unload(opening.goodbye)
-    on(layout.close.click, opening.close, token)
+    greeted = on(page.load, video.hello, layout.ticket, js=_HELLO_JS)
+    page.unload(video.goodbye)
+    on(layout.close.click, video.close, token)
 
     quick = {"concurrency_id": QUICK, "concurrency_limit": 1}
     latest = {"trigger_mode": "always_last"}
-    on(layout.frame.input, moving.move, token, layout.frame, *editor, **latest)
-    on(layout.back.click, moving.step_back, token, *editor, trigger_mode="multiple")
-    on(layout.forth.click, moving.step_forth, token, *editor, trigger_mode="multiple")
-    on(layout.strip.click, moving.jump, token, *editor)
-    on(layout.unsure.click, moving.to_unsure, token, *editor)
+    on(layout.frame.input, timeline.move, token, layout.frame, *editor, **latest)
+    on(layout.back.click, timeline.step_back, token, *editor, trigger_mode="multiple")
+    on(layout.forth.click, timeline.step_forth, token, *editor, trigger_mode="multiple")
+    on(layout.strip.click, timeline.jump, token, *editor)
+    on(layout.correct_next.click, timeline.to_next_correction, token, *editor)
     playing = gr.State(False)
-    on(layout.play.click, moving.play, token, playing, *editor)
-    on(layout.timer.tick, moving.tick, token, trigger_mode="once")
+    on(layout.play.click, timeline.play, token, playing, *editor)
+    on(layout.timer.tick, timeline.tick, token, trigger_mode="once")
     layout.play.change(lambda label: "⏸" in (label or ""), layout.play, playing,
                        api_visibility="private", **_SILENT)  # fmt: skip
 
-    on(layout.tool.input, marking.choose_tool, token, layout.tool, *editor)
-    on(layout.viewer.select, marking.click, token, layout.take_away, layout.similarity,
+    on(layout.tool.input, marks.choose_tool, token, layout.tool, *editor)
+    on(layout.viewer.select, marks.click, token, layout.take_away, layout.similarity,
        layout.model, layout.preset, **quick,
        show_progress="minimal", show_progress_on=layout.viewer)  # fmt: skip
-    on(layout.mask_file.upload, marking.upload_mask, token, layout.mask_file, *editor)
-    on(layout.undo.click, marking.undo, token, *editor)
-    on(layout.forget.click, marking.forget, token)
+    on(layout.mask_file.upload, marks.upload_mask, token, layout.mask_file, *editor)
+    on(layout.undo.click, marks.undo, token, *editor)
+    on(layout.forget.click, marks.forget, token)
 
-    on(layout.objects.input, listing.choose_object, token, layout.objects, *editor)
-    on(layout.add.click, listing.add_object, token, *editor)
-    on(layout.remove.click, listing.remove_object, token, *editor)
-    on(layout.name.submit, listing.rename, token, layout.name)
-    on(layout.name.blur, listing.rename, token, layout.name)
-    on(layout.colour.input, listing.recolour, token, layout.colour, *editor, **latest)
-    on(layout.visible.input, listing.show_or_hide, token, layout.visible, *editor)
-    on(layout.opacity.input, listing.set_opacity, token, layout.opacity, **latest)
+    on(layout.objects.input, objects.choose_object, token, layout.objects, *editor)
+    on(layout.add.click, objects.add_object, token, *editor)
+    on(layout.remove.click, objects.remove_object, token, *editor)
+    on(layout.name.submit, objects.rename, token, layout.name)
+    on(layout.name.blur, objects.rename, token, layout.name)
+    on(layout.colour.input, objects.recolour, token, layout.colour, *editor, **latest)
+    on(layout.visible.input, objects.show_or_hide, token, layout.visible, *editor)
+    on(layout.opacity.input, objects.set_opacity, token, layout.opacity, **latest)
 
     trimmed = [
-        on(number.change, taking.trim, token, layout.first, layout.last)
+        on(number.change, results.trim, token, layout.first, layout.last)
         for number in (layout.first, layout.last)
     ]
     for event in (*opened, greeted, *trimmed):
@@ -129,18 +157,18 @@ def _wire(
     for choice in (layout.model, layout.preset):
         on(choice.input, costs.tell, token, layout.model, layout.preset, **quick)
 
-    started = on(layout.propagate.click, running.start, token, layout.direction, layout.model,
+    started = on(layout.propagate.click, propagation.start, token, layout.direction, layout.model,
                  layout.preset, *editor)  # fmt: skip
     for event in (started, greeted):
-        on(event.then, running.watch, token, concurrency_id="watch", concurrency_limit=None)
-    on(layout.stop.click, running.stop, token, queue=False)
-    on(layout.prepare.click, _with_progress(taking), token, layout.format, *editor,
+        on(event.then, propagation.watch, token, concurrency_id="watch", concurrency_limit=None)
+    on(layout.stop.click, propagation.stop, token, queue=False)
+    on(layout.prepare.click, _with_progress(results), token, layout.format, *editor,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip
 
 
-def _with_progress(taking: Taking) -> Callable[..., Any]:
+def _with_progress(results: ResultHandlers) -> Callable[..., Any]:
     def prepare(token: str, key: str, editor: Any, edition: str, progress: Any = _PROGRESS) -> Any:
-        return taking.prepare(token, key, editor, edition, progress)
+        return results.prepare(token, key, editor, edition, progress)
 
     return prepare
 

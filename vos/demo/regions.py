@@ -9,8 +9,8 @@ import numpy as np
 
 from vos.demo.canvas import editor_size
 from vos.errors import UsageError
-from vos.pipeline.resize import resize_frame
 from vos.propagation import PropagationConfig, frame_size
+from vos.propagation.frame_size import resize_frame
 
 if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor

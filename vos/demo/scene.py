@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from vos.demo import canvas, views
-from vos.demo.confidence import next_to_correct
 from vos.demo.layout import BOX, CLICK, LOOK, PAINT, Layout
 from vos.demo.messages import duration
 from vos.demo.session import Session
 from vos.demo.strip import strip
+from vos.segmentation.confidence import next_to_correct
 
 Updates = dict[Any, Any]
 
@@ -93,11 +93,9 @@ def frame_picture(session: Session, index: int | None = None) -> str:
 def timeline(layout: Layout, session: Session) -> Updates:
     """The strip, and what hangs on it."""
     clip = session.clip
-    lowest = next_to_correct(clip.confidence, clip.annotated)
-    picture = strip(
-        clip.confidence, clip.annotated, session.position, trim=clip.trim, lowest=lowest
-    )
-    return {layout.strip: picture, layout.unsure: gr.update(interactive=lowest is not None)}
+    lowest = next_to_correct(clip.confidence, clip.marks)
+    picture = strip(clip.confidence, clip.marks, session.position, trim=clip.trim, lowest=lowest)
+    return {layout.strip: picture, layout.correct_next: gr.update(interactive=lowest is not None)}
 
 
 def panel(layout: Layout, session: Session) -> Updates:
@@ -141,7 +139,7 @@ def _edition(session: Session) -> str:
 def _frame_label(session: Session) -> str:
     clip = session.clip
     seconds = clip.times[session.position]
-    marked = ", marked" if session.position in clip.annotated else ""
+    marked = ", marked" if session.position in clip.marks else ""
     return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({seconds:.2f} s{marked})"
 
 

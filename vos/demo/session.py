@@ -1,50 +1,54 @@
-"""The work of one visitor: a video, objects, masks. Masks lie on disk, one file a frame."""
+"""The state of one visitor around a `vos.Session`: the video, the objects, what is in view."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Literal
 
 import numpy as np
 
 from vos.defaults import DEFAULT_MODEL
-from vos.demo.frames import FrameReader
-from vos.demo.history import History
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
 from vos.errors import UsageError, VosError
-from vos.media import Video, object_ids, open_video, read_palette_mask, write_mask
+from vos.media import Video, object_ids, open_video
+from vos.media.frame_reader import FrameReader
+from vos.segmentation import Session as MaskSession
+from vos.segmentation.history import Change
+from vos.segmentation.mask_store import Mark
 
-if TYPE_CHECKING:
-    from vos.demo.run import Run
-
+Direction = Literal["whole", "onwards", "back"]
 _LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first
 
 
 @dataclass
 class Clip:
-    """The video of a session, and all that was found out about it.
+    """The video of a visitor, and the masks of it.
 
     Attributes:
+        work: marks and masks.
         times: (T,) seconds at which each frame is shown, the first at 0.
-        annotated: frames whose mask a person gave, and the ids they took away there: those
-            objects are gone from there on, while others that do not show are merely hidden.
-        confidence: (T,) float32, NaN where nothing was propagated.
         trim: first and last frame to work on.
     """
 
-    video: Video
+    work: MaskSession
     name: str
-    frame_count: int
     frames: FrameReader
     times: np.ndarray
     trim: tuple[int, int]
-    confidence: np.ndarray
-    annotated: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def video(self) -> Video:
+        return self.work.video
+
+    @property
+    def frame_count(self) -> int:
+        return self.work.frame_count
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,6 +57,16 @@ class Clip:
     @property
     def seconds(self) -> float:
         return float(self.times[-1]) + 1 / self.video.fps
+
+    @property
+    def marks(self) -> Mapping[int, Mark]:
+        """Frames whose mask a person gave, and what it says."""
+        return self.work.marks
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(T,) float32, NaN where nothing was propagated."""
+        return self.work.confidence
 
 
 class Session:
@@ -72,14 +86,23 @@ class Session:
         self.edition = 0  # counts what the editor was given
         self.views = 0
         self.stop = threading.Event()
-        self.busy = False  # a run waits or works
-        self.run: Run | None = None  # the last one, until a page has told how it ended
+        self._idle = threading.Event()  # no run waits or works
+        self._idle.set()
         self.touched = time.monotonic()
         self.closed_at: float | None = None
         self._clip: Clip | None = None
-        self._history = History(folder / "undo")
+        self._removed: dict[int, DemoObject] = {}  # objects that undo may bring back
         self._uploads: list[Path] = []
         folder.mkdir(parents=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run of this session waits or works."""
+        return not self._idle.is_set()
+
+    @busy.setter
+    def busy(self, value: bool) -> None:
+        (self._idle.clear if value else self._idle.set)()
 
     # --- video ---------------------------------------------------------------------------------
 
@@ -111,13 +134,11 @@ class Session:
         count = video.count_frames()
         self.discard()
         self._clip = Clip(
-            video=video,
+            work=MaskSession(video, model=None, folder=self.folder / "work"),
             name=_plain(name or video.name),
-            frame_count=count,
             frames=FrameReader(video),
             times=video.frame_times(),
             trim=(0, count - 1),
-            confidence=np.full(count, np.nan, np.float32),
         )
         self.add_object()
         return self._clip
@@ -150,6 +171,7 @@ class Session:
             self._uploads.pop(0).unlink(missing_ok=True)
         if self._clip is not None:
             self._clip.frames.close()
+            self._clip.work.close()
             if self.folder in self._clip.video.path.parents:
                 self._clip.video.path.unlink(missing_ok=True)
         self._clip = None
@@ -157,16 +179,15 @@ class Session:
         self.active = None
         self.position = 0
         self.tool = "Look"
-        self.corner = self.editing = self.run = None
-        self._history.clear()
-        for name in ("masks", "views", "out"):
+        self.corner = self.editing = None
+        self._removed.clear()
+        for name in ("work", "views", "out"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs, and remove every file."""
         self.stop.set()
-        if self.run is not None:
-            self.run.finished.wait(_LAST_FRAME_SECONDS)
+        self._idle.wait(_LAST_FRAME_SECONDS)
         if self._clip is not None:
             self._clip.frames.close()
         for upload in self._uploads:
@@ -175,22 +196,17 @@ class Session:
 
     # --- masks ---------------------------------------------------------------------------------
 
-    def mask_path(self, index: int) -> Path:
-        return self.folder / "masks" / f"{index:05d}.png"
+    def mask(self, index: int) -> np.ndarray:
+        """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
+        return self.clip.work.mask(index)
 
     def has_mask(self, index: int) -> bool:
-        return self.mask_path(index).is_file()
-
-    def mask(self, index: int) -> np.ndarray:
-        """(H, W) uint8 ids of a frame, all background where nothing is known."""
-        path = self.mask_path(index)
-        if not path.is_file():
-            return np.zeros(self.clip.size, np.uint8)
-        return read_palette_mask(path, size=self.clip.size)
+        """Return whether a frame has a mask, given or propagated."""
+        return self.clip.work.has_mask(index)
 
     def masked_frames(self) -> list[int]:
-        """Frames that have a mask, in order."""
-        return sorted(int(path.stem) for path in (self.folder / "masks").glob("[0-9]*.png"))
+        """Return the frames that have a mask, in order."""
+        return [] if self._clip is None else self._clip.work.masked_frames()
 
     def annotate(self, index: int, mask: np.ndarray) -> None:
         """Say what frame ``index`` shows. Undo takes it back.
@@ -200,53 +216,71 @@ class Session:
         Raises:
             VosError: no such frame, or a mask of another size.
         """
-        clip = self.clip
-        if not 0 <= index < clip.frame_count:
+        if not 0 <= index < self.clip.frame_count:
             raise VosError(f"there is no frame {index}")
-        if mask.shape != clip.size:
-            raise VosError(
-                f"The mask has {mask.shape[1]} x {mask.shape[0]} pixels, "
-                f"the video {clip.size[1]} x {clip.size[0]}: give one of that size"
-            )
-        before = set(object_ids(self.mask(index)))
-        now = set(object_ids(mask))
-        erased = (clip.annotated.get(index, frozenset()) | (before - now)) - now
-        self._history.mark_changes(self, index)
-        for object_id in sorted(now):
+        self.clip.work.annotate(index, mask)
+        for object_id in object_ids(mask):
             self.objects.add(object_id)
-        write_mask(self.mask_path(index), mask)
-        clip.annotated[index] = frozenset(erased)
-        clip.confidence[index] = 1.0
+
+    def forget_annotation(self, index: int) -> None:
+        """Take back what was marked on a frame, its mask included."""
+        self.clip.work.clear(index)
+
+    def extent(self, direction: Direction) -> dict[str, Any]:
+        """Return what `vos.Session.propagate` is told to go that way from the current frame.
+
+        Raises:
+            UsageError: nothing is marked, or not on the frame to start from.
+        """
+        (first, last), frame = self.clip.trim, self.position
+        if direction == "whole":
+            if not any(self.clip.marks[i].shown for i in self.clip.marks if first <= i <= last):
+                raise UsageError("Mark an object on a frame first: paint it, or click on it")
+            return {"direction": "both", "first": first, "last": last}
+        if not first <= frame <= last:
+            raise UsageError(f"Frame {frame} lies outside the trimmed part, {first} to {last}")
+        if not object_ids(self.mask(frame)):
+            raise UsageError(f"Frame {frame} shows no object to start from: paint one first")
+        way = "forward" if direction == "onwards" else "backward"
+        return {"direction": way, "start": frame, "first": first, "last": last}
+
+    # --- objects -------------------------------------------------------------------------------
 
     def add_object(self) -> DemoObject:
-        """A new object, which becomes the chosen one."""
-        item = self.objects.add(avoid=self._history.removed_ids)
+        """Add an object, which becomes the chosen one."""
+        item = self.objects.add(avoid=self.clip.work.removed_ids)
         self.active = item.id
         return item
 
     def remove_object(self, object_id: int) -> DemoObject:
         """Take an object off the list and out of every mask; undo brings it back."""
-        item = self.objects[object_id]
-        shown = [i for i in self.masked_frames() if (self.mask(i) == object_id).any()]
-        self._history.object_goes(self, item, shown)
-        for index in shown:
-            mask = self.mask(index)
-            write_mask(self.mask_path(index), np.where(mask == object_id, np.uint8(0), mask))
+        item = self._removed[object_id] = self.objects[object_id]
+        self.clip.work.remove_object(object_id)
         self.objects.remove(object_id)
         if self.active == object_id:
             self.active = next((item.id for item in self.objects), None)
         return item
 
-    def forget_annotation(self, index: int) -> None:
-        """Take back what was marked on a frame, its mask included."""
-        self._history.mark_changes(self, index)
-        self.mask_path(index).unlink(missing_ok=True)
-        self.clip.annotated.pop(index, None)
-        self.clip.confidence[index] = np.nan
-
     def undo(self) -> str | None:
-        """Take back the last mark or removal, and go there; what it was, or None."""
-        return self._history.undo(self)
+        """Take back the last mark, removal or propagation, and go there; say what it was.
+
+        Returns:
+            None where there is nothing to undo.
+        """
+        change = None if self._clip is None else self._clip.work.undo()
+        return None if change is None else self._undone(change)
+
+    def _undone(self, change: Change) -> str:
+        if change.kind == "removal" and change.object_id is not None:
+            item = self._removed.pop(change.object_id)
+            self.objects.restore(item)
+            self.active = item.id
+            return f"{item.name} is back."
+        if change.kind == "propagation":
+            return "The propagation is undone: masks are what they were before it."
+        if change.frame is not None:
+            self.position = change.frame
+        return f"Undone on frame {change.frame}."
 
 
 def _plain(name: str) -> str:

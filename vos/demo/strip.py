@@ -1,4 +1,4 @@
-"""The strip under the timeline: where the propagator is sure, and what is marked."""
+"""The strip under the timeline: how confident the propagator is, and what is marked."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _text(confidence: np.ndarray, annotated: Collection[int], lowest: int | None
     known = int((~np.isnan(confidence)).sum())
     marked = f"{len(annotated)} marked"
     if known == 0:
-        return f"Certainty: nothing propagated yet, {marked}."
-    text = f"Certainty: {known} of {len(confidence)} frames have masks, {marked}"
+        return f"Confidence: nothing propagated yet, {marked}."
+    text = f"Confidence: {known} of {len(confidence)} frames have masks, {marked}"
     if lowest is None:
         return f"{text}."
     return f"{text}; least sure at frame {lowest} ({100 * float(confidence[lowest]):.0f} %)."

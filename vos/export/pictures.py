@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from vos.export.segments import check_clusters, fit_segments
 from vos.export.similarity import Point, fit_similarity
 from vos.export.tokens import spread
 from vos.media import Video, VideoWriter, contact_sheet, overlay, write_image
-from vos.media.images import IMAGE_SUFFIXES
+from vos.media.listing import IMAGE_SUFFIXES
 from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.progress import progress
 
@@ -111,7 +110,7 @@ def _draw_video(path: Path, features: Features, video: Video, paint: Painter) ->
     cells = _painted(islice(video, 0, None, every), paint)
     first = next(cells)
     bar = progress(chain([first], cells), total=len(features), description=path.name)
-    with VideoWriter(path, fps=Fraction(video.frame_rate) / every, size=first.shape[:2]) as writer:
+    with VideoWriter.like(path, video, size=first.shape[:2], every=every) as writer:
         for cell in bar:
             writer.write(cell)
 

@@ -15,8 +15,8 @@ from vos.export.geometry import Geometry
 from vos.export.layout import FORMAT
 from vos.export.model import ExportModel
 from vos.media import Video
-from vos.pipeline.prefetch import prefetch
-from vos.pipeline.resize import resize_frame
+from vos.media.background import prefetch
+from vos.propagation.frame_size import resize_frame
 from vos.version import __version__
 
 PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}

@@ -15,7 +15,7 @@ _HOME = {
     "PALETTE": "masks",
     "VOID": "masks",
     "object_ids": "masks",
-    "read_mask": "masks",
+    "read_mask": "painted_masks",
     "read_palette_mask": "masks",
     "write_mask": "masks",
     "read_image": "images",
@@ -62,11 +62,11 @@ if TYPE_CHECKING:
         PALETTE,
         VOID,
         object_ids,
-        read_mask,
         read_palette_mask,
         write_mask,
     )
     from vos.media.mots import read_mots, write_mots
+    from vos.media.painted_masks import read_mask
     from vos.media.rle import RleWriter, decode_rle, encode_rle, read_rle
     from vos.media.video import open_video
     from vos.media.video_base import Video

@@ -66,9 +66,27 @@ def index_frames(path: Path) -> FrameIndex:
         VosError: the file cannot be opened.
     """
     timestamps, keys = _scan_packets(path)
-    if timestamps is not None:
-        return FrameIndex(len(timestamps), timestamps, keys)
-    return _decode_timestamps(path, keys)
+    if timestamps is None:
+        return _decode_timestamps(path, keys)
+    if timestamps[0] < keys[0]:
+        timestamps = _without_lost_pictures(path, timestamps, keys)
+    return FrameIndex(len(timestamps), timestamps, keys)
+
+
+def _without_lost_pictures(path: Path, timestamps: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Timestamps of what a decoder shows of a video that was cut at an open group of pictures.
+
+    Pictures before its first key frame refer to what was cut off: the container counts them, and a
+    decoder passes over those that it lacks. So the first group is decoded.
+    """
+    end = int(keys[1]) if len(keys) > 1 else int(timestamps[-1]) + 1
+    shown: list[int] = []
+    with open_stream(path) as (container, stream), suppress(VosError):
+        for frame in decode(path, container, stream):
+            if frame.pts is None or frame.pts >= end:
+                break
+            shown.append(frame.pts)
+    return np.union1d(np.array(shown, np.int64), timestamps[timestamps >= end])
 
 
 def _scan_packets(path: Path) -> tuple[np.ndarray | None, np.ndarray]:

@@ -10,41 +10,58 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vos.errors import MissingError, VosError
+from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path
 from vos.media.masks import VOID
 
-_CLASS = 1000
+MOTS_CLASS = 1000
 _IGNORE = 10000
+_MOST_CLASSES = 64  # 64254 is the last value of 16 bits
 _FOLDER = "instances"
 
 
-def write_mots(path: Path | str, masks: Iterable[tuple[str, np.ndarray]], label: str) -> None:
+def write_mots(
+    path: Path | str,
+    masks: Iterable[tuple[str, np.ndarray]],
+    label: str | Mapping[int, str],
+) -> None:
     """Write masks as an archive for CVAT ("MOTS PNG 1.0"), one frame at a time.
 
     Args:
         path: the ``.zip``; its folder is made if need be.
         masks: pairs of the frame's name, without suffix as CVAT knows it, and (H, W) uint8 ids.
-            Ids become instances of one class; void becomes the value to ignore.
-        label: name of that class in the CVAT project.
+            Ids become instances; void becomes the value to ignore.
+        label: name of the one class of all objects in the CVAT project, or names by object id:
+            objects of one name are one class, and ids without a name are left out.
 
     Raises:
+        UsageError: more than 64 classes, which 16 bits do not hold.
         VosError: the file cannot be written.
     """
+    names = dict.fromkeys(range(1, VOID), label) if isinstance(label, str) else label
+    classes = list(dict.fromkeys(names.values()))
+    if len(classes) > _MOST_CLASSES:
+        raise UsageError(
+            f"MOTS PNG holds up to {_MOST_CLASSES} classes, not {len(classes)}: "
+            "give objects of one kind one name"
+        )
+    values = np.zeros(256, np.uint16)
+    for id, name in names.items():
+        values[id] = MOTS_CLASS * (classes.index(name) + 1) + id
+    values[VOID] = _IGNORE
     with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr(f"default/{_FOLDER}/labels.txt", f"{label}\n")
+        labels = "".join(f"{name}\n" for name in classes)
+        archive.writestr(f"default/{_FOLDER}/labels.txt", labels)
         for name, mask in masks:
-            values = np.where(mask == 0, 0, mask + np.uint16(_CLASS)).astype(np.uint16)
-            values[mask == VOID] = _IGNORE
             packed = io.BytesIO()
-            Image.fromarray(values).save(packed, format="PNG")
+            Image.fromarray(values[mask]).save(packed, format="PNG", compress_level=1)
             archive.writestr(f"default/{_FOLDER}/{name}.png", packed.getvalue())
 
 
@@ -79,7 +96,10 @@ def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
                     values = np.asarray(image)
             except (OSError, SyntaxError, zipfile.BadZipFile) as error:
                 raise VosError(f"{path}: {name}.png is no image: {error}") from error
-            yield name, _ids(f"{path}: {name}.png", values, classes)
+            where = f"{path}: {name}.png"
+            if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
+                raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
+            yield name, ids_of_mots(where, values, classes)
 
 
 def _instances(path: Path, root: Path | zipfile.Path) -> dict[str, Path | zipfile.Path]:
@@ -102,10 +122,20 @@ def _files(folder: Path | zipfile.Path) -> Iterator[Path | zipfile.Path]:
     return (item for item in folder.iterdir() if item.name.lower().endswith(".png"))
 
 
-def _ids(where: str, values: np.ndarray, classes: dict[int, int]) -> np.ndarray:
-    """Object ids of one frame; ``classes`` remembers the class of each id over the clip."""
-    if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
-        raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
+def ids_of_mots(
+    where: str, values: np.ndarray, classes: dict[int, int] | None = None
+) -> np.ndarray:
+    """Object ids, (H, W) uint8, of the values of one frame.
+
+    Args:
+        where: what messages begin with.
+        values: (H, W) of 1000 * class + instance.
+        classes: remembers the class of each id from frame to frame.
+
+    Raises:
+        VosError: a value without class, an instance beyond 254, or one instance in two classes.
+    """
+    classes = {} if classes is None else classes
     mask = np.zeros(values.shape, np.uint8)
     for value in np.unique(values).tolist():
         if value == 0:
@@ -113,9 +143,12 @@ def _ids(where: str, values: np.ndarray, classes: dict[int, int]) -> np.ndarray:
         if value == _IGNORE:
             mask[values == value] = VOID
             continue
-        kind, instance = divmod(value, _CLASS)
+        kind, instance = divmod(value, MOTS_CLASS)
         if kind == 0 or not 1 <= instance < VOID:
-            raise VosError(f"{where} holds the value {value}: instances are 1 to {VOID - 1}")
+            raise VosError(
+                f"{where} holds the value {value}: instances are 1 to {VOID - 1}, in values of "
+                f"{MOTS_CLASS} * class + instance"
+            )
         if classes.setdefault(instance, kind) != kind:
             raise VosError(
                 f"{where} gives instance {instance} to class {kind}, which class "

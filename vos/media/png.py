@@ -9,6 +9,7 @@ else, broken files included, is left to the general reader, which also knows wha
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 from zlib_ng import zlib_ng
@@ -74,3 +75,12 @@ def _sum_from_the_left(differences: np.ndarray) -> np.ndarray:
     first_run = np.cumsum(runs_in_row) - runs_in_row
     sums -= np.repeat(sums[first_run] - differences[:, 0], runs_in_row)
     return np.repeat(sums, np.diff(where, append=changes.size)).reshape(differences.shape)
+
+
+def grey_depth(path: Path) -> int | None:
+    """Return the bits of a value of a grey PNG, or None for another file."""
+    with path.open("rb") as file:
+        start = file.read(26)
+    if len(start) < 26 or start[:8] != _SIGNATURE or start[25] != _GREY:
+        return None
+    return start[24]

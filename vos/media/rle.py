@@ -1,9 +1,15 @@
-"""Masks as COCO run-length encoding, and as files of YouTube-VOS annotations.
+"""Masks as COCO run-length encoding, and files of them in two forms, told apart by their names.
 
-A file holds one video in the layout of YouTube-VOS / YTVIS annotations, which COCO tools read:
-``videos`` (one entry), ``categories`` (one, "object") and ``annotations``, one an object, whose
-``id`` is the object id and whose lists ``segmentations``, ``bboxes`` (x, y, width, height in
-pixels) and ``areas`` (pixels) have one entry a frame, null where the object is absent.
+Any ``.json`` has the form of COCO, which ``pycocotools.coco.COCO`` opens: one annotation per
+object and frame with ``segmentation``, ``bbox`` (x, y, width, height in pixels) and ``area``
+(pixels); one entry of ``images`` per frame; one of ``categories`` per object, with its id and name.
+As in COCO-VID, ``videos`` has one entry, images have ``video_id`` and ``frame_id``, and annotations
+have ``instance_id``, the object id.
+
+A name that ends in ``.ytvis.json`` has the form of YouTube-VOS and YouTube-VIS, which their readers
+open and ``COCO`` does not: one annotation per object, whose ``id`` is the object id and whose lists
+``segmentations``, ``bboxes`` and ``areas`` have one entry per frame, null where the object is
+absent; ``videos`` has one entry, ``categories`` one per object.
 """
 
 from __future__ import annotations
@@ -11,7 +17,8 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +31,9 @@ from vos.errors import VosError
 from vos.files import atomic_path, read_json
 from vos.media.masks import object_ids
 
-_LISTS = ("segmentations", "bboxes", "areas")
+YOUTUBE_VIS = ".ytvis.json"
+
+_LISTS = {"segmentations": "segmentation", "bboxes": "bbox", "areas": "area"}
 
 
 def encode_rle(binary: np.ndarray) -> dict[str, Any]:
@@ -59,6 +68,8 @@ def decode_rle(rle: dict[str, Any]) -> np.ndarray:
 class RleWriter:
     """Writes the masks of one video to a JSON file, one frame at a time, in any order.
 
+    The form is that of COCO, or that of YouTube-VIS for a name ending in ``.ytvis.json``.
+
     A context manager. What was written waits in a temporary file, not in memory, and the JSON
     file appears when the block ends; if the block fails, nothing is left. A frame written twice
     counts as it was last. Void pixels are left out.
@@ -67,8 +78,10 @@ class RleWriter:
         path: the JSON file; its folder is made if need be.
         name: name of the video.
         size: (height, width) of the masks.
-        frame_count: length of the lists, if more than the last frame written + 1.
-        file_names: of the frames where each is a file; else they are numbered from 00000.jpg on.
+        frame_count: number of frames, if more than the last frame written + 1.
+        file_name: gives the name of a frame's image by its index; None numbers them from
+            ``00000.jpg`` on.
+        object_names: by object id; those that have none are called "object 1" and so on.
 
     Raises:
         VosError: a mask has another size, or the file cannot be written.
@@ -81,13 +94,15 @@ class RleWriter:
         name: str,
         size: tuple[int, int],
         frame_count: int = 0,
-        file_names: Sequence[str] = (),
+        file_name: Callable[[int], str] | None = None,
+        object_names: Mapping[int, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = name
         self.size = (int(size[0]), int(size[1]))
         self.frame_count = frame_count
-        self.file_names = file_names
+        self._file_name = file_name or "{:05d}.jpg".format
+        self._object_names = dict(object_names or {})
         # By object: frame index and place in the temporary file, three integers an entry.
         self._entries: dict[int, array[int]] = {}
 
@@ -112,12 +127,12 @@ class RleWriter:
         for id in present:
             encoded = coco.encode((by_columns == id).view(np.uint8))
             record = {
-                "segmentations": {
+                "segmentation": {
                     "size": list(self.size),
                     "counts": encoded["counts"].decode("ascii"),
                 },
-                "bboxes": coco.toBbox(encoded).tolist(),
-                "areas": int(coco.area(encoded)),
+                "bbox": coco.toBbox(encoded).tolist(),
+                "area": int(coco.area(encoded)),
             }
             self._append(id, index, json.dumps(record).encode())
         for id in self._entries.keys() - set(present):
@@ -129,35 +144,70 @@ class RleWriter:
         self._waiting.write(record)
 
     def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Gather what waits, object by object and list by list, unless the block failed."""
+        """Gather what waits, object by object, unless the block failed."""
         if kind is not None:
             return
-        height, width = self.size
-        numbers = (f"{index:05d}.jpg" for index in range(self.frame_count))
-        names = list(self.file_names) or list(numbers)
-        video = {
-            "id": 1,
-            "name": self.name,
-            "height": height,
-            "width": width,
-            "length": self.frame_count,
-            "file_names": [f"{self.name}/{name}" for name in names],
-        }
-        head = {"videos": [video], "categories": [{"id": 1, "name": "object"}]}
+        in_tracks = self.path.name.lower().endswith(YOUTUBE_VIS)
+        head, annotations = (
+            (self._youtube_vis_head(), self._tracks())
+            if in_tracks
+            else (self._coco_head(), self._annotations())
+        )
         with self._temporary.open("w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "annotations": [')
-            for number, id in enumerate(sorted(self._entries)):
-                known = {"id": id, "video_id": 1, "category_id": 1, "iscrowd": 0}
-                known |= {"height": height, "width": width}
-                out.write(",\n" * (number > 0) + json.dumps(known)[:-1])
-                for name in _LISTS:
-                    out.write(f', "{name}": [')
-                    for index, record in enumerate(self._records(id)):
-                        value = json.loads(record)[name] if record else None
-                        out.write(", " * (index > 0) + json.dumps(value))
-                    out.write("]")
-                out.write("}")
+            out.writelines(annotations)
             out.write("]}\n")
+
+    def _video(self) -> dict[str, Any]:
+        height, width = self.size
+        return {"id": 1, "name": self.name, "height": height, "width": width}
+
+    def _files(self) -> list[str]:
+        return [f"{self.name}/{self._file_name(index)}" for index in range(self.frame_count)]
+
+    def _categories(self) -> list[dict[str, Any]]:
+        names = self._object_names
+        return [{"id": id, "name": names.get(id, f"object {id}")} for id in sorted(self._entries)]
+
+    def _coco_head(self) -> dict[str, Any]:
+        height, width = self.size
+        images = [
+            {"id": index + 1, "file_name": file, "height": height, "width": width}
+            | {"video_id": 1, "frame_id": index}
+            for index, file in enumerate(self._files())
+        ]
+        return {"videos": [self._video()], "images": images, "categories": self._categories()}
+
+    def _annotations(self) -> Iterator[str]:
+        """The entries of COCO: one per object and frame that shows it."""
+        number = 0
+        for id in sorted(self._entries):
+            for index, record in enumerate(self._records(id)):
+                if not record:
+                    continue
+                number += 1
+                entry = {"id": number, "image_id": index + 1, "category_id": id, "iscrowd": 0}
+                entry |= {"video_id": 1, "instance_id": id}
+                yield ",\n" * (number > 1) + json.dumps(entry | json.loads(record))
+
+    def _youtube_vis_head(self) -> dict[str, Any]:
+        video = self._video() | {"length": self.frame_count, "file_names": self._files()}
+        return {"videos": [video], "categories": self._categories()}
+
+    def _tracks(self) -> Iterator[str]:
+        """The entries of YouTube-VIS, a list at a time: one per object."""
+        height, width = self.size
+        for number, id in enumerate(sorted(self._entries)):
+            entry = {"id": id, "video_id": 1, "category_id": id, "iscrowd": 0}
+            entry |= {"height": height, "width": width}
+            yield ",\n" * (number > 0) + json.dumps(entry)[:-1]
+            for plural, single in _LISTS.items():
+                yield f', "{plural}": ['
+                for index, record in enumerate(self._records(id)):
+                    value = json.loads(record)[single] if record else None
+                    yield ", " * (index > 0) + json.dumps(value)
+                yield "]"
+            yield "}"
 
     def _records(self, id: int) -> Iterator[bytes]:
         """The record of one object in each frame, empty where it is absent."""
@@ -179,7 +229,10 @@ class RleWriter:
 
 
 def read_rle(path: Path) -> Iterator[np.ndarray]:
-    """Read the file of one video, frame by frame.
+    """Read the file of one video, in either form, frame by frame.
+
+    COCO files of others are read as well: images are frames in the order of their ``frame_id`` or
+    id, and an object is known by ``instance_id``, ``track_id`` or else its category.
 
     Yields:
         (H, W) uint8 ids. Where objects overlap, the one with the higher id is in front.
@@ -189,15 +242,45 @@ def read_rle(path: Path) -> Iterator[np.ndarray]:
     """
     content = read_json(path)
     try:
-        if len(content["videos"]) != 1:
+        if len(content.get("videos", [0])) != 1:
             raise VosError(f"{path} holds {len(content['videos'])} videos: give a file of one")
-        video = content["videos"][0]
-        objects = sorted((entry["id"], entry["segmentations"]) for entry in content["annotations"])
-        for index in range(video["length"]):
-            mask = np.zeros((video["height"], video["width"]), np.uint8)
-            for id, segmentations in objects:
-                if segmentations[index] is not None:
-                    mask[decode_rle(segmentations[index]) > 0] = id
+        frames = _coco_frames(content) if "images" in content else _youtube_vis_frames(content)
+        for height, width, objects in frames:
+            mask = np.zeros((height, width), np.uint8)
+            for id, segmentation in sorted(objects, key=lambda pair: pair[0]):
+                mask[_decoded(segmentation, height, width) > 0] = id
             yield mask
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise VosError(f"{path} is no YouTube-VOS annotation file: {error!r}") from error
+        raise VosError(
+            f"{path} is no file of COCO or YouTube-VIS annotations: {error!r}"
+        ) from error
+
+
+# Height and width of a frame, and its objects: ids with their segmentations.
+_Frame = tuple[int, int, list[tuple[int, Any]]]
+
+
+def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
+    by_image: dict[int, list[tuple[int, Any]]] = defaultdict(list)
+    for entry in content["annotations"]:
+        names = ("instance_id", "track_id", "category_id")
+        id = next(entry[name] for name in names if name in entry)
+        by_image[entry["image_id"]].append((id, entry["segmentation"]))
+    images = sorted(content["images"], key=lambda image: image.get("frame_id", image["id"]))
+    for image in images:
+        yield image["height"], image["width"], by_image[image["id"]]
+
+
+def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:
+    (video,) = content["videos"]
+    tracks = [(entry["id"], entry["segmentations"]) for entry in content["annotations"]]
+    for index in range(video["length"]):
+        objects = [(id, parts[index]) for id, parts in tracks if parts[index] is not None]
+        yield video["height"], video["width"], objects
+
+
+def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """A mask of 0 and 1 from run lengths, or from the polygons that COCO has too."""
+    if isinstance(segmentation, list):
+        segmentation = coco.merge(coco.frPyObjects(segmentation, height, width))
+    return decode_rle(segmentation)

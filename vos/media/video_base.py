@@ -6,10 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vos.errors import UsageError
+
+if TYPE_CHECKING:
+    from vos.media.sound import Sound
+
+FOLDER_FRAME_RATE = Fraction(24)  # of DAVIS
 
 
 class Video(ABC):
@@ -26,6 +32,10 @@ class Video(ABC):
         frame_count: how many frames there are. Exact for folders, and for files once
             ``count_frames`` or indexing has looked; before that what the container claims, or
             None if it claims nothing.
+        rereadable: whether it can be read again, from any frame; a camera or a generator passes
+            by once.
+        pixel_aspect: width of a pixel as it is shown, by its height.
+        sound: what is heard with it; None where there is none.
     """
 
     path: Path
@@ -34,6 +44,9 @@ class Video(ABC):
     width: int
     frame_rate: Fraction
     frame_count: int | None
+    rereadable: bool = True
+    pixel_aspect: Fraction = Fraction(1)
+    sound: Sound | None = None
 
     @property
     def fps(self) -> float:
@@ -65,6 +78,10 @@ class Video(ABC):
             IndexError: a folder of frames has no such frame.
         """
         return f"{index:05d}"
+
+    def file_name(self, index: int) -> str:
+        """Return the name of the image file of frame ``index``; files of videos have none yet."""
+        return f"{self.frame_name(index)}.jpg"
 
     @abstractmethod
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from vos.errors import VosError
 from vos.media.decoding import decode, open_stream, orientation_of
 from vos.media.frame_index import FrameIndex, index_frames
+from vos.media.sound import Sound
 from vos.media.video_base import Video
 
 
@@ -21,7 +22,7 @@ class VideoFile(Video):
     """The first video stream of a file; sound, subtitles and cover pictures are passed over.
 
     Frames are turned upright by the display matrix that phones write, flips included. The pixel
-    aspect ratio is not applied: masks live on the stored pixels. Timestamps may start anywhere
+    aspect is told and not applied: masks live on the stored pixels. Timestamps may start anywhere
     and be spaced unevenly: frame ``i`` is the i-th that the decoder shows.
 
     Raises:
@@ -38,8 +39,12 @@ class VideoFile(Video):
             self.frame_rate = _frame_rate(stream)
             self._time_base = stream.time_base
             self._claimed_count = stream.frames or None
+            aspect = Fraction(stream.sample_aspect_ratio or 0) or Fraction(1)
+            if container.streams.best("audio") is not None:
+                self.sound = Sound(path, start=first.time or 0.0)
         self._stored_size = (first.height, first.width)
         self._orientation = orientation_of(first)
+        self.pixel_aspect = 1 / aspect if self._orientation.transposed else aspect
         self.height, self.width = (
             self._stored_size[::-1] if self._orientation.transposed else self._stored_size
         )

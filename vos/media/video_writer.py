@@ -23,6 +23,8 @@ from av.video.reformatter import (
 
 from vos.errors import UsageError, VosError
 from vos.files import atomic_path
+from vos.media.sound import Sound, SoundTrack
+from vos.media.video_base import Video
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
 
@@ -54,6 +56,8 @@ class VideoWriter:
         size: (height, width) of the frames that will be written.
         times: (T,) rising seconds at which the frames are shown, where the rate varies; the first
             is taken as 0. None spaces them by ``fps``.
+        pixel_aspect: width of a pixel as it is shown, by its height.
+        sound: what is heard with the frames; see `VideoWriter.like`.
 
     Raises:
         UsageError: another suffix, or a rate that is not positive.
@@ -67,6 +71,8 @@ class VideoWriter:
         fps: float | Fraction,
         size: tuple[int, int],
         times: np.ndarray | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+        sound: Sound | None = None,
     ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -76,8 +82,42 @@ class VideoWriter:
         self.size = tuple(size)
         self._rate = Fraction(fps).limit_denominator(1001)
         self._times = times
+        self._pixel_aspect = pixel_aspect
+        self._sound = sound
+        self._track: SoundTrack | None = None
         self._reformatter = VideoReformatter()
         self._count = 0
+
+    @classmethod
+    def like(
+        cls,
+        path: Path | str,
+        video: Video,
+        *,
+        size: tuple[int, int] | None = None,
+        sound: bool = True,
+        every: int = 1,
+    ) -> VideoWriter:
+        """Return a writer for a video that is played as another: its times, pixels and sound.
+
+        Args:
+            video: an opened video, of which the frames that will be written are made.
+            size: (height, width) of the frames that will be written; None for those of ``video``.
+            sound: copy its sound; AAC as it is, other kinds made AAC.
+            every: the frames written are made of each ``every``-th one only.
+        """
+        times = video.frame_times()[::every]
+        rate = video.frame_rate / every
+        even = np.arange(len(times)) / float(rate)
+        uneven = len(times) > 0 and np.abs(times - even).max() > 0.5 / float(rate)
+        return cls(
+            path,
+            fps=rate,
+            size=size or video.size,
+            times=times if uneven else None,
+            pixel_aspect=video.pixel_aspect,
+            sound=video.sound if sound else None,
+        )
 
     def __enter__(self) -> VideoWriter:
         height, width = self.size
@@ -96,6 +136,10 @@ class VideoWriter:
                 codec.time_base = _TICK
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
             codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+            codec.sample_aspect_ratio = self._pixel_aspect
+            if self._sound is not None:
+                self._track = SoundTrack(self._sound, self._container)
+                stack.callback(self._track.close)
             stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
@@ -124,10 +168,18 @@ class VideoWriter:
         if self._times is None:
             image.pts, image.time_base = self._count, 1 / self._rate
         else:
-            seconds = float(self._times[self._count] - self._times[0])
-            image.pts, image.time_base = round(seconds / _TICK), _TICK
+            image.pts, image.time_base = round(self._seconds(self._count) / _TICK), _TICK
         self._container.mux(self._stream.encode(image))
         self._count += 1
+        if self._track is not None:
+            self._track.mux_until(self._seconds(self._count))
+
+    def _seconds(self, index: int) -> float:
+        """When frame ``index`` is shown; behind the last known one, at the rate."""
+        if self._times is None:
+            return index / float(self._rate)
+        known = min(index, len(self._times) - 1)
+        return float(self._times[known] - self._times[0] + (index - known) / self._rate)
 
     def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
         """Let the encoder give out what it still holds, unless the block failed."""

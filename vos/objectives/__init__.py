@@ -15,15 +15,16 @@ from vos.objectives.icon import (
     Sphere,
     cycle_accuracy,
     inverse_consistency,
-    inverse_consistency_dense,
     inverse_consistency_loss,
     tokens,
 )
+from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 from vos.objectives.memory_bank import MemoryBank
 from vos.objectives.random_walk import random_walk, random_walk_loss
 
 __all__ = [
     "MemoryBank",
+    "RoundTrip",
     "Sphere",
     "critic",
     "critic_in_batch",

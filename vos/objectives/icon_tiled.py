@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from vos.forks import forgotten_in_children, let_children_compute
 from vos.objectives import icon_kernels as kernels
-from vos.objectives.icon import counted_tokens, full_precision
+from vos.objectives.icon_dense import RoundTrip, floored, full_precision
 
 let_children_compute()
 
@@ -87,23 +87,16 @@ class LogSums:
         return (self.u.peak - self.h.peak + (self.u.total / self.h.total).log2()) * LOG2
 
 
-def inverse_consistency_tiled(
-    a_row: Tensor,
-    b_row: Tensor,
-    a_col: Tensor,
-    b_col: Tensor,
-    *,
-    a_valid: Tensor | None = None,
-    b_valid: Tensor | None = None,
-) -> Tensor:
-    """`vos.objectives.inverse_consistency_dense` in linear memory, several times faster.
+def inverse_consistency_tiled(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
+    """Return what `inverse_consistency_dense` does in linear memory, several times faster.
 
     Features of less than 32 bits are computed with in float32. Differentiable once.
     """
-    a_valid = counted_tokens(a_valid, b_valid)
-    if a_valid is not None:
-        a_valid = a_valid.expand(a_row.shape[:2])
-    return _Tiled.apply(*full_precision(a_row, b_row, a_col, b_col), a_valid, b_valid)
+    counted = trip.counted()
+    if counted is not None:
+        counted = counted.expand(trip.a_row.shape[:2])
+    log_p = _Tiled.apply(*full_precision(*trip.features()), counted, trip.b_valid)
+    return floored(log_p, trip, floor)
 
 
 class _Tiled(torch.autograd.Function):

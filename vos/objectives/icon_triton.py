@@ -20,37 +20,28 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vos.objectives.icon import counted_tokens
+from vos.objectives.icon_dense import RoundTrip, floored
 
 MOST_CHANNELS = 256  # blocks of features of more would not fit on the chip
 
 LOWEST = tl.constexpr(-1e30)  # a score nobody has; finite, so that differences stay finite
 
 
-def inverse_consistency_triton(
-    a_row: Tensor,
-    b_row: Tensor,
-    a_col: Tensor,
-    b_col: Tensor,
-    *,
-    a_valid: Tensor | None = None,
-    b_valid: Tensor | None = None,
-) -> Tensor:
-    """`vos.objectives.inverse_consistency_dense` in linear memory, on a CUDA device.
+def inverse_consistency_triton(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
+    """Return what `inverse_consistency_dense` does in linear memory, on a CUDA device.
 
     Features of float32, float16 or bfloat16 with up to ``MOST_CHANNELS`` channels.
     Differentiable once.
     """
-    dtype = torch.promote_types(a_row.dtype, b_row.dtype)
-    features = [x.to(dtype).contiguous() for x in (a_row, b_row, a_col, b_col)]
-    counted = counted_tokens(a_valid, b_valid)
+    dtype = torch.promote_types(trip.a_row.dtype, trip.b_row.dtype)
+    features = [x.to(dtype).contiguous() for x in trip.features()]
     masks = [
         torch.ones(x.shape[:2], dtype=torch.uint8, device=x.device)
         if valid is None
         else valid.expand(x.shape[:2]).to(torch.uint8).contiguous()
-        for valid, x in ((counted, a_row), (b_valid, b_row))
+        for valid, x in ((trip.counted(), trip.a_row), (trip.b_valid, trip.b_row))
     ]
-    return _Triton.apply(*features, *masks)
+    return floored(_Triton.apply(*features, *masks), trip, floor)
 
 
 class _Triton(torch.autograd.Function):

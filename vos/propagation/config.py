@@ -46,6 +46,9 @@ class PropagationConfig:
         motion: what is known of the way from a frame to its context. ``none`` lays the window
             around a token's own place; ``flow`` lays a second one, of the same shape, around the
             place that optical flow leads to, and measures distances from the nearer of the two.
+        classifier: how much a linear classifier of the objects, fitted to the annotated frames,
+            counts beside the features: similarities become (features + classifier**2 * scores) /
+            (1 + classifier**2), each a cosine. 0 does without it.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
         sharpness: power that the labels found for a token are raised to, before they are made to
@@ -72,6 +75,7 @@ class PropagationConfig:
     annotated_in_window: bool = False
     motion_sigma: float | None = None
     motion: Motion = "none"
+    classifier: float = 0.0
     neighbours: int = 10
     temperature: float = 0.05
     sharpness: float = 1.0
@@ -100,6 +104,8 @@ class PropagationConfig:
             raise UsageError(f"enlarge must be none or a number from 1 on, not {self.enlarge}")
         if self.grid_to_mask == "guided" and self.min_max:
             raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
+        if not 0 <= self.classifier < math.inf:
+            raise UsageError(f"classifier must be a number from 0 on, not {self.classifier}")
         if self.neighbours < 1:
             raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
         if self.recent < 0 or self.multiple < 0:

@@ -1,10 +1,13 @@
-"""The size at which a protocol shows a frame to the backbone."""
+"""The size at which a protocol shows a frame to the backbone, and the frame at that size."""
 
 from __future__ import annotations
 
 import math
 
-from vos.propagation.config import PropagationConfig
+import cv2
+import numpy as np
+
+from vos.propagation.config import PropagationConfig, Resampling
 
 
 def frame_size(height: int, width: int, config: PropagationConfig, stride: int) -> tuple[int, int]:
@@ -27,6 +30,27 @@ def frame_size(height: int, width: int, config: PropagationConfig, stride: int) 
             return max(multiple, int(new_height // multiple) * multiple), round(new_width)
         return round(new_height), max(multiple, int(new_width // multiple) * multiple)
     return math.floor(new_height + 0.5), math.floor(new_width + 0.5)
+
+
+def resize_frame(frame: np.ndarray, size: tuple[int, int], resampling: Resampling) -> np.ndarray:
+    """Return (H, W, 3) uint8 at ``size`` (height, width); the frame itself where the size is right.
+
+    ``area`` averages when shrinking and is bilinear when enlarging. ``bicubic`` is Pillow's, which
+    widens its kernel when shrinking, as the protocols that use it do.
+    """
+    if frame.shape[:2] == size:
+        return frame
+    height, width = size
+    if resampling == "bicubic":
+        from PIL import Image
+
+        image = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(image)
+    shrinks = height < frame.shape[0]
+    averages = resampling == "area" and shrinks
+    return cv2.resize(
+        frame, (width, height), interpolation=cv2.INTER_AREA if averages else cv2.INTER_LINEAR
+    )
 
 
 def _ceil(side: float, multiple: int) -> int:

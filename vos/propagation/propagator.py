@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from vos.errors import UsageError
+from vos.propagation.classifier import ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
 from vos.propagation.engines.choose import Engine, engine_for
@@ -81,6 +82,7 @@ class Propagator:
         self.ids: tuple[int, ...] = ()
         self._engine_name = engine
         self._context = Context(config)
+        self._classifier: ObjectClassifier | None = None
         self._channels = 0
         self._grid: tuple[int, int] | None = None
 
@@ -91,6 +93,7 @@ class Propagator:
         mask: np.ndarray,
         *,
         objects: Iterable[int] | None = None,
+        flow: np.ndarray | Tensor | None = None,
     ) -> SoftLabels:
         """Say what is true of frame ``index``: before the first step or midway.
 
@@ -101,6 +104,7 @@ class Propagator:
         Args:
             features: (C, h, w) of the frame.
             mask: (H, W) uint8 ids; 0 is background, 255 is void and counts as background.
+            flow: as for ``step``, of a frame that was not stepped to before.
 
         Raises:
             UsageError: ``features`` is no such map or differs in size or channels from earlier
@@ -111,12 +115,15 @@ class Propagator:
         mask = np.asarray(mask)
         shown = sorted(set(objects) if objects is not None else set(np.unique(mask)) - {0, 255})
         rows = self._rows(features)
+        self._follow(flow, rows)
         before = next((f.labels for f in self._context.recent if f.index == index), None)
         self._add_objects(int(object_id) for object_id in shown)
         labels = mask_to_labels(mask, self.ids, self._known_grid(), self.config).to(rows)
         if before is not None:
             labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
+        if self.config.classifier:
+            self._fit_classifier()
         return self._soft(labels)
 
     def step(
@@ -141,10 +148,9 @@ class Propagator:
         """
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
-        rows = self._rows(features)
+        rows = self._describe(self._rows(features))
         grid = self._known_grid()
-        if self.config.motion == "flow" and flow is not None:
-            self._context.move(token_motion(flow, grid).to(rows), grid)
+        self._follow(flow, rows)
         sources = self._context.sources(grid)
         engine = self._engine(rows)
         labels = engine.propagate_labels(rows, sources, grid, self.config)
@@ -152,6 +158,28 @@ class Propagator:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
+
+    def _follow(self, flow: np.ndarray | Tensor | None, rows: Tensor) -> None:
+        """Let the frame of ``rows`` be the newest, to which ``flow`` belongs."""
+        if self.config.motion == "flow" and flow is not None and len(self._context):
+            grid = self._known_grid()
+            self._context.move(token_motion(flow, grid).to(rows), grid)
+
+    def _fit_classifier(self) -> None:
+        """Learn the objects from all annotated frames, and describe these frames anew."""
+        annotated = self._context.annotated
+        rows = [functional.normalize(frame.features[:, : self._channels]) for frame in annotated]
+        labels = [frame.labels for frame in annotated]
+        self._classifier = ObjectClassifier.fit(list(zip(rows, labels, strict=True)))
+        for frame, features in zip(annotated, rows, strict=True):
+            frame.features = self._describe(features)
+            frame.derived.clear()
+
+    def _describe(self, rows: Tensor) -> Tensor:
+        """(N, C) features as they are compared: beside them, the classifier's scores."""
+        if self._classifier is None:
+            return rows
+        return beside(rows, self._classifier.scores(rows), self.config.classifier)
 
     def _rows(self, features: Tensor | np.ndarray) -> Tensor:
         """(C, h, w) -> (N, C), each row of length one."""

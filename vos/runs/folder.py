@@ -32,6 +32,8 @@ FORMAT = "vos-run-2"
 
 log = logging.getLogger("vos")
 
+Reconcile = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -74,6 +76,7 @@ class RunFolder:
         self._files: dict[str, Stamp | None] = {}
         self._patterns: list[str] = []  # of files that a library names
         self._runs: dict[str, str] = {}  # place by record, of runs that are part of this one
+        self._recorded: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -86,7 +89,7 @@ class RunFolder:
         overwrite: bool = False,
         shared: bool = False,
         restart: bool = False,
-        defaults: Mapping[str, Any] | None = None,
+        reconcile: Reconcile = lambda known, _: known,
     ) -> RunFolder:
         """Start a run, or go on with the one of the same settings that is there.
 
@@ -98,7 +101,7 @@ class RunFolder:
                 other files is written into then, and they stay.
             shared: the folder is someone's: it may hold other files without being told.
             restart: start anew where the settings are others and nothing was done yet.
-            defaults: of settings that came later than the record.
+            reconcile: gives, of recorded and wanted settings, the recorded ones as they count now.
 
         Raises:
             UsageError: there is another run or something else, or a record that is older than
@@ -112,7 +115,8 @@ class RunFolder:
                 _refuse_foreign(place)
             run._begin()
             return run
-        changed = "" if overwrite else _changes(found, run._plain_settings(), defaults)
+        wanted = run._plain_settings()
+        changed = "" if overwrite else _changes(reconcile(found, wanted), wanted)
         if changed and (not restart or run.has_results):
             raise _another(place, changed)
         if changed:
@@ -123,6 +127,8 @@ class RunFolder:
         else:
             run._mend()
             run._tidy()
+            if found != wanted:
+                run._append({"settings": run.settings})
         return run
 
     @classmethod
@@ -133,7 +139,7 @@ class RunFolder:
         *,
         record: Path | None = None,
         overwrite: bool = False,
-        defaults: Mapping[str, Any] | None = None,
+        reconcile: Reconcile = lambda known, _: known,
     ) -> RunFolder:
         """Raise what `open` would refuse, and write nothing."""
         run = cls(place, record or place / RECORD, settings)
@@ -141,7 +147,7 @@ class RunFolder:
         if found is None and not overwrite:
             _refuse_foreign(place)
         if found is not None and not overwrite:
-            changed = _changes(found, run._plain_settings(), defaults)
+            changed = _changes(reconcile(found, run._plain_settings()), run._plain_settings())
             if changed:
                 raise _another(place, changed)
         return run
@@ -327,11 +333,11 @@ class RunFolder:
                 f"{self.record} is of an older version of vos: choose another place, "
                 "or remove what that version wrote"
             )
+        self._recorded = header["settings"]
         for entry in lines[1:]:
             if isinstance(entry, dict):
                 self._take(entry)
-        settings: dict[str, Any] = header["settings"]
-        return settings
+        return self._recorded
 
     def _mend(self) -> None:
         """Leave out a line half written; and copy a record that has another name (a hard link),
@@ -348,6 +354,8 @@ class RunFolder:
             )
         elif "files" in entry:
             self._patterns.append(entry["files"])
+        elif "settings" in entry:
+            self._recorded = entry["settings"]
         elif "run" in entry:
             self._runs[entry["run"]] = entry["place"]
         elif "name" in entry:
@@ -434,11 +442,8 @@ def _refuse_foreign(place: Path) -> None:
     )
 
 
-def _changes(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any] | None
-) -> str:
+def _changes(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Say which of the recorded settings are not those that are wanted now; "" if none."""
-    known = _filled(found, defaults or {})
     names = [*wanted, *(name for name in known if name not in wanted)]
     return ", ".join(
         f"{name} ({_difference(known.get(name), wanted.get(name))})"
@@ -452,15 +457,6 @@ def _another(place: Path, changed: str) -> UsageError:
         f"{place} holds a run with another {changed}: choose another place, "
         "or add --overwrite to start anew"
     )
-
-
-def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with the defaults of names that they lack, nested ones too."""
-    filled = {**defaults, **values}
-    for name, default in defaults.items():
-        if isinstance(default, Mapping) and isinstance(values.get(name), Mapping):
-            filled[name] = _filled(values[name], default)
-    return filled
 
 
 def _difference(known: Any, wanted: Any) -> str:

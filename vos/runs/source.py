@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from vos.media import Video
-from vos.media.images import IMAGE_SUFFIXES
+from vos.media.listing import is_image
 from vos.media.video_folder import FrameFolder
 from vos.runs.paths import Input
 
@@ -41,4 +41,4 @@ def video_input(path: Path, video: Video | None = None) -> Input:
 
 
 def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return is_image(Path(name))

@@ -12,6 +12,7 @@ import numpy as np
 
 from vos.errors import MissingError, UsageError, near_names
 from vos.media import Video, open_video, read_mask
+from vos.media.listing import is_hidden
 from vos.media.video_folder import FrameFolder
 
 log = logging.getLogger("vos")
@@ -92,7 +93,7 @@ def find_masks(folder: Path, video: Path) -> list[MaskFile]:
 
 
 def _visible_masks(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
+    return sorted(path for path in folder.glob("*.png") if not is_hidden(path))
 
 
 def _is_drive(frame: str, path: str) -> bool:

@@ -40,6 +40,7 @@ def propagate_to_files(
     *,
     overlay_file: Path | None = None,
     rle_file: Path | None = None,
+    sound: bool = True,
     model: str,
     config: PropagationConfig,
     device: torch.device,
@@ -78,6 +79,7 @@ def propagate_to_files(
         out,
         overlay=overlay_file,
         rle=rle_file,
+        sound=sound,
         overwrite=overwrite,
     )
     with progress(total=opened.frame_count, description="segmenting") as bar:
@@ -98,6 +100,7 @@ def propagate_many(
     *,
     overlays: Path | None = None,
     rles: Path | None = None,
+    sound: bool = True,
     model: str,
     config: PropagationConfig,
     engine: Executor,
@@ -113,6 +116,7 @@ def propagate_many(
     Args:
         masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
         overlays, rles: folders for an overlay video and for run lengths of each video.
+        sound: copy the sound of a video into its overlay.
 
     Raises:
         UsageError: two videos of one name, an unknown model, an output that is an input, or
@@ -132,6 +136,7 @@ def propagate_many(
             out / name,
             overlay=overlays.absolute() / f"{name}.mp4" if overlays else None,
             rle=rles.absolute() / f"{name}.json" if rles else None,
+            sound=sound,
             overwrite=overwrite,
         )
         for name, path in paths.items()

@@ -23,18 +23,17 @@ from vos.media import (
     read_palette_mask,
     write_mask,
 )
-from vos.media.video_folder import FrameFolder
+from vos.media.background import BackgroundWriter
 from vos.media.video_writer import VIDEO_SUFFIXES
-from vos.pipeline.prefetch import BackgroundWriter
-from vos.pipeline.segment import SegmentedFrame, segment
-from vos.pipeline.stopwatch import Stopwatch
-from vos.pipeline.stream import check_masks, propagate
-from vos.progress import progress
+from vos.progress import Stopwatch, progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
 from vos.runs.source import fingerprint
 from vos.scheduling import Advance
+from vos.segmentation.marks import check_marks
+from vos.segmentation.propagate import propagate
+from vos.segmentation.segment import SegmentedFrame, segment
 from vos.version import __version__
 
 MASKS = "masks"  # the item of the record that is done when the masks of all frames are there
@@ -88,6 +87,7 @@ class VideoJob:
         out: folder of the masks; each bears the name of its frame.
         record: of the folder; None keeps it inside.
         overlay, rle: files; None makes none.
+        sound: copy the sound of the video into the overlay.
         overwrite: start anew.
     """
 
@@ -96,6 +96,7 @@ class VideoJob:
     record: Path | None = None
     overlay: Path | None = None
     rle: Path | None = None
+    sound: bool = True
     overwrite: bool = False
 
 
@@ -129,7 +130,7 @@ def segment_to_files(
     """
     check_outputs(job.overlay, job.rle)
     video, masks = job.open()
-    check_masks(video, masks)
+    masks = check_marks(masks, video)
     folder = RunFolder.open(
         job.out,
         {"command": "segment", **_source(video, masks), **run_settings(model, config)},
@@ -155,7 +156,9 @@ def segment_to_files(
             computed = 0
         if job.overlay is not None:
             with folder.writing(job.overlay):
-                _write_overlay(video, files.read(done["frames"]), done["frames"], job.overlay)
+                _write_overlay(
+                    video, files.read(done["frames"]), done["frames"], job.overlay, sound=job.sound
+                )
         if job.rle is not None:
             with folder.writing(job.rle):
                 _write_rle(video, files.read(done["frames"]), done["frames"], job.rle)
@@ -285,18 +288,23 @@ def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _write_overlay(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
+def _write_overlay(
+    video: Video, masks: Iterator[np.ndarray], frames: int, path: Path, *, sound: bool
+) -> None:
     pairs = zip(video, masks, strict=False)
     bar = progress(islice(pairs, frames), total=frames, description="overlay")
-    with VideoWriter(path, fps=video.frame_rate, size=video.size) as writer:
+    with VideoWriter.like(path, video, sound=sound) as writer:
         for frame, mask in bar:
             writer.write(overlay(frame, mask))
 
 
 def _write_rle(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
-    names = [file.name for file in video.frame_paths] if isinstance(video, FrameFolder) else ()
     with RleWriter(
-        path, name=video.name, size=video.size, frame_count=frames, file_names=names
+        path,
+        name=video.name,
+        size=video.size,
+        frame_count=frames,
+        file_name=video.file_name,
     ) as writer:
         for index, mask in enumerate(progress(masks, total=frames)):
             writer.write(index, mask)

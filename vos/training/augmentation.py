@@ -10,8 +10,6 @@ lose nothing, and shift and affine map are composed into one resampling.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -26,23 +24,26 @@ MODES = {
 }
 
 
-@dataclass(frozen=True)
 class Draw:
     """One draw of the augmentation for each of B images.
 
-    ``matrix`` (B, 2, 3) takes places in the warped image to places in the shifted image, in
-    coordinates from -1 to 1 over the image (``grid_sample``, ``align_corners=False``).
-    ``shift`` (B, 2) is the cyclic shift (rows, columns) in pixels, before the affine map.
+    Mixed precision rounds the tensors of every container that it knows, dataclasses included; this
+    is a plain class, so that places stay exact.
+
+    Attributes:
+        matrix: (B, 2, 3) takes places in the warped image to places in the shifted image, in
+            coordinates from -1 to 1 over the image (``grid_sample``, ``align_corners=False``).
+        shift: (B, 2), the cyclic shift (rows, columns) in pixels, before the affine map.
     """
 
-    matrix: Tensor
-    shift: Tensor
+    def __init__(self, matrix: Tensor, shift: Tensor) -> None:
+        self.matrix, self.shift = matrix, shift
 
     def __getitem__(self, part: slice) -> Draw:
         return Draw(self.matrix[part], self.shift[part])
 
     def to(self, device: torch.device) -> Draw:
-        """The same draw on another device."""
+        """Return the same draw on another device."""
         return Draw(self.matrix.to(device), self.shift.to(device))
 
 

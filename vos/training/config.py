@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from vos.errors import MissingError, UsageError, near_names
+from vos.settings import read_settings, setting_keys, setting_value
 from vos.training.contrastive_config import CHOICES, ContrastiveConfig, contrastive_rules
 from vos.training.photometric import Photometric
+from vos.training.precision import PRECISIONS
 
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
+LOGGERS = ("tensorboard", "csv", "wandb")
+CACHES = ("memory", "disk", "device", "none")
 
 
 @dataclass
 class DataConfig:
-    """What to train on. ``cache`` is memory, disk (mapped files) or device (the accelerator)."""
+    """What to train on.
+
+    ``cache`` is where decoded clips are kept: memory, disk (mapped files), device (the
+    accelerator) or none (frames are decoded as they are needed, for sets that fit nowhere).
+    """
 
     paths: list[str] = field(default_factory=list)
     short_side: int = 256
@@ -58,10 +64,15 @@ class AugmentationConfig:
 
 @dataclass
 class ModelConfig:
-    """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features."""
+    """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features.
+
+    ``checkpointing`` runs the blocks of the network again in the backward pass, which takes a third
+    more time and much less memory.
+    """
 
     backbone: str = "resnet18"
     radius: float = 12.0
+    checkpointing: bool = False
 
 
 @dataclass
@@ -84,6 +95,8 @@ class ObjectiveConfig:
     """``name`` is icon or contrastive.
 
     Of ICON, ``symmetric`` averages over all eight round trips that the four draws of a pair allow.
+    ``floor`` is added to the probability of return before its logarithm is taken: 0 is the text
+    of the method, 1e-4 its published code.
     ``pool`` is how many pairs share their tokens: a round trip may get lost in the frames of the
     others too, so that features tell apart what never stands in one picture.
     ``inverse_consistency`` and ``random_walk`` weigh that loss and the one of the contrastive
@@ -93,6 +106,7 @@ class ObjectiveConfig:
 
     name: str = "icon"
     symmetric: bool = False
+    floor: float = 0.0
     pool: int = 1
     inverse_consistency: float = 1.0
     random_walk: float = 0.0
@@ -125,7 +139,9 @@ class TrainConfig:
     minutes: float | None = None  # end the schedule after this time if the steps take longer
     batch: int = 8
     ema: float = 0.0  # decay of the averaged weights; 0 keeps none
-    precision: str = "32-true"
+    precision: str = "32-true"  # or bf16-mixed, 16-mixed, bf16-true; the loss is in float32
+    compile: bool = False  # torch.compile the network; pays on a GPU
+    loggers: list[str] = field(default_factory=lambda: ["tensorboard"])  # csv and wandb too
     log_every: int = 10
     checkpoint_every: int = 100
     keep: int = 0  # keep a copy of the weights every so many steps; 0 keeps the last only
@@ -139,9 +155,20 @@ class TrainConfig:
 
 
 def shipped_configs() -> list[str]:
-    """Names of the configs that come with vos."""
+    """Return the names of the configs that come with vos."""
     folder = resources.files("vos.training") / "configs"
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def describe_configs() -> dict[str, str]:
+    """Return what each shipped config is for: the comment that its file begins with."""
+    folder = resources.files("vos.training") / "configs"
+    found = {}
+    for name in shipped_configs():
+        lines = (folder / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        comment = takewhile(lambda line: line.startswith("#"), lines)
+        found[name] = " ".join(line.removeprefix("#").strip() for line in comment)
+    return found
 
 
 def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
@@ -161,76 +188,68 @@ def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
         text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         raise UsageError(f"unknown config {name!r}: {near_names(name, shipped_configs())}")
-    try:
-        values = OmegaConf.create(text)
-        changes = OmegaConf.from_dotlist(_as_dotlist(settings))
-    except Exception as error:
-        raise UsageError(f"config {name} is not valid YAML: {_first_line(error)}") from error
-    for part in (values, changes):
-        _check_keys(OmegaConf.to_container(part))
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), values, changes)
-        config = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
-        raise UsageError(f"config {name}: {key}{_first_line(error)}") from error
-    assert isinstance(config, TrainConfig)
+    config = read_settings(
+        TrainConfig,
+        name=f"config {name}",
+        text=text,
+        changes=settings,
+        free=("data.weights", "evaluation.settings"),
+    )
     check_config(config)
     return config
 
 
 def config_text(config: TrainConfig) -> str:
-    """The whole config as YAML."""
+    """Return the whole config as YAML."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+# What numbers may be; keys that are null are passed over.
+_AT_LEAST = {
+    **dict.fromkeys(("steps", "batch", "log_every", "checkpoint_every"), 1),
+    **dict.fromkeys(("data.gap", "objective.pool", "optimiser.accumulate"), 1),
+    **dict.fromkeys(("keep", "evaluation.every", "data.workers", "seed"), 0),
+    **dict.fromkeys(("crop.size", "data.short_side"), 16),
+    **dict.fromkeys(("crop.jitter", "crop.photo_jitter", "augmentation.strength"), 0),
+    **dict.fromkeys(("optimiser.weight_decay", "optimiser.warm_up", "optimiser.clip"), 0),
+    **dict.fromkeys(("objective.inverse_consistency", "objective.random_walk"), 0),
+    **{
+        f"augmentation.photometric.{name}": 0
+        for name in ("brightness", "contrast", "saturation", "hue")
+    },
+}
+_ABOVE_ZERO = (
+    "minutes",
+    "model.radius",
+    "optimiser.rate",
+    "objective.temperature",
+)
+_SHARES = (
+    "data.photo_share",
+    "crop.flip",
+    "objective.floor",
+    "augmentation.photometric.grayscale",
+    "augmentation.photometric.blur",
+)
+_BELOW_ONE = ("ema", "optimiser.momentum", "objective.edge_dropout")
+_NAMES = {
+    "precision": PRECISIONS,
+    "data.cache": CACHES,
+    "objective.name": ("icon", "contrastive"),
+    "optimiser.name": ("adamw", "rmsprop", "sgd"),
+    "optimiser.schedule": ("constant", "cosine"),
+    "augmentation.mode": ("none", "affine", "center", "roll"),
+    **{f"objective.contrastive.{name}": choices for name, choices in CHOICES.items()},
+}
 
 
 def check_config(config: TrainConfig) -> None:
     """Raise UsageError for values that make no sense."""
-    rules = {
-        "steps must be at least 1": config.steps >= 1,
-        "minutes must be positive": config.minutes is None or config.minutes > 0,
-        "batch must be at least 1": config.batch >= 1,
-        "batch must be a multiple of optimiser.accumulate": config.optimiser.accumulate >= 1
-        and config.batch % config.optimiser.accumulate == 0,
-        "batch must be a multiple of optimiser.accumulate times objective.pool": (
-            config.objective.pool >= 1
-            and config.batch % max(1, config.optimiser.accumulate * config.objective.pool) == 0
-        ),
-        "objective.inverse_consistency and .random_walk must not be negative, nor both 0": (
-            min(config.objective.inverse_consistency, config.objective.random_walk) >= 0
-            and max(config.objective.inverse_consistency, config.objective.random_walk) > 0
-        ),
-        "ema must be at least 0 and below 1": 0 <= config.ema < 1,
-        "log_every and checkpoint_every must be at least 1": config.log_every >= 1
-        and config.checkpoint_every >= 1,
-        "evaluation.every must not be negative": config.evaluation.every >= 0,
-        "data.gap must be at least 1": config.data.gap >= 1,
-        "data.photo_share must be between 0 and 1": config.data.photo_share is None
-        or 0 <= config.data.photo_share <= 1,
-        "crop.size must be at least 16": config.crop.size >= 16,
-        "crop needs 0 < share_min <= share_max <= 1": 0
-        < config.crop.share_min
-        <= config.crop.share_max
-        <= 1,
-        "model.radius must be positive": config.model.radius > 0,
-        "optimiser.rate must be positive": config.optimiser.rate > 0,
-        **contrastive_rules(config.objective.contrastive),
-    }
-    for message, holds in rules.items():
+    for message, holds in _rules(config):
         if not holds:
             raise UsageError(f"config {config.name}: {message}")
-    for key, value, known in (
-        ("precision", config.precision, PRECISIONS),
-        ("data.cache", config.data.cache, ("memory", "disk", "device")),
-        ("objective.name", config.objective.name, ("icon", "contrastive")),
-        ("optimiser.name", config.optimiser.name, ("adamw", "rmsprop", "sgd")),
-        ("optimiser.schedule", config.optimiser.schedule, ("constant", "cosine")),
-        ("augmentation.mode", config.augmentation.mode, ("none", "affine", "center", "roll")),
-        *(
-            (f"objective.contrastive.{name}", getattr(config.objective.contrastive, name), choices)
-            for name, choices in CHOICES.items()
-        ),
-    ):
+    for key, known in _NAMES.items():
+        value = setting_value(config, key)
         if value not in known:
             raise UsageError(
                 f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)} "
@@ -238,42 +257,40 @@ def check_config(config: TrainConfig) -> None:
             )
 
 
-def _as_dotlist(settings: Sequence[str]) -> list[str]:
-    for setting in settings:
-        if "=" not in setting or setting.startswith("="):
-            raise UsageError(f"--set {setting}: write key=value, as in --set steps=500")
-    return list(settings)
-
-
-def _check_keys(values: Any) -> None:
-    if not isinstance(values, dict):
-        raise UsageError("a config is a mapping of keys to values")
-    known = set(_keys(TrainConfig))
-    for name, value in values.items():
-        inner = sorted(key for key in known if key.startswith(f"{name}."))
-        if inner and not isinstance(value, dict):
-            raise UsageError(f"config key {name!r} holds others: set {', '.join(inner)}")
-    free = ("data.weights", "evaluation.settings")  # mappings whose keys are the user's
-    for key in _given_keys(values, free):
-        if key not in known:
-            raise UsageError(f"unknown config key {key!r}: {near_names(key, sorted(known))}")
-
-
-def _keys(kind: type, prefix: str = "") -> Iterator[str]:
-    for item in dataclasses.fields(kind):
-        yield prefix + item.name
-        default = item.default_factory
-        if isinstance(default, type) and dataclasses.is_dataclass(default):
-            yield from _keys(default, f"{prefix}{item.name}.")
-
-
-def _given_keys(values: Any, free: tuple[str, ...], prefix: str = "") -> Iterator[str]:
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        yield key
-        if isinstance(value, dict) and key not in free:
-            yield from _given_keys(value, free, f"{key}.")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _rules(config: TrainConfig) -> Iterator[tuple[str, bool]]:
+    """Yield what must hold, and whether it does."""
+    values = {key: setting_value(config, key) for key in setting_keys(TrainConfig)}
+    numbers = {key: x for key, x in values.items() if isinstance(x, (int, float))}
+    for key, number in numbers.items():
+        yield f"{key} must be a finite number", math.isfinite(number)
+    for key, least in _AT_LEAST.items():
+        yield f"{key} must be at least {least}", numbers[key] >= least
+    for key in _ABOVE_ZERO:
+        yield f"{key} must be above 0", numbers.get(key, 1) > 0
+    for key in _SHARES:
+        yield f"{key} must be between 0 and 1", 0 <= numbers.get(key, 0) <= 1
+    for key in _BELOW_ONE:
+        yield f"{key} must be at least 0 and below 1", 0 <= numbers[key] < 1
+    parts, objective, crop = config.optimiser.accumulate, config.objective, config.crop
+    yield "batch must be a multiple of optimiser.accumulate", config.batch % parts == 0
+    yield (
+        "batch must be a multiple of optimiser.accumulate times objective.pool",
+        config.batch % (parts * objective.pool) == 0,
+    )
+    yield (
+        "objective.inverse_consistency and .random_walk must not both be 0",
+        max(objective.inverse_consistency, objective.random_walk) > 0,
+    )
+    yield (
+        "crop needs 0 < share_min <= share_max <= 1",
+        0 < crop.share_min <= crop.share_max <= 1,
+    )
+    yield (
+        "data.weights must be finite numbers of at least 0",
+        all(0 <= weight < math.inf for weight in config.data.weights.values()),
+    )
+    yield (
+        f"loggers are some of {', '.join(LOGGERS)}",
+        set(config.loggers) <= set(LOGGERS),
+    )
+    yield from contrastive_rules(objective.contrastive).items()

@@ -35,6 +35,8 @@ from vos.training.shared_statistics import all_sum
 
 Scores = tuple[Tensor, Tensor]  # of positives (B,) and of negatives (B, k)
 
+PLACES = 2**24  # drawn places among the tokens of a batch are whole numbers below this
+
 
 class ContrastiveModel(Objective):
     """A multiview backbone, and the memory banks of its views.
@@ -112,7 +114,8 @@ class ContrastiveModel(Objective):
 
         Returns:
             images (frames, B, 3, H, W) in [0, 1], scenes (B,), ids of the negatives, and, where
-            tokens are compared, the warp of each view.
+            tokens are compared, the places of the negatives in units of 1 / ``PLACES`` of the
+            batch instead, and the warp of each view.
         """
         batch, choices = self.config.batch, self.choices
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
@@ -130,7 +133,7 @@ class ContrastiveModel(Objective):
         elif self.remembers:
             ids = uniform_ids(self.population, (batch, choices.negatives), generator)[part]
         elif self.at_tokens and choices.negatives:
-            ids = torch.rand(choices.negatives, generator=generator)  # places among the tokens
+            ids = (torch.rand(choices.negatives, generator=generator) * PLACES).long()
         warps = self._draws(images, generator, part) if self.at_tokens else []
         return images, torch.tensor(scenes, device=device), ids.to(device), warps
 
@@ -185,7 +188,7 @@ class ContrastiveModel(Objective):
 
     def _map(self, index: int, images: Tensor, warped: Draw) -> Tensor:
         """Unit tokens (B, dim, h, w) of a view, back where they were before the warp."""
-        seen = self.backbone.tokens(index, warp(images, warped))
+        seen = self.backbone.tokens(index, warp(images.float(), warped).to(images.dtype))
         back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]))
         return functional.normalize(back, dim=1)
 
@@ -203,7 +206,7 @@ class ContrastiveModel(Objective):
         ids = self._gathered(scenes[:, None].double())[:, 0].long()
         own = torch.arange(len(scenes), device=ids.device) + self.rank * len(scenes)
         if self.at_tokens and len(negatives):
-            chosen = (negatives * len(ids)).long()
+            chosen = negatives * len(ids) // PLACES
             return [
                 self._among(views[one], everywhere[other], scenes, ids, own, chosen)
                 for one, other in self.directions

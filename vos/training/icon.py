@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from vos.backbones import Backbone
 from vos.backbones.layers import PixelCentring
 from vos.errors import UsageError
-from vos.objectives import random_walk_loss
-from vos.objectives.icon import Sphere, cycle_accuracy, inverse_consistency, tokens
+from vos.objectives import (
+    RoundTrip,
+    Sphere,
+    cycle_accuracy,
+    inverse_consistency_loss,
+    random_walk_loss,
+    tokens,
+)
 from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
 from vos.training.objective import Objective
 from vos.training.photometric import apply_photometric, draw_photometric
-
-Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
@@ -61,112 +65,74 @@ class IconModel(Objective):
         features = self.backbone(images)
         with torch.autocast(features.device.type, enabled=False):
             features = self.sphere(unwarp(features.float(), drawn, size))
-            a_row, b_row, a_col, b_col = tokens(features).chunk(DRAWS)
-            parts = (a_row, b_row, a_col, b_col)
-            valid = self._validity(features.shape, drawn, size)
-            return self._compare(parts, valid, (features.shape[-2], features.shape[-1]))
+            trip = self._round_trip(features, drawn, size)
+            return {
+                "loss": self._loss(trip),
+                "cycle_accuracy": cycle_accuracy(trip, grid=features.shape[-2:], distance=1),
+                "radius": self.sphere.radius.detach(),
+            }
 
-    def _validity(
-        self, shape: torch.Size, drawn: Draw, size: tuple[int, int]
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Tokens of A and of B that are inside in both of their draws: (B, N) each."""
+    def _round_trip(self, features: Tensor, drawn: Draw, size: tuple[int, int]) -> RoundTrip:
+        """Tokens of the B pairs, with those left out that either draw of a frame pushed outside."""
+        trip = RoundTrip(*tokens(features).chunk(DRAWS))
         if not self.config.augmentation.validity:
-            return None, None
-        a_there, b_there, a_back, b_back = (
-            unwarp_validity(shape, drawn, size).flatten(1).chunk(DRAWS)
-        )
-        return a_there & a_back, b_there & b_back
+            return trip
+        inside = unwarp_validity(features.shape, drawn, size).flatten(1)  # (4 B, N)
+        a_there, b_there, a_back, b_back = inside.chunk(DRAWS)
+        return trip._replace(a_valid=a_there & a_back, b_valid=b_there & b_back)
 
-    def _compare(
-        self,
-        parts: Parts,
-        valid: tuple[Tensor | None, Tensor | None],
-        grid: tuple[int, int],
-    ) -> dict[str, Tensor]:
-        a_valid, b_valid = valid
+    def _loss(self, trip: RoundTrip) -> Tensor:
         objective = self.config.objective
-        loss = parts[0].new_zeros(())
+        loss = trip.a_row.new_zeros(())
         if objective.inverse_consistency:
-            loss = loss + objective.inverse_consistency * self._inverse_consistency(parts, valid)
+            trips = pooled(trip, objective.pool)
+            ways = round_trips(trips) if objective.symmetric else [trips]
+            losses = [inverse_consistency_loss(way, floor=objective.floor) for way in ways]
+            loss = loss + objective.inverse_consistency * torch.stack(losses).mean()
         if objective.random_walk:
-            loss = loss + objective.random_walk * self._random_walk(parts)
-        detached = [part.detach() for part in parts]
-        accuracy = cycle_accuracy(
-            *detached, grid=grid, distance=1, a_valid=a_valid, b_valid=b_valid
-        )
-        radius = self.sphere.radius.detach()
-        return {"loss": loss, "cycle_accuracy": accuracy, "radius": radius}
-
-    def _inverse_consistency(
-        self, parts: Parts, valid: tuple[Tensor | None, Tensor | None]
-    ) -> Tensor:
-        pooled = _pool(parts, valid, self.config.objective.pool)
-        loss = _mean_loss(*pooled[0], *pooled[1])
-        if self.config.objective.symmetric:
-            loss = (loss + _other_trips(*pooled)) / 8
+            clip = torch.stack([trip.a_row, trip.b_row, trip.a_col, trip.b_col], dim=1)
+            loss = loss + objective.random_walk * random_walk_loss(
+                clip, temperature=objective.temperature, edge_dropout=objective.edge_dropout
+            )
         return loss
 
-    def _random_walk(self, parts: Parts) -> Tensor:
-        """Of the walks along A, B, A', B' (the four draws as a clip) and back from each frame."""
-        a_one, b_one, a_two, b_two = parts
-        return random_walk_loss(
-            torch.stack([a_one, b_one, a_two, b_two], dim=1),
-            temperature=self.config.objective.temperature,
-            edge_dropout=self.config.objective.edge_dropout,
-        )
 
+def pooled(trip: RoundTrip, pairs: int) -> RoundTrip:
+    """Return the tokens of each ``pairs`` neighbours in the batch as one sample.
 
-def _pool(
-    parts: Parts, valid: tuple[Tensor | None, Tensor | None], pairs: int
-) -> tuple[Parts, tuple[Tensor | None, Tensor | None]]:
-    """Tokens of each ``pairs`` neighbours in the batch as one sample: (B / pairs, pairs N, C)."""
-    if parts[0].shape[0] % pairs:
+    ``(B, N, C)`` becomes ``(B / pairs, pairs N, C)``.
+
+    Raises:
+        UsageError: ``pairs`` does not divide the batch.
+    """
+    batch = len(trip.a_row)
+    if batch % pairs:
         raise UsageError(
-            f"objective.pool={pairs} does not divide the {parts[0].shape[0]} pairs that a process "
+            f"objective.pool={pairs} does not divide the {batch} pairs that a process "
             "holds in one part of a step: change batch, objective.pool or the number of processes"
         )
-    a_row, b_row, a_col, b_col = (
-        part.reshape(part.shape[0] // pairs, -1, part.shape[2]) for part in parts
-    )
-    a_valid, b_valid = (
-        None if each is None else each.reshape(each.shape[0] // pairs, -1) for each in valid
-    )
-    return (a_row, b_row, a_col, b_col), (a_valid, b_valid)
+
+    def joined(each: Tensor) -> Tensor:
+        return each.reshape(batch // pairs, -1, *each.shape[2:])
+
+    a_row, b_row, a_col, b_col = (joined(each) for each in trip.features())
+    a_valid, b_valid = (None if each is None else joined(each) for each in trip[4:])
+    return RoundTrip(a_row, b_row, a_col, b_col, a_valid, b_valid)
 
 
-def _other_trips(parts: Parts, valid: tuple[Tensor | None, Tensor | None]) -> Tensor:
-    """Sum of the losses of the seven other round trips that the same four draws allow.
+def round_trips(trip: RoundTrip) -> list[RoundTrip]:
+    """Return the eight round trips that the four draws of a pair allow, the given one first.
 
-    Each goes there by one draw of either frame and back by the other one.
+    Each goes there by one draw of either frame and back by the other one, from A or from B.
     """
-    a_one, b_one, a_two, b_two = parts
-    a_valid, b_valid = valid
+    a_one, b_one, a_two, b_two = trip.features()
     ways = [
-        (a_two, b_two, a_one, b_one),
-        (a_one, b_two, a_two, b_one),
-        (a_two, b_one, a_one, b_two),
+        trip,
+        trip._replace(a_row=a_two, b_row=b_two, a_col=a_one, b_col=b_one),
+        trip._replace(b_row=b_two, b_col=b_one),
+        trip._replace(a_row=a_two, a_col=a_one),
     ]
-    there = [_mean_loss(*way, a_valid, b_valid) for way in ways]
-    back = [
-        _mean_loss(b_one, a_one, b_two, a_two, b_valid, a_valid)
-        for a_one, b_one, a_two, b_two in (parts, *ways)
-    ]
-    return torch.stack([*there, *back]).sum()
-
-
-def _mean_loss(
-    a_row: Tensor,
-    b_row: Tensor,
-    a_col: Tensor,
-    b_col: Tensor,
-    a_valid: Tensor | None,
-    b_valid: Tensor | None,
-) -> Tensor:
-    """Mean over pairs of the mean over valid tokens: a batch may be split in any way."""
-    log_p = inverse_consistency(a_row, b_row, a_col, b_col, a_valid=a_valid, b_valid=b_valid)
-    if a_valid is None:
-        return -log_p.mean()
-    return -(log_p.sum(dim=1) / a_valid.sum(dim=1).clamp_min(1)).mean()
+    return [*ways, *(way.reversed() for way in ways)]
 
 
 @dataclass(frozen=True)

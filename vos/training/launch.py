@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from vos.machine import resolve_device
 from vos.scheduling.processes import GIB, available_memory
 from vos.training.config import TrainConfig
 from vos.training.icon import DRAWS
+from vos.training.precision import precision_on
 
 log = logging.getLogger("vos")
 
@@ -45,7 +47,7 @@ def launch(config: TrainConfig, device: str, devices: int) -> Fabric:
         devices=chosen,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=precision_on(place, config.precision),  # type: ignore[arg-type]
     )
     fabric.launch()
     return fabric
@@ -93,14 +95,18 @@ class Stop:
         if self._is_set:
             raise KeyboardInterrupt
         self._is_set = True
-        if number == signal.SIGTERM:
-            threading.Thread(target=self._cut_short, daemon=True).start()
-        else:
+        if number == signal.SIGINT:
             log.warning("stopping after this step (Ctrl-C again stops it now)")
 
     def end(self) -> None:
         """Let nothing be cut short any more."""
         self._settled.set()
+
+    def watch(self, signals: socket.socket) -> None:
+        """In a thread: see signals at once, even while the main one is within an operation."""
+        while number := signals.recv(1):
+            if number[0] == signal.SIGTERM:
+                self._cut_short()
 
     def _cut_short(self) -> None:
         if self._settled.wait(GRACE):
@@ -118,15 +124,23 @@ def stop_on_signal() -> Iterator[Stop]:
     Outside the main thread signals cannot be caught, and the block runs without.
     """
     stop = Stop()
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
     previous: dict[signal.Signals, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, stop.handle)
+        before = signal.set_wakeup_fd(writer.fileno())
     except ValueError:
         pass
+    else:
+        threading.Thread(target=stop.watch, args=(reader,), daemon=True).start()
     try:
         yield stop
     finally:
         stop.end()
         for number, handler in previous.items():
             signal.signal(number, handler)
+        if previous:
+            signal.set_wakeup_fd(before)
+        writer.close()  # the thread ends

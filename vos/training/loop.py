@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import sys
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -11,13 +13,15 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from vos.backbones import Backbone, load, save_checkpoint
 from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
+from vos.training.checkpointing import checkpoint_blocks
 from vos.training.config import TrainConfig
 from vos.training.contrastive import ContrastiveModel
 from vos.training.evaluation import make_evaluation
@@ -26,8 +30,9 @@ from vos.training.launch import launch, stop_on_signal
 from vos.training.metrics import MetricsWriter
 from vos.training.objective import Objective
 from vos.training.pairs import PairLoader, PairSampler
+from vos.training.precision import keep_in_float32
 from vos.training.run import Run
-from vos.training.schedule import WeightAverage, make_optimiser, rate_factor, set_rate
+from vos.training.schedule import average_of, make_optimiser, rate_factor, resume_average, set_rate
 from vos.training.shared_statistics import share_statistics
 
 log = logging.getLogger("vos")
@@ -65,7 +70,8 @@ def train(
 
     Args:
         config: see :func:`vos.training.load_config`; ``data.paths`` says what to train on.
-        out: folder of the run: ``weights/`` (for ``vos.load``), ``state.pt``, ``metrics.jsonl``.
+        out: folder of the run: ``weights/`` (for ``vos.load``), ``weights-best/`` (of the highest
+            J&F so far, where it is measured), ``state.pt``, ``metrics.jsonl``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine; under ``torchrun`` its own numbers count.
         overwrite: start over in ``out``.
@@ -108,20 +114,30 @@ class Trainer:
         if fabric.world_size > 1:
             share_statistics(self.model)
         self.optimiser = make_optimiser(config.optimiser, backbone, self.model.own_parameters())
-        self.average: WeightAverage | None = None
+        self.average: AveragedModel | None = None
         self.step = 0  # steps made
         self.last_step = config.steps
+        self.best = -math.inf  # J&F of the weights that are kept as the best
         self.seconds = 0.0
         self.metrics: dict[str, float] = {}
         state = run.load_state()
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.model.remember(state.get("memory", {}))
+        if config.ema:  # of the weights in float32, whatever the network is trained in
+            self.average = average_of(self.model, config.ema).to(fabric.device)
         self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
-        if config.ema:
-            self.average = WeightAverage(self.model, config.ema)
+        keep_in_float32(self.model, but="backbone")
+        if fabric.device.type == "cuda":
+            self.model.backbone.to(memory_format=torch.channels_last)
+            torch.backends.cudnn.benchmark = True
+        if config.model.checkpointing:
+            checkpoint_blocks(self.model.backbone)
+        if config.compile:
+            self.model.backbone.compile()
         if state is not None:
             self._restore(state)
+            log.info("resumed at step %d of %d", self.step, self.last_step)
 
     def fit(self, clips: list[Clip]) -> None:
         """Make the steps that are left."""
@@ -133,17 +149,16 @@ class Trainer:
         )
         numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         batches = loader.batches(steps, numbers, share * fabric.world_size)
-        writer = (
-            MetricsWriter(self.run, self.step, warn=log.warning) if fabric.is_global_zero else None
-        )
+        writer = MetricsWriter(self.run, config, self.step) if fabric.is_global_zero else None
         bar = progress(total=config.steps, description=config.name, unit="step")
         bar.update(self.step)
-        started, before = time.perf_counter(), self.seconds
+        self.started, self.waited = time.perf_counter(), 0.0
+        self.first_step, before = self.step, self.seconds
         with stop_on_signal() as stop:
             while self.step < self.last_step:
                 values = self._step(batches, numbers)
                 self.step += 1
-                self.seconds = before + time.perf_counter() - started
+                self.seconds = before + time.perf_counter() - self.started
                 stopped, self.seconds = self._agree(stop.asked(), self.seconds)
                 if self._done() >= 1:
                     self.last_step = self.step
@@ -171,7 +186,9 @@ class Trainer:
         share = config.batch // parts
         total: dict[str, Tensor] = {}
         for part in range(parts):
+            asked = time.perf_counter()
             crops = next(batches).to(self.fabric.device, non_blocking=True)
+            self.waited += time.perf_counter() - asked
             offset = part * share
             inputs = self.model.prepare(
                 crops, self.step, range(offset + numbers.start, offset + numbers.stop)
@@ -192,7 +209,7 @@ class Trainer:
             total["gradient_norm"] = norm.detach()
         self.optimiser.step()
         if self.average is not None:
-            self.average.update(self.model, self.step)
+            self.average.update_parameters(self.model)
         return total
 
     def _done(self) -> float:
@@ -234,8 +251,20 @@ class Trainer:
         }
         shown = {name: f"{numbers[name]:.3f}" for name in ("loss", self.model.shown)}
         bar.set_postfix(shown, refresh=False)
+        if not sys.stderr.isatty():  # a log file, where a bar leaves nothing to read
+            log.info("%s", self._line({**numbers, **evaluated}))
         if writer is not None:
             writer.write(self.step, self.metrics)
+
+    def _line(self, values: dict[str, float]) -> str:
+        """Return one line for a log: step, measures, and how fast the run is."""
+        wanted = ("loss", self.model.shown, "J&F")
+        measures = [f"{name} {values[name]:.3f}" for name in wanted if name in values]
+        seconds = max(time.perf_counter() - self.started, 1e-9)
+        pairs = (self.step - self.first_step) * self.config.batch
+        speed = f"{pairs / seconds:.2f} pairs per second"
+        waiting = f"{self.waited / seconds:.0%} of the time waiting for crops"
+        return ", ".join([f"step {self.step} of {self.last_step}", *measures, speed, waiting])
 
     def _evaluate(self) -> dict[str, float]:
         every = self.config.evaluation.every
@@ -243,20 +272,31 @@ class Trainer:
             return {}
         found = {"evaluated": 1.0}
         if self.evaluate is not None:  # on the first process only
+            backbone = self.backbone()
             with torch.random.fork_rng():
-                found = self.evaluate(self.backbone())
+                measured = self.evaluate(backbone)
+            found = {name: float(value) for name, value in measured.items()}
+            if found.get("J&F", -math.inf) > self.best:
+                self.best = found["J&F"]
+                save_checkpoint(self.run.best_path, backbone, card=self._card())
         self.fabric.barrier()
         return found
 
     def backbone(self) -> Backbone:
         """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
         copy = load(self.config.model.backbone, seed=self.config.seed)
-        state = self.average.state if self.average is not None else self.model.state_dict()
+        state = self._averaged().state_dict()
         prefix = "backbone."
         copy.load_state_dict(
             {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
         )
         return copy.eval()
+
+    def _card(self) -> dict[str, Any]:
+        return {"Run": self.config.name, "Steps": self.step, "Seed": self.config.seed}
+
+    def _averaged(self) -> nn.Module:
+        return self.average.module if self.average is not None else self.model
 
     def save(self) -> None:
         """Write state and weights."""
@@ -264,17 +304,18 @@ class Trainer:
         if self.fabric.is_global_zero:
             state = {
                 "step": self.step,
-                "last_step": self.last_step,
+                "best": self.best,
                 "seconds": self.seconds,
                 "model": self.model.state_dict(),
                 "memory": memory,
-                "average": self.average.state if self.average is not None else None,
+                "average": self._averaged().state_dict() if self.average is not None else None,
+                "precision": self.fabric.strategy.precision.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "random": torch.random.get_rng_state(),
                 "metrics": self.metrics,
             }
             backbone = self.backbone()
-            card = {"Run": self.config.name, "Steps": self.step, "Seed": self.config.seed}
+            card = self._card()
             save_checkpoint(self.run.weights_path, backbone, card=card)
             if self.config.keep and self.step % self.config.keep == 0:
                 kept = self.run.folder / f"weights-{self.step:06d}"
@@ -289,11 +330,15 @@ class Trainer:
         )
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step, self.last_step = state["step"], state["last_step"]
-        self.seconds, self.metrics = state["seconds"], state["metrics"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.metrics, self.best = state["metrics"], state.get("best", -math.inf)
+        if self._done() >= 1:  # by steps or by time; a run whose limit was raised goes on
+            self.last_step = self.step
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
-            self.average.load(state["average"])
+            self.average.module.load_state_dict(state["average"])
+            resume_average(self.average, self.step)
+        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         torch.random.set_rng_state(state["random"])
 
     def _loader(self, clips: list[Clip]) -> PairLoader:
@@ -317,7 +362,7 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
     return load_clips(
         sources,
         short_side=config.data.short_side,
-        cache="disk" if config.data.cache == "disk" else "memory",
+        cache="memory" if config.data.cache == "device" else config.data.cache,
         cache_folder=_cache_folder(config) if config.data.cache == "disk" else None,
         warn=warn,
     )
@@ -330,4 +375,4 @@ def _cache_folder(config: TrainConfig) -> Path:
 
 
 def _silent(message: str) -> None:
-    """The first process says the same."""
+    """Drop the message: the first process logs it."""

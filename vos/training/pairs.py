@@ -19,6 +19,7 @@ from torch.nn import functional
 from vos.datasets.clips import Clip
 from vos.errors import UsageError
 from vos.training.config import CropConfig, DataConfig
+from vos.training.crops import FramePool
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,8 @@ class PairLoader:
     """Cuts and resizes the crops of each step in threads, a few steps ahead.
 
     Iterating gives ``(frames, B, 3, size, size)`` uint8 tensors, first and second frame of B pairs
-    (``frames`` 1: the first alone), on the device that holds the clips (``device`` given: they
-    are moved there once).
+    (``frames`` 1: the first alone). With ``device`` given the clips are moved there once, and a
+    batch is cut and resized there at once.
     """
 
     def __init__(
@@ -149,22 +150,20 @@ class PairLoader:
         frames: int = 2,
     ) -> None:
         self.crops_a_pair = frames
-        self.frames: list[np.ndarray | Tensor] = [
-            clip.frames if device is None else torch.from_numpy(np.array(clip.frames)).to(device)
-            for clip in clips
-        ]
+        self.frames = [clip.frames for clip in clips]
+        self.pool = FramePool(clips, device) if device is not None else None
         self.sampler = sampler
         self.workers = max(1, workers)
 
     def batches(self, steps: range, numbers: range, batch: int) -> Generator[Tensor]:
         """Crops of each of ``steps``: pairs ``numbers`` of the ``batch`` pairs of the step."""
         ahead = self.workers + 2
-        with ThreadPoolExecutor(self.workers) as pool:
+        with ThreadPoolExecutor(self.workers) as threads:
             waiting: list[Future[Tensor]] = []
 
             def ask(step: int) -> None:
                 wanted = [step * batch + number for number in numbers]
-                waiting.append(pool.submit(self.load, wanted))
+                waiting.append(threads.submit(self.load, wanted))
 
             try:
                 for step in steps[:ahead]:
@@ -175,24 +174,36 @@ class PairLoader:
                         ask(step + ahead)
                     yield ready
             finally:
-                pool.shutdown(cancel_futures=True)
+                threads.shutdown(cancel_futures=True)
 
     def load(self, numbers: Sequence[int]) -> Tensor:
         """Crops of the pairs of these numbers, (frames, B, 3, size, size) uint8."""
         pairs = [self.sampler.pair(number) for number in numbers]
+        if self.pool is not None:
+            return self._from_pool(self.pool, pairs)
         return torch.stack(
             [torch.stack([self._crop(p, i) for p in pairs]) for i in range(self.crops_a_pair)]
         )
 
+    def _from_pool(self, pool: FramePool, pairs: Sequence[Pair]) -> Tensor:
+        wanted = [(pair, which) for which in range(self.crops_a_pair) for pair in pairs]
+        boxes = [pair.boxes[which] for pair, which in wanted]
+        crops = pool.crops(
+            [pair.clip for pair, _ in wanted],
+            [pair.frames[which] for pair, which in wanted],
+            [(box.top, box.left, box.side) for box in boxes],
+            [pair.mirrored for pair, _ in wanted],
+            self.sampler.crop.size,
+        )
+        return crops.view(self.crops_a_pair, len(pairs), *crops.shape[1:])
+
     def _crop(self, pair: Pair, which: int) -> Tensor:
         box, size = pair.boxes[which], self.sampler.crop.size
         frame = self.frames[pair.clip][pair.frames[which]]
-        part = frame[box.top : box.top + box.side, box.left : box.left + box.side]
-        if isinstance(part, np.ndarray):
-            part = torch.from_numpy(np.array(part))
+        part = np.array(frame[box.top : box.top + box.side, box.left : box.left + box.side])
         if pair.mirrored:
-            part = part.flip(1)
-        image = part.permute(2, 0, 1)[None].float()
+            part = part[:, ::-1]
+        image = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1)[None].float()
         image = functional.interpolate(
             image, (size, size), mode="bilinear", align_corners=False, antialias=True
         )

@@ -7,7 +7,9 @@ resumes from the last state. ``manifest.jsonl`` records what the run wrote.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from vos.runs.paths import Input, Output, check_paths
 from vos.training.config import TrainConfig, config_text
 
 # Keys that change how a run is made, not what comes out of it.
-_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation")
+_FREE_KEYS = ("log_every", "checkpoint_every", "keep", "evaluation", "loggers", "compile")
 _FREE_DATA_KEYS = ("workers", "cache", "cache_folder")
 
 
@@ -40,19 +42,18 @@ class Run:
         self.state_path = folder / "state.pt"
         self.metrics_path = folder / "metrics.jsonl"
         self.weights_path = folder / "weights"
+        self.best_path = folder / "weights-best"
         data = [Input("the data", Path(path).expanduser()) for path in config.data.paths]
         check_paths(
             [*data, *weights_inputs(config.model.backbone)],
             [Output("the run", folder, folder=True), Output("the record", folder / RECORD)],
         )
-        RunFolder.check_open(
-            folder, _settings(config), overwrite=overwrite, defaults=_settings(TrainConfig())
-        )
+        RunFolder.check_open(folder, _settings(config), overwrite=overwrite, reconcile=_reconcile)
 
     def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
         """Make the folder; with ``overwrite`` remove what an earlier run left in it."""
         record = RunFolder.open(
-            self.folder, _settings(config), overwrite=overwrite, defaults=_settings(TrainConfig())
+            self.folder, _settings(config), overwrite=overwrite, reconcile=_reconcile
         )
         if config.evaluation.every:  # a run of its own, of which starting anew is rid too
             masks = self.folder / "evaluation" / "masks"
@@ -63,13 +64,18 @@ class Run:
 
     def _files(self, config: TrainConfig) -> list[Path]:
         """List the files that the run writes, again and again, beside the record and the config."""
-        checkpoints = [self.weights_path, self.folder / "evaluation" / "weights"]
+        checkpoints = [self.weights_path, self.best_path, self.folder / "evaluation" / "weights"]
         if config.keep:
             kept = range(config.keep, config.steps + 1, config.keep)
             checkpoints += [self.folder / f"weights-{step:06d}" for step in kept]
         names = ("model.safetensors", "config.json", "README.md")
         weights = [folder / name for folder in checkpoints for name in names]
-        return [self.state_path, self.metrics_path, *weights]
+        logs = [self.metrics_path, self.folder / "csv" / "metrics.csv"]
+        return [self.state_path, *logs, *weights]
+
+    def identity(self) -> str:
+        """Return a short name for this folder that no other folder has."""
+        return hashlib.sha256(str(self.folder.absolute()).encode()).hexdigest()[:12]
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state to resume from."""
@@ -108,6 +114,29 @@ class Run:
             except ValueError:  # the row being written when the process was killed
                 continue
         return rows
+
+
+def _reconcile(known: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return recorded settings as they count now.
+
+    Keys that came later have their defaults; and a run may become longer, in steps or minutes: its
+    schedule is stretched, nothing is lost.
+    """
+    known = _filled(known, _settings(TrainConfig()))
+    if wanted["steps"] >= known["steps"]:
+        known["steps"] = wanted["steps"]
+    if wanted["minutes"] is None or wanted["minutes"] >= (known["minutes"] or math.inf):
+        known["minutes"] = wanted["minutes"]
+    return known
+
+
+def _filled(values: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with the defaults of keys that came to vos after they were written."""
+    filled = {**default, **values}
+    for key, value in default.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            filled[key] = _filled(values[key], value)
+    return filled
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from vos.training.config import OptimiserConfig
 
@@ -45,28 +46,25 @@ def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base_rate"] * factor
 
 
-class WeightAverage:
-    """Exponential moving average of a module's parameters; buffers follow as they are.
+def average_of(module: nn.Module, decay: float) -> AveragedModel:
+    """Return an exponential moving average of a module's parameters and buffers.
 
-    The decay grows from 0 to its final value, so that early weights are soon forgotten.
+    The decay grows from 0 to its final value, so that early weights are soon forgotten; whole
+    numbers, such as counts of batches, follow as they are.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    def move(average: Tensor, newest: Tensor, updates: Tensor | int) -> Tensor:
+        if not average.is_floating_point():
+            return newest
+        step = int(updates) - 1
+        share = 1 - min(decay, (1 + step) / (10 + step))
+        return average.lerp(newest.to(average.dtype), share)
 
-    @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        """Take in the weights after ``step``."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in module.state_dict().items():
-            average = self.state[name]
-            if average.is_floating_point():
-                average.lerp_(value.to(average), 1 - decay)
-            else:
-                average.copy_(value)
+    average = AveragedModel(module, avg_fn=move, use_buffers=True)
+    return resume_average(average, 0)
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Take over a saved average."""
-        for name, value in state.items():
-            self.state[name].copy_(value)
+
+def resume_average(average: AveragedModel, step: int) -> AveragedModel:
+    """Return ``average`` as it is after ``step`` steps: the weights at the start count as one."""
+    average.n_averaged.fill_(step + 1)
+    return average

@@ -1,0 +1,198 @@
+"""`vos.Session`: the same masks as `vos.propagate`, kept on disk, corrected, undone and redone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vos
+from vos.errors import UsageError, VosError
+from vos.segmentation.session import Session
+
+
+@pytest.fixture
+def session(frames, extractor, config, tmp_path: Path) -> Session:
+    return vos.Session(frames, model=extractor, preset=config, folder=tmp_path / "session")
+
+
+def state(session: Session) -> list[bytes]:
+    masks = [session.mask(index).tobytes() for index in range(session.frame_count)]
+    return [*masks, session.confidence.tobytes(), repr(sorted(session.marks.items())).encode()]
+
+
+@pytest.mark.parametrize("direction", ["both", "forward", "backward"])
+def test_the_same_marks_give_the_same_masks_as_propagate(
+    frames, masks, extractor, config, direction: str
+) -> None:
+    rng = np.random.default_rng(len(direction))
+    for _ in range(2):
+        chosen = rng.choice(10, rng.integers(2, 5), replace=False)
+        given = {}
+        for index in map(int, chosen):
+            keep = [(2, 7), (2,), (7,)][rng.integers(3)]
+            given[index] = np.where(np.isin(masks[index], keep), masks[index], 0).astype(np.uint8)
+        with vos.Session(frames, model=extractor, preset=config) as session:
+            for index, mask in given.items():  # in any order
+                session.annotate(index, mask)
+            ours = {frame.index: frame for frame in session.propagate(direction)}
+            how = {"model": extractor, "preset": config, "direction": direction}
+            theirs = {frame.index: frame for frame in vos.propagate(frames, given, **how)}
+            assert ours.keys() == theirs.keys()
+            for index, frame in theirs.items():
+                np.testing.assert_array_equal(ours[index].mask, frame.mask)
+                np.testing.assert_array_equal(session.mask(index), frame.mask)
+                assert ours[index].ids == frame.ids
+
+
+def test_confidence_is_known_where_masks_are(session, masks) -> None:
+    session.annotate(4, masks[4])
+    list(session.propagate("forward"))
+    confidence = session.confidence
+    assert np.isnan(confidence[:4]).all() and confidence[4] == 1
+    assert ((confidence[5:] > 0) & (confidence[5:] <= 1)).all()
+
+
+def test_a_correction_changes_what_follows_and_keeps_the_rest(session, masks) -> None:
+    session.annotate(0, masks[0])
+    list(session.propagate())
+    before = [session.mask(index) for index in range(10)]
+    renamed = np.where(masks[5] == 7, 9, masks[5]).astype(np.uint8)
+    session.annotate(5, renamed)
+    assert session.marks[5].erased == {7}
+    indices = [frame.index for frame in session.propagate("forward", start=5)]
+    assert indices == [5, 6, 7, 8, 9]
+    for index in range(5):
+        np.testing.assert_array_equal(session.mask(index), before[index])
+    np.testing.assert_array_equal(session.mask(5), renamed)
+    for index in range(6, 10):
+        assert (session.mask(index) == 9).any() and not (session.mask(index) == 7).any()
+
+
+def test_back_from_a_frame_carries_its_new_objects_back(session, masks) -> None:
+    session.annotate(0, np.where(masks[0] == 2, 2, 0).astype(np.uint8))
+    session.annotate(6, masks[6])
+    indices = [frame.index for frame in session.propagate("backward", start=6)]
+    assert sorted(indices) == list(range(7))
+    assert all((session.mask(index) == 7).any() for index in range(3, 7))
+    assert not session.has_mask(7)
+
+
+def test_what_is_taken_away_stays_away(session, masks) -> None:
+    session.annotate(0, masks[0])
+    list(session.propagate())
+    session.annotate(4, np.where(session.mask(4) == 2, 0, session.mask(4)).astype(np.uint8))
+    list(session.propagate())
+    assert all((session.mask(index) == 2).any() for index in range(4))
+    assert all((session.mask(index) != 2).all() for index in range(4, 10))
+    session.annotate(7, np.zeros_like(masks[7]))
+    list(session.propagate())
+    assert not any(session.mask(index).any() for index in range(7, 10))
+
+
+def test_undo_and_redo_of_marks_removals_and_propagations(session, masks) -> None:
+    states = [state(session)]
+
+    def done() -> None:
+        states.append(state(session))
+
+    session.annotate(2, masks[2])
+    done()
+    list(session.propagate())
+    done()
+    session.annotate(6, np.where(masks[6] == 2, 7, 0).astype(np.uint8))
+    done()
+    list(session.propagate("forward", start=6))
+    done()
+    session.remove_object(7)
+    done()
+    session.clear(2)
+    done()
+    kinds = ["mark", "propagation", "mark", "propagation", "removal", "clear"]
+    for number in reversed(range(6)):
+        assert session.undo().kind == kinds[number]
+        assert state(session) == states[number]
+    assert session.undo() is None
+    for number in range(6):
+        assert session.redo().kind == kinds[number]
+        assert state(session) == states[number + 1]
+    assert session.redo() is None
+    session.undo()
+    session.annotate(8, masks[8])
+    assert session.redo() is None, "a new change leaves nothing to redo"
+
+
+def test_undo_goes_fifty_steps_back_and_keeps_no_more_files(session, masks) -> None:
+    for step in range(60):
+        session.annotate(0, np.roll(masks[0], step, 1))
+    assert len(list((session.folder / "undo").iterdir())) == 50
+    assert sum(session.undo() is not None for _ in range(60)) == 50
+    np.testing.assert_array_equal(session.mask(0), np.roll(masks[0], 9, 1))
+
+
+def test_a_run_that_is_left_keeps_what_was_done_and_is_undone_as_a_whole(session, masks) -> None:
+    session.annotate(0, masks[0])
+    stream = session.propagate()
+    for _ in range(4):
+        next(stream)
+    with pytest.raises(UsageError, match="under way"):
+        session.annotate(5, masks[5])
+    stream.close()
+    assert session.masked_frames() == [0, 1, 2, 3]
+    session.undo()
+    assert session.masked_frames() == [0]
+
+
+def test_a_part_of_the_video(session, masks) -> None:
+    session.annotate(3, masks[3])
+    indices = [frame.index for frame in session.propagate(first=2, last=6)]
+    assert indices == [3, 4, 5, 6, 2]
+
+
+def test_folders(frames, extractor, masks, tmp_path: Path) -> None:
+    with vos.Session(frames, model=extractor) as session:
+        session.annotate(0, masks[0])
+        folder = session.folder
+        assert session.mask_path(0).is_file()
+    assert not folder.exists()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        vos.Session(frames, model=extractor, folder=tmp_path / "work")
+    kept = vos.Session(frames, model=extractor, folder=tmp_path / "new")
+    kept.annotate(0, masks[0])
+    kept.close()
+    assert kept.mask_path(0).is_file() and not (tmp_path / "new" / "undo").exists()
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ({}, "no frame shows an object"),
+        ({"direction": "sideways"}, "no direction 'sideways'"),
+        ({"direction": "forward", "start": 3}, "frame 3 shows no object"),
+        ({"direction": "forward", "start": 10}, "has no frame 10"),
+        ({"direction": "both", "start": 0}, "start is for one direction"),
+        ({"direction": "backward", "start": 1, "last": 0}, "lies outside the frames 0 to 0"),
+    ],
+)
+def test_what_cannot_be_propagated_is_refused_by_the_call(session, how, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        session.propagate(**how)
+
+
+def test_wrong_marks_are_refused(session, masks) -> None:
+    for index, mask, what in (
+        (10, masks[0], "has no frame 10"),
+        (0, masks[0][:, :48], "48 x 64 pixels"),
+        (0, masks[0].astype(int) - 5, "holds the value -5"),
+    ):
+        with pytest.raises(VosError, match=what):
+            session.annotate(index, mask)
+    assert not session.marks and session.undo() is None
+
+
+def test_a_generator_is_no_video_for_a_session(frames, extractor) -> None:
+    with pytest.raises(UsageError, match="read once, forwards"):
+        vos.Session((frame for frame in frames), model=extractor)

@@ -1,0 +1,1 @@
+"""What the page does when a visitor acts: one file per part of the page."""

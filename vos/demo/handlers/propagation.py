@@ -1,0 +1,183 @@
+"""Propagate: what it will cost, the place in the queue, progress, a preview, a way to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from vos.demo import scene
+from vos.demo.handlers.base import Handlers, reports_errors
+from vos.demo.layout import LOOK, Layout
+from vos.demo.messages import duration, message, progress_bar, waiting
+from vos.demo.queue import Models, Run, RunQueue
+from vos.demo.scene import Updates
+from vos.demo.session import Direction, Session
+from vos.demo.store import SessionStore
+from vos.errors import VosError
+from vos.machine import device_name
+from vos.propagation import preset
+from vos.segmentation import segment
+
+_PREVIEW_SECONDS = 0.5
+_TIMED_FRAMES = 4
+
+
+class PropagationHandlers(Handlers):
+    """Propagation as the page shows it.
+
+    `start` begins a run, which works by itself; `watch` shows it until it ends. A page that is
+    loaded anew only watches.
+    """
+
+    def __init__(
+        self, layout: Layout, store: SessionStore, models: Models, queue: RunQueue
+    ) -> None:
+        super().__init__(layout, store, models)
+        self.queue = queue
+
+    @reports_errors
+    def start(
+        self,
+        token: str,
+        direction: Direction,
+        model: str,
+        preset_name: str,
+        editor: Any,
+        edition: str,
+    ) -> Updates:
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        self.keep_paint(session, editor, edition)
+        self.queue.start(session, self.models, direction, model=model, preset=preset_name)
+        session.tool, session.corner = LOOK, None
+        return {
+            **self._at_work(True),
+            self.layout.tool: LOOK,
+            self.layout.status: message("info", "Getting ready ..."),
+            **scene.stage(self.layout, session),
+            **scene.panel(self.layout, session),
+        }
+
+    def watch(self, token: str) -> Iterator[Updates]:
+        """How the run of a session is getting on, until it ends; nothing where there is none."""
+        # Gradio blanks every output of a generator that yields nothing.
+        yield {self.layout.status: gr.skip()}
+        try:
+            session = self.store.get(token)
+        except VosError:
+            return  # whoever opened the page was told
+        run = self.queue.run_of(session)
+        if run is None:
+            return
+        yield self._at_work(True)
+        stayed = session.position
+        while not run.finished.wait(_PREVIEW_SECONDS):
+            updates = {self.layout.status: _how_far(run)}
+            if run.step is not None:
+                updates |= scene.timeline(self.layout, session)
+                if session.position == stayed:  # who looks elsewhere is left alone
+                    updates[self.layout.viewer] = scene.frame_picture(session, run.step.index)
+            yield updates
+        if self.queue.run_of(session) is run and session.has_clip:
+            self.queue.forget(session)
+            yield {
+                **self._at_work(False),
+                **scene.stage(self.layout, session),
+                **self._outcome(session, run),
+            }
+
+    def stop(self, token: str) -> Updates:
+        """Ask the run to end after its frame."""
+        try:
+            self.store.get(token).stop.set()
+        except VosError as error:
+            return self.failed(error)
+        return {self.layout.status: message("info", "Stopping after this frame ...")}
+
+    def _outcome(self, session: Session, run: Run) -> Updates:
+        step, stopped = run.step, session.stop.is_set()
+        if run.error is not None:
+            return self.failed(run.error)
+        if step is None:
+            text = "Left the queue." if stopped else "There was nothing to propagate."
+            return {self.layout.status: message("info", text)}
+        if stopped:
+            text = f"Stopped after {step.done} of {step.total} frames; their masks are kept."
+            return {self.layout.status: message("info", text)}
+        text = (
+            f"{step.done} frames in {duration(step.seconds)}. Look through them, correct, download."
+        )
+        return {self.layout.status: message("done", text), self.layout.direction: "onwards"}
+
+    def _at_work(self, busy: bool) -> Updates:
+        return {
+            self.layout.propagate: gr.update(
+                interactive=not busy, value="Working ..." if busy else "Propagate"
+            ),
+            self.layout.stop: gr.update(visible=busy),
+        }
+
+
+def _how_far(run: Run) -> str:
+    if run.step is not None:
+        return progress_bar(run.step)
+    return waiting(run.place) if run.place else message("info", "Getting ready ...")
+
+
+class CostHandlers(Handlers):
+    """Tell what a model and a protocol cost per frame; each is measured once per frame size."""
+
+    def __init__(
+        self, layout: Layout, store: SessionStore, models: Models, queue: RunQueue
+    ) -> None:
+        super().__init__(layout, store, models)
+        self._queue = queue
+        self._known: dict[tuple[str, str, tuple[int, int]], float] = {}
+
+    def tell(self, token: str, model: str, preset_name: str) -> Updates:
+        """One line below the button that starts the work."""
+        cost = self.layout.cost
+        try:
+            session = self.store.get(token)
+            session.model, session.device = model, self.models.device
+            if not session.has_clip:
+                return {cost: ""}
+            seconds = self._seconds_per_frame(session, model, preset_name)
+            device = device_name(self.models.get(model).device)
+        except VosError as error:
+            return {**self.failed(error), cost: ""}
+        first, last = session.clip.trim
+        count = last - first + 1
+        text = (
+            f"About {seconds:.2g} s a frame on this machine, {device}: "
+            f"{count} frames in {duration(seconds * count)}."
+        )
+        return {cost: f'<p class="hint">{text}</p>'}
+
+    def _seconds_per_frame(self, session: Session, model: str, preset_name: str) -> float:
+        key = (model, preset_name, session.clip.size)
+        if key in self._known:
+            return self._known[key]
+        alone = not self._queue
+        seconds = _measure(session, self.models, model, preset_name)
+        if alone and not self._queue:  # beside a run, everything takes longer
+            self._known[key] = seconds
+        return seconds
+
+
+def _measure(session: Session, models: Models, model: str, preset_name: str) -> float:
+    """On the first frames, with a made-up object."""
+    clip = session.clip
+    mask = np.zeros(clip.size, np.uint8)
+    height, width = clip.size
+    mask[height // 4 : height // 2, width // 4 : width // 2] = 1
+    times = [time.monotonic()]
+    frames = enumerate(islice(clip.video.read(), _TIMED_FRAMES))
+    for _ in segment(frames, {0: mask}, models.get(model), preset(preset_name)):
+        times.append(time.monotonic())
+    return float(min(np.diff(times)[-2:]))

@@ -1,0 +1,77 @@
+"""A linear classifier of the objects of one video, fitted to its annotated frames.
+
+Features are learnt to tell any token from any other. What tells *these* objects from *this*
+background is known only once a mask is given, and a ridge regression finds it in milliseconds. Its
+scores stand beside the features of a token, so that two tokens are alike if they look alike and
+the classifier takes them for the same object: objects that move away from where they were, and
+those whose surroundings look like them, are kept.
+
+Source: online target models of supervised video segmentation, such as Robinson et al., "Learning
+Fast and Robust Target Models for Video Object Segmentation", CVPR 2020, whose model is a small
+network; here it is linear, and is one more channel of similarity instead of the input of a decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+RIDGE = 1e-4  # of squared weights, where the mean squared error of scores counts 1
+LEAST = 1e-3  # added to scores: a token that no object claims still has a direction
+
+
+@dataclass(frozen=True)
+class ObjectClassifier:
+    """Scores of the objects as a linear function of the features of a token.
+
+    Attributes:
+        weights: (C + 1, K + 1) float, the last row the offsets; background first.
+    """
+
+    weights: Tensor
+
+    @classmethod
+    def fit(cls, frames: Sequence[tuple[Tensor, Tensor]]) -> ObjectClassifier:
+        """Regress labels on features, every class with the square root of its tokens.
+
+        Small objects would be given up for the background if each token counted alike, and outvote
+        it if each class did.
+
+        Args:
+            frames: pairs of (N, C) features of length one and (N, K + 1) soft labels. Tokens whose
+                labels sum to zero are left out.
+        """
+        features = torch.cat([rows for rows, _ in frames])
+        labels = torch.cat([labels for _, labels in frames])
+        tokens = labels.sum(0).clamp(min=1)  # (K + 1,) how many each class has
+        weight = (labels / tokens.sqrt()).sum(1, keepdim=True)
+        weight = weight / weight.sum()
+        inputs = _with_one(features)
+        # Few numbers are left here: a processor solves them in double precision on any machine.
+        moments = (inputs.T @ (weight * inputs)).double().cpu()
+        products = (inputs.T @ (weight * labels)).double().cpu()
+        ridge = RIDGE * torch.eye(len(moments), dtype=torch.float64)
+        return cls(torch.linalg.solve(moments + ridge, products).to(features))
+
+    def scores(self, features: Tensor) -> Tensor:
+        """(N, C) features of length one -> (N, K + 1) scores from 0 to 1, of length one."""
+        scores = _with_one(features) @ self.weights
+        return functional.normalize(scores.clamp(0, 1) + LEAST, dim=1)
+
+
+def beside(features: Tensor, scores: Tensor, weight: float) -> Tensor:
+    """Features and scores side by side, (N, C + K + 1) of length one.
+
+    Products of two rows are ``(product of features + weight**2 * product of scores)
+    / (1 + weight**2)``.
+    """
+    joined = torch.cat([features, weight * scores], dim=1)
+    return (joined / (1 + weight**2) ** 0.5).contiguous()
+
+
+def _with_one(features: Tensor) -> Tensor:
+    return functional.pad(features, (0, 1), value=1.0)

@@ -1,0 +1,160 @@
+"""The masks and marks of one video on disk, one file per frame, and what is known of each frame.
+
+A file is never written in place, so a hard link keeps what a frame was, at no cost at first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vos.media import object_ids, read_palette_mask, write_mask
+from vos.segmentation.passes import NOBODY, Ids
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a person said of a frame.
+
+    Attributes:
+        shown: ids of the objects in the mask given.
+        erased: ids taken away there: those objects are gone from there on, while others that do not
+            show are merely hidden.
+    """
+
+    shown: Ids
+    erased: Ids = NOBODY
+
+
+@dataclass(frozen=True)
+class FrameState:
+    """A frame as it was: links to its files (None: there was none), its mark, its confidence."""
+
+    mask: Path | None
+    mark: Path | None
+    said: Mark | None
+    confidence: float
+
+
+class MaskStore:
+    """Masks by frame, and the marks among them.
+
+    Attributes:
+        marks: what was said of the marked frames.
+        confidence: (T,) float32, 1 on marked frames, NaN where nothing was propagated.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int], frame_count: int) -> None:
+        self.folder = folder
+        self.size = size
+        self.marks: dict[int, Mark] = {}
+        self.confidence = np.full(frame_count, np.nan, np.float32)
+
+    def mask_path(self, index: int) -> Path:
+        """Return where the mask of a frame stands, or would."""
+        return self.folder / "masks" / f"{index:05d}.png"
+
+    def has_mask(self, index: int) -> bool:
+        """Return whether a frame has a mask, given or propagated."""
+        return self.mask_path(index).is_file()
+
+    def mask(self, index: int) -> np.ndarray:
+        """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
+        path = self.mask_path(index)
+        if not path.is_file():
+            return np.zeros(self.size, np.uint8)
+        return read_palette_mask(path, size=self.size)
+
+    def marked_mask(self, index: int) -> np.ndarray:
+        """Return (H, W) uint8 ids of a marked frame as they were given."""
+        return read_palette_mask(self._mark_path(index), size=self.size)
+
+    def masked_frames(self) -> list[int]:
+        """Return the frames that have a mask, in order."""
+        return sorted(int(path.stem) for path in (self.folder / "masks").glob("[0-9]*.png"))
+
+    def write_mask(self, index: int, mask: np.ndarray, confidence: float) -> None:
+        """Write a mask that was propagated."""
+        write_mask(self.mask_path(index), mask)
+        self.confidence[index] = confidence
+
+    def write_mark(self, index: int, mask: np.ndarray, erased: Ids) -> None:
+        """Write a mask that a person gave; it is the mask of its frame too."""
+        write_mask(self._mark_path(index), mask)
+        _link(self.mask_path(index), self._mark_path(index))
+        self.marks[index] = Mark(frozenset(object_ids(mask)), erased)
+        self.confidence[index] = 1.0
+
+    def clear(self, index: int) -> None:
+        """Remove the mask of a frame, and its mark."""
+        self.mask_path(index).unlink(missing_ok=True)
+        self._mark_path(index).unlink(missing_ok=True)
+        self.marks.pop(index, None)
+        self.confidence[index] = np.nan
+
+    def remove_object(self, index: int, object_id: int) -> None:
+        """Take an object out of a frame's mask, and out of its mark."""
+        _erase(self.mask_path(index), object_id)
+        if index in self.marks:
+            _erase(self._mark_path(index), object_id)
+            said, gone = self.marks[index], {object_id}
+            self.marks[index] = Mark(said.shown - gone, said.erased - gone)
+
+    def keep(self, index: int, folder: Path) -> FrameState:
+        """Return what a frame is now; its files are linked into ``folder``."""
+        mask, mark = folder / f"{index:05d}.png", folder / f"{index:05d}-mark.png"
+        return FrameState(
+            _kept(self.mask_path(index), mask),
+            _kept(self._mark_path(index), mark),
+            self.marks.get(index),
+            float(self.confidence[index]),
+        )
+
+    def restore(self, index: int, state: FrameState) -> None:
+        """Make a frame what it was; the files of ``state`` are used up."""
+        self.clear(index)
+        for kept, path in (
+            (state.mask, self.mask_path(index)),
+            (state.mark, self._mark_path(index)),
+        ):
+            if kept is not None:
+                kept.replace(path)
+        if state.said is not None:
+            self.marks[index] = state.said
+        self.confidence[index] = state.confidence
+
+    def _mark_path(self, index: int) -> Path:
+        return self.folder / "marks" / f"{index:05d}.png"
+
+
+def _erase(path: Path, object_id: int) -> None:
+    mask = read_palette_mask(path)
+    if (mask == object_id).any():
+        write_mask(path, np.where(mask == object_id, np.uint8(0), mask))
+
+
+def _kept(path: Path, new: Path) -> Path | None:
+    """Link a file to ``new``, where there is one to keep."""
+    if not path.is_file():
+        return None
+    _link(new, path)
+    return new
+
+
+def _link(new: Path, old: Path) -> None:
+    """Make ``new`` a second name of the file ``old``, or a copy where there are no links."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    temporary = new.with_name(f".{new.name}")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    try:
+        os.link(old, temporary)
+    except OSError:  # a file system without links
+        shutil.copyfile(old, temporary)
+    temporary.replace(new)
+    temporary.unlink(missing_ok=True)  # POSIX keeps it where both are one file already

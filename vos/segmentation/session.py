@@ -1,0 +1,302 @@
+"""`vos.Session`: annotate, propagate, correct, propagate on, with everything kept on disk."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vos.defaults import DEFAULT_MODEL
+from vos.errors import UsageError, near_names
+from vos.media import object_ids, open_video
+from vos.propagation import PropagationConfig, SoftLabels
+from vos.segmentation.confidence import frame_confidence
+from vos.segmentation.history import Change, History, Snapshot
+from vos.segmentation.marks import Mask, check_frames, check_mask, frame_index
+from vos.segmentation.mask_store import Mark, MaskStore
+from vos.segmentation.passes import Pass, plan_passes, walk
+from vos.segmentation.propagate import as_config, make_extractor, passes_in
+from vos.segmentation.segment import SegmentedFrame, segment
+
+if TYPE_CHECKING:
+    import torch
+
+    from vos.backbones import Backbone
+    from vos.backbones.inference import FeatureExtractor
+
+SessionDirection = Literal["both", "forward", "backward"]
+
+
+class Session:
+    """The work on one video: marks, the masks propagated from them, corrections, undo.
+
+    >>> session = vos.Session("clip.mp4")
+    >>> session.annotate(0, first_mask)
+    >>> for index, ids, mask in session.propagate():
+    ...     ...
+    >>> session.annotate(40, corrected)            # corrects, adds objects, takes objects away
+    >>> for index, ids, mask in session.propagate("forward", start=40):
+    ...     ...
+
+    The same marks give the same masks as `vos.propagate`. Memory does not grow with the video:
+    masks lie on disk, one file per frame.
+
+    Args:
+        video: what `vos.open_video` takes, but for what is read once only.
+        model, preset, device, precision: as for `vos.propagate`; without a model, each
+            `propagate` names its own.
+        folder: where masks are kept, a new or empty folder; a temporary one, removed by `close`,
+            unless given.
+
+    Raises:
+        UsageError: the video is read once only, or ``folder`` holds something; an unknown model,
+            preset, device or precision.
+        MissingError, VosError: the video is not there, or cannot be read.
+    """
+
+    def __init__(
+        self,
+        video: Any,
+        *,
+        model: str | Backbone | FeatureExtractor | None = DEFAULT_MODEL,
+        preset: str | PropagationConfig = "default",
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+        folder: str | Path | None = None,
+    ) -> None:
+        self.video = open_video(video)
+        if not self.video.rereadable:
+            raise UsageError(
+                f"the video {self.video.name} is read once, forwards: a session needs its frames "
+                "again; collect them in a list"
+            )
+        self.frame_count = self.video.count_frames()
+        self._config = as_config(preset)
+        self._extractor = None
+        if model is not None:
+            self._extractor = make_extractor(
+                model, device, precision=precision, frame_count=self.frame_count
+            )
+        self.folder, self._close = _own_folder(self, folder)
+        self._store = MaskStore(self.folder, self.video.size, self.frame_count)
+        self._history = History(self.folder / "undo")
+        self._propagating = False
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove a temporary folder with all masks; a folder that was given stays."""
+        self._close()
+
+    # --- what is known -------------------------------------------------------------------------
+
+    @property
+    def marks(self) -> Mapping[int, Mark]:
+        """What was said of the marked frames, by index."""
+        return self._store.marks
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of all marked objects, sorted."""
+        return tuple(sorted({i for mark in self.marks.values() for i in mark.shown}))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(T,) float32, 0 to 1: how sure each frame's masks are; 1 where marked, NaN where none."""
+        return self._store.confidence
+
+    def mask(self, index: int) -> np.ndarray:
+        """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
+        return self._store.mask(index)
+
+    def mask_path(self, index: int) -> Path:
+        """Return the file of a frame's mask, a palette PNG; there is none where none is known."""
+        return self._store.mask_path(index)
+
+    def has_mask(self, index: int) -> bool:
+        """Return whether a frame has a mask, given or propagated."""
+        return self._store.has_mask(index)
+
+    def masked_frames(self) -> list[int]:
+        """Return the frames that have a mask, in order."""
+        return self._store.masked_frames()
+
+    # --- marks ---------------------------------------------------------------------------------
+
+    def annotate(self, index: int, mask: Mask) -> None:
+        """Say what frame ``index`` shows: a first mask, a correction, or another object.
+
+        An object that the frame had and ``mask`` does not show was taken away: it is gone from
+        there on. Others that it does not show are hidden at most.
+
+        Args:
+            mask: (H, W) ids, as `vos.propagate` takes them; all background takes everything away.
+
+        Raises:
+            UsageError: there is no such frame, or ``mask`` is no mask of its size.
+        """
+        self._refuse_while_propagating()
+        given = check_mask(mask, index, self.video, known=self.ids)
+        shown, before = set(object_ids(given)), set(object_ids(self.mask(index)))
+        erased = self.marks[index].erased if index in self.marks else frozenset()
+        self._history.begin(Change("mark", index)).keep(self._store, index)
+        self._store.write_mark(index, given, frozenset((erased | (before - shown)) - shown))
+
+    def clear(self, index: int) -> None:
+        """Forget the mark and the mask of frame ``index``."""
+        self._refuse_while_propagating()
+        self._history.begin(Change("clear", index)).keep(self._store, index)
+        self._store.clear(index)
+
+    def remove_object(self, object_id: int) -> None:
+        """Take an object out of every mask and mark."""
+        self._refuse_while_propagating()
+        holding = [i for i in self.masked_frames() if (self.mask(i) == object_id).any()]
+        snapshot = self._history.begin(Change("removal", object_id=object_id))
+        for index in sorted({*holding, *self.marks}):
+            snapshot.keep(self._store, index)
+            self._store.remove_object(index, object_id)
+
+    def undo(self) -> Change | None:
+        """Take back the last mark, clearing, removal or propagation; return it, None if none."""
+        self._refuse_while_propagating()
+        return self._history.undo(self._store)
+
+    def redo(self) -> Change | None:
+        """Do again what was undone last; return it, or None if there is nothing."""
+        self._refuse_while_propagating()
+        return self._history.redo(self._store)
+
+    @property
+    def removed_ids(self) -> set[int]:
+        """Ids of removed objects that undo would bring back: better given to no new object."""
+        return self._history.removed_ids
+
+    # --- propagation ---------------------------------------------------------------------------
+
+    def plan(
+        self,
+        direction: SessionDirection = "both",
+        *,
+        start: int | None = None,
+        first: int = 0,
+        last: int | None = None,
+    ) -> list[Pass]:
+        """Return the passes that `propagate` would walk; their lengths add up to its frames.
+
+        Raises:
+            UsageError: as `propagate` raises it.
+        """
+        end = self.frame_count - 1 if last is None else last
+        if direction not in ("both", "forward", "backward"):
+            raise UsageError(
+                f"no direction {direction!r}: "
+                f"{near_names(direction, ('both', 'forward', 'backward'))}"
+            )
+        shown = {index: mark.shown for index, mark in self.marks.items()}
+        erased = {index: mark.erased for index, mark in self.marks.items()}
+        if start is None:
+            passes = passes_in(direction, shown, erased=erased, first=first, last=end)
+            if not passes:
+                raise UsageError("no frame shows an object: annotate one first")
+            return passes
+        if direction == "both":
+            raise UsageError("start is for one direction: forward or backward")
+        check_frames([frame_index(start)], self.video)
+        if not first <= start <= end:
+            raise UsageError(f"frame {start} lies outside the frames {first} to {end}")
+        shown[start] = frozenset(object_ids(self.mask(start)))
+        if not shown[start]:
+            raise UsageError(f"frame {start} shows no object to start from: annotate it first")
+        backwards = direction == "backward"
+        begin, stop = (first, start) if backwards else (start, end)
+        return plan_passes(shown, begin, stop, erased=erased, backwards=backwards, lead_in=False)
+
+    def propagate(
+        self,
+        direction: SessionDirection = "both",
+        *,
+        start: int | None = None,
+        first: int = 0,
+        last: int | None = None,
+        model: str | Backbone | FeatureExtractor | None = None,
+        preset: str | PropagationConfig | None = None,
+        engine: str = "auto",
+    ) -> Generator[SegmentedFrame, None, None]:
+        """Carry the marks through the video; masks are kept as they come, each frame once.
+
+        Args:
+            direction: ``both`` all frames; ``forward`` those from the first mark on, or from
+                ``start`` on; ``backward`` those before the first mark, or before ``start``. Other
+                frames keep their masks.
+            start: a frame with a mask, marked or propagated, to go on from.
+            first, last: the part of the video to work on, the whole unless given.
+            model, preset: those of the session unless given.
+
+        Raises:
+            UsageError: no mark shows an object, or frame ``start`` does not; an unknown direction.
+            VosError: the video cannot be read; masks so far are kept.
+        """
+        passes = self.plan(direction, start=start, first=first, last=last)
+        extractor = self._extractor if model is None else make_extractor(model)
+        if extractor is None:
+            raise UsageError("the session was opened without a model: name one to propagate with")
+        config = self._config if preset is None else as_config(preset)
+        carry = partial(segment, extractor=extractor, config=config, engine=engine)
+        return self._propagate(passes, carry, start)
+
+    def _propagate(
+        self, passes: list[Pass], carry: Callable[..., Iterator[SegmentedFrame]], start: int | None
+    ) -> Generator[SegmentedFrame, None, None]:
+        store = self._store
+        confidence: dict[int, float] = {}
+
+        def given(index: int) -> np.ndarray:
+            return store.mask(index) if index == start else store.marked_mask(index)
+
+        def observe(index: int, soft: SoftLabels) -> None:
+            confidence[index] = frame_confidence(soft)
+
+        erased = {index: mark.erased for index, mark in self.marks.items()}
+        change = Change("propagation", passes[0].start)
+        snapshot: Snapshot | None = None
+        self._refuse_while_propagating()
+        self._propagating = True
+        try:
+            carried = partial(carry, observe=observe)
+            for frame in walk(self.video, given, passes, carried, erased=erased):
+                index = frame.index
+                found = confidence.pop(index, 1.0)
+                if index != start:  # which has its mask
+                    snapshot = snapshot or self._history.begin(change)
+                    snapshot.keep(store, index)
+                    store.write_mask(index, frame.mask, 1.0 if index in self.marks else found)
+                yield frame
+        finally:
+            self._propagating = False
+
+    def _refuse_while_propagating(self) -> None:
+        if self._propagating:
+            raise UsageError("a propagation is under way: finish or close it first")
+
+
+def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Callable[[], object]]:
+    """Return the folder of a session, and what is to be done with it in the end."""
+    if folder is None:
+        own = Path(tempfile.mkdtemp(prefix="vos-session-"))
+        return own, weakref.finalize(session, shutil.rmtree, own, ignore_errors=True)
+    given = Path(folder)
+    if given.exists() and (not given.is_dir() or any(given.iterdir())):
+        raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
+    given.mkdir(parents=True, exist_ok=True)
+    return given, partial(shutil.rmtree, given / "undo", ignore_errors=True)
