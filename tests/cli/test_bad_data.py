@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,21 +200,12 @@ class TestOutputFolder:
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": 3}', "\x00\x01"])
     def test_corrupt_record(self, vos_eval, tmp_path: Path, content: str) -> None:
         assert vos_eval("--sequences", "ant").code == 0
-        (tmp_path / "out" / "run.json").write_text(content)
-        ended = vos_eval("--sequences", "ant")
-        assert ended.code == 1
-        assert "run.json" in ended.complaint and "--overwrite" in ended.complaint
-        assert vos_eval("--sequences", "ant", "--overwrite").code == 0
-
-    @pytest.mark.parametrize("sequences", ["3", '{"ant": 1}', '{"ant": {"total": "x"}}', "[]"])
-    def test_record_without_timings_is_a_run_to_go_on_with(
-        self, vos_eval, tmp_path: Path, sequences: str
-    ) -> None:
-        assert vos_eval("--sequences", "ant").code == 0
-        path = tmp_path / "out" / "run.json"
-        record = json.loads(path.read_text())
-        path.write_text(json.dumps(record | {"sequences": json.loads(sequences)}))
-        assert vos_eval("--sequences", "ant").code == 0
+        (tmp_path / "out" / "manifest.jsonl").write_text(content)
+        for more in ((), ("--overwrite",)):  # nobody knows what is whose
+            ended = vos_eval("--sequences", "ant", *more)
+            assert ended.code == 2
+            assert "manifest.jsonl is damaged" in ended.complaint
+        assert len(list((tmp_path / "out" / "ant").glob("*.png"))) == 6
 
 
 class TestResultsFolder:
@@ -263,10 +253,18 @@ class TestResultsFolder:
         assert ended.code == 4
         assert "there is no results folder" in ended.complaint
 
-    def test_stale_tables_are_replaced(self, vos_score, results: Path) -> None:
-        (results / "global_results-val.csv").write_text("J&F-Mean\n0.123\n")
-        assert vos_score().code == 0
-        assert "0.123" not in (results / "global_results-val.csv").read_text()
+    def test_tables_of_someone_else_stay_and_its_own_are_replaced(
+        self, vos_score, results: Path
+    ) -> None:
+        theirs = results / "global_results-val.csv"
+        theirs.write_text("J&F-Mean\n0.123\n")
+        ended = vos_score()
+        assert ended.code == 0
+        assert "left global_results-val.csv as they are" in ended.err
+        assert "0.123" in theirs.read_text()
+        theirs.unlink()
+        assert vos_score().code == vos_score().code == 0
+        assert "1.000000000" in theirs.read_text()
 
     def test_all_background_is_a_result_like_any_other(self, vos_score, results: Path) -> None:
         for path in results.glob("*/*.png"):

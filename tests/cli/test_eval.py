@@ -16,8 +16,8 @@ import pytest
 import vos
 from vos.datasets import open_dataset
 from vos.evaluation import evaluate as evaluation_module
-from vos.evaluation import predict as predict_module
 from vos.media import read_palette_mask
+from vos.segmentation import to_files as to_files_module
 
 CHEAP = ("--model", "lab,stride=4", "--set", "radius=6", "--device", "cpu")
 
@@ -85,15 +85,24 @@ def test_everything_is_written_and_can_be_scored_by_itself(
     assert {path.name for path in out.iterdir()} == {
         "ant",
         "bee",
+        "manifest.jsonl",
+        "manifests",
         "metrics.json",
         "run.json",
         "report.html",
         "global_results-val.csv",
         "per-sequence_results-val.csv",
     }
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     figure = figures(out)["J&F"]
     scored = vos_command("score", out, "--dataset", "davis", "--root", davis, "--json")
     assert json.loads(scored.out)["J&F"] == figure
+    # What `vos eval` wrote stays as it is; its figures are the same, and it holds more.
+    assert {path: path.read_bytes() for path in before} == before
+    assert "left metrics.json" in scored.err
+    apart = ("score", out, "--dataset", "davis", "--root", davis, "--out", tmp_path / "scores")
+    assert vos_command(*apart).code == vos_command(*apart).code == 0
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text())["J&F"] == figure
 
 
 def test_dry_run_writes_nothing(vos_eval, tmp_path: Path) -> None:
@@ -106,13 +115,35 @@ def test_dry_run_writes_nothing(vos_eval, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_data_set_of_first_masks_is_segmented_and_not_scored(
+    vos_eval, davis: Path, tmp_path: Path
+) -> None:
+    """As DAVIS test-dev: the truth is with the official server."""
+    masks = davis / "Annotations" / "480p"
+    for path in masks.glob("*/*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    ended = vos_eval()
+    assert ended.code == 0, ended.err
+    assert ended.out.rstrip().endswith("the truth of davis-2017 val is there")
+    assert len(list((tmp_path / "out").glob("*/*.png"))) == 12
+    assert not list((tmp_path / "out").glob("*.csv"))
+    (masks / "bee" / "00003.png").write_bytes((masks / "bee" / "00000.png").read_bytes())
+    assert vos_eval().code == 3  # some truth, and not all of it
+
+
+def test_a_dry_run_sees_that_the_model_is_there(vos_eval) -> None:
+    ended = vos_eval("--model", "labb", "--dry-run")
+    assert ended.code == 2 and "did you mean lab" in ended.complaint
+
+
 class TestGoingOn:
     @pytest.fixture
     def no_segmenting(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         def fail(*_: object, **__: object) -> None:
             raise AssertionError("segmented again")
 
-        return lambda: monkeypatch.setattr(predict_module, "segment", fail)
+        return lambda: monkeypatch.setattr(to_files_module, "segment", fail)
 
     def test_a_finished_run_is_only_scored_again(self, vos_eval, tmp_path, no_segmenting) -> None:
         assert vos_eval().code == 0
@@ -217,8 +248,8 @@ def test_a_run_stopped_by_a_signal_goes_on_to_the_same_end(
     ("module", "step"),
     [
         (evaluation_module, "check_dataset"),
-        (predict_module, "write_json"),
-        (predict_module, "write_mask"),
+        (evaluation_module, "write_json"),
+        (to_files_module, "write_mask"),
         (evaluation_module, "score_results"),
         (evaluation_module, "write_report"),
     ],

@@ -11,7 +11,6 @@ import vos
 from vos.backbones import save_checkpoint
 from vos.datasets import Dataset, open_dataset
 from vos.evaluation.evaluate import evaluate
-from vos.propagation import preset
 
 BACKBONES = [
     "cmc-alexnet,width=0.25,hidden=32",
@@ -23,13 +22,11 @@ BACKBONES = [
 
 def check(dataset: Dataset, spec: str, folder: Path) -> None:
     save_checkpoint(folder / "run" / "weights", vos.load(spec))
-    config = preset("default").with_settings({"short_side": "64"})
     done = evaluate(
         dataset,
         folder / "out",
         model=str(folder / "run"),
-        preset_name="default",
-        config=config,
+        settings={"short_side": "64"},
         device=torch.device("cpu"),
         report=False,
     )

@@ -26,6 +26,7 @@ from vos.errors import MissingError, UsageError, VosError
 from vos.export import zarr_store
 from vos.export.job import ExportSettings, plan_export, run_export
 from vos.media import VideoWriter, open_video
+from vos.runs.folder import record_beside
 
 
 def features_of(clip: Path, indices: list[int], model: str) -> np.ndarray:
@@ -116,7 +117,7 @@ def test_single_files_hold_the_same(
     assert set(arrays) == {"features", "frame_indices", "times"}
     for key, values in arrays.items():
         np.testing.assert_array_equal(values, expected[key][:])
-    with pytest.raises(UsageError, match=r"holds something else.*--overwrite"):
+    with pytest.raises(UsageError, match=r"another every \(1, now 2\).*--overwrite"):
         export(out, clip, every=2)
     assert export(out, clip, every=2, overwrite=True)["frames"] == 5
 
@@ -134,7 +135,7 @@ def test_several_videos_are_groups_of_one_store(export: Any, clip: Path, tmp_pat
     assert vos.open_features(out / "other").attributes["fps"] == 25
     with pytest.raises(UsageError, match="several videos, open one of them"):
         vos.open_features(out)
-    with pytest.raises(UsageError, match="features of several videos"):
+    with pytest.raises(UsageError, match=r"another command \(export many, now export\)"):
         export(out, clip)
     with pytest.raises(UsageError, match="2 videos are named"):
         export(tmp_path / "twice.zarr", clip, clip)
@@ -147,7 +148,7 @@ def test_another_setting_is_refused_and_overwrite_starts_anew(
 ) -> None:
     out = tmp_path / "clip.zarr"
     export(out, clip, every=4)
-    with pytest.raises(UsageError, match=r"features of every 4 and not 2.*--overwrite"):
+    with pytest.raises(UsageError, match=r"another every \(4, now 2\).*--overwrite"):
         export(out, clip, every=2)
     assert export(out, clip, every=2, overwrite=True)["computed"] == 5
     assert len(vos.open_features(out)) == 5
@@ -157,7 +158,7 @@ def test_overwrite_never_deletes_what_is_not_ours(export: Any, clip: Path, tmp_p
     theirs = tmp_path / "theirs.zarr"
     zarr.create_array(theirs, shape=(3,), dtype="i4")[:] = 1
     for overwrite in (False, True):
-        with pytest.raises(UsageError, match="holds something else"):
+        with pytest.raises(UsageError, match=r"something else|is not of this run"):
             export(theirs, clip, overwrite=overwrite)
     assert zarr.open_array(theirs)[:].tolist() == [1, 1, 1]
 
@@ -200,8 +201,13 @@ def test_killed_export_goes_on_to_the_same_bytes(
     with pytest.raises(VosError, match="not finished, 5 of 9 frames are missing"):
         vos.open_features(killed)
     assert np.isnan(zarr.open_array(killed / "features", mode="r")[5:]).all()
-    # What a process that dies while it writes a file leaves behind.
-    (second_shard.parent / "0.abc.partial").write_bytes(b"half")
+    # What a process that dies while it writes a file leaves behind, beside the line that it would.
+    third_shard = killed / "features" / "c" / "2" / "0" / "0" / "0"
+    third_shard.parent.mkdir(parents=True)
+    (third_shard.parent / "0.abc.partial").write_bytes(b"half")
+    with record_beside(killed).open("a") as record:
+        name = third_shard.relative_to(killed.parent)
+        record.write(json.dumps({"file": str(name)}) + "\n")
     assert export(killed, clip)["computed"] == 5
     assert files_of(killed) == files_of(whole)
 

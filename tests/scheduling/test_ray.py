@@ -29,9 +29,9 @@ import vos
 from vos.errors import MissingError, VosError
 from vos.export import export_features
 from vos.media import write_mask
-from vos.pipeline.many import propagate_many
 from vos.scheduling import LocalExecutor, RayExecutor, Task, run_tasks
 from vos.scheduling.ray_pool import connect, device_of_cluster
+from vos.segmentation.run import propagate_many
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
@@ -131,9 +131,9 @@ def when_done(manifest: Path, count: int, act: Callable[[list[dict[str, Any]]], 
     def watch() -> None:
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
-            lines = manifest.read_text().splitlines()[1:] if manifest.is_file() else []
-            if len(lines) >= count:
-                act([json.loads(line) for line in lines])
+            entries = ended(manifest) if manifest.is_file() else []
+            if len(entries) >= count:
+                act(entries)
                 return
             time.sleep(0.01)
 
@@ -156,8 +156,13 @@ def digests(folder: Path, pattern: str = "*") -> dict[str, str]:
 
 def states(manifest: Path) -> Counter[tuple[str, str]]:
     """How often each video is said to be done, or to have failed."""
-    lines = map(json.loads, manifest.read_text().splitlines()[1:])
-    return Counter((line["name"], line["state"]) for line in lines)
+    return Counter((entry["name"], entry["state"]) for entry in ended(manifest))
+
+
+def ended(manifest: Path) -> list[dict[str, Any]]:
+    """The whole lines that tell how a video ended."""
+    lines = [line for line in manifest.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+    return [entry for entry in map(json.loads, lines) if "state" in entry]
 
 
 def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
@@ -166,7 +171,7 @@ def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
     videos = clips(10, 60)
     poisoned = tmp_path / "clips" / "poisoned.mp4"
     poisoned.write_bytes(b"not a video at all" * 99)
-    out, manifest = tmp_path / "all.zarr", tmp_path / "all.manifest.jsonl"
+    out, manifest = tmp_path / "all.zarr", tmp_path / "all.zarr.manifest.jsonl"
     killers = [
         when_done(manifest, 2, kill_the_last_worker),
         when_done(manifest, 5, lambda _: cluster.kill_a_node()),
@@ -177,7 +182,7 @@ def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
         killer.join(180)
     expected = {(video.name, "done"): 1 for video in videos} | {("poisoned", "failed"): 1}
     assert states(manifest) == expected
-    entries = [json.loads(line) for line in manifest.read_text().splitlines()[1:]]
+    entries = ended(manifest)
     assert sum(entry["attempts"] - 1 for entry in entries) >= 1  # others took over
 
     alone = tmp_path / "alone.zarr"
@@ -205,8 +210,8 @@ def test_propagation_goes_on_after_its_driver_was_killed(
     assert 3 <= len(before) < 8
 
     how = {"model": MODEL, "config": vos.preset("default")}
-    record = propagate_many(videos, tmp_path / "first", out, engine=engine, **how)
-    assert (record["videos"], record["begun"], record["frames"]) == (8, 8 - len(before), 160)
+    summary = propagate_many(videos, tmp_path / "first", out, engine=engine, **how)
+    assert (len(summary.results), summary.begun, summary.frames) == (8, 8 - len(before), 160)
     assert states(manifest) == {(video.name, "done"): 1 for video in videos}
 
     alone = tmp_path / "alone"
@@ -230,8 +235,6 @@ def test_evaluation_on_the_cluster_gives_the_figures_of_one_process(
             dataset,
             tmp_path / name,
             model=MODEL,
-            preset_name="default",
-            config=vos.preset("default"),
             device=torch.device("cpu"),
             engine=engine and RayExecutor("cpu", engine.address, workers=1),
             report=False,

@@ -15,7 +15,6 @@ from vos.datasets.clips import Clip
 from vos.evaluation.evaluate import evaluate
 from vos.export.portable import export_backbone
 from vos.media import write_image, write_mask
-from vos.propagation import preset
 from vos.training import load_config, train
 
 SPECS = [
@@ -78,8 +77,6 @@ def test_train_save_load_evaluate_export(
         scene,
         tmp_path / "masks",
         model=str(trained.weights),
-        preset_name="default",
-        config=preset("default"),
         device=torch.device("cpu"),
         report=False,
     ).record

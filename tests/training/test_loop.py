@@ -125,7 +125,7 @@ def test_another_config_is_refused_and_overwrite_starts_over(
     run = tmp_path / "run"
     train(tiny_config, run, device="cpu")
     changed = dataclasses.replace(tiny_config, steps=2, seed=5)
-    with pytest.raises(UsageError, match=r"seed, steps.*--overwrite"):
+    with pytest.raises(UsageError, match=r"another steps \(6, now 2\).*seed.*--overwrite"):
         train(changed, run, device="cpu")
     quicker = dataclasses.replace(tiny_config, log_every=7)
     assert train(quicker, run, device="cpu").steps == 6
@@ -135,9 +135,13 @@ def test_another_config_is_refused_and_overwrite_starts_over(
 
 def test_a_folder_of_something_else_is_left_alone(tiny_config: TrainConfig, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(UsageError, match="holds files but no run"):
+    with pytest.raises(UsageError, match=r"holds files of something else \(thesis\.txt\)"):
+        train(tiny_config, tmp_path, device="cpu")
+    (tmp_path / "state.pt").write_text("precious", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"state\.pt is there and is not of this run"):
         train(tiny_config, tmp_path, device="cpu", overwrite=True)
-    assert (tmp_path / "thesis.txt").is_file()
+    for name in ("thesis.txt", "state.pt"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == "precious"
 
 
 def test_a_damaged_state_is_told(tiny_config: TrainConfig, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from vos.files import atomic_path, write_json
 from vos.media import open_video
 from vos.media.listing import in_natural_order, is_image
 from vos.propagation.frame_size import resize_frame
+from vos.runs.folder import RunFolder
 
 APPROXIMATE = 0.1  # of the energy of the features
 FLOOR = 1e-14  # of the figure: rounding
@@ -59,7 +60,17 @@ class EquivarianceReport:
     measurements: tuple[Measurement, ...]
 
     def save(self, folder: Path) -> None:
-        """Write ``equivariance.json``, ``equivariance.csv`` and ``equivariance.png``."""
+        """Write ``equivariance.json``, ``equivariance.csv`` and ``equivariance.png``.
+
+        Raises:
+            UsageError: the folder holds files that are not of such a report.
+        """
+        files = [folder / f"equivariance.{ending}" for ending in ("json", "csv", "png")]
+        run = RunFolder.open(folder, {"command": "equivariance"})
+        with run.writing(*files):
+            self._write(folder)
+
+    def _write(self, folder: Path) -> None:
         write_json(folder / "equivariance.json", asdict(self))
         with (
             atomic_path(folder / "equivariance.csv") as temporary,

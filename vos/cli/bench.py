@@ -72,6 +72,10 @@ def propagation(
 ) -> None:
     """Measure time and memory of propagation as context, objects, resolution and length grow."""
     from vos.benchmarks.propagation import bench_propagation, default_cases
+    from vos.runs.folder import check_owned, write_owned
+
+    if plot is not None:
+        check_owned("bench propagation", plot)
 
     speeds = []
     if not as_json:
@@ -92,7 +96,7 @@ def propagation(
     if plot is not None:
         from vos.benchmarks.plots import plot_propagation
 
-        plot_propagation(speeds, plot)
+        write_owned("bench propagation", plot, lambda path: plot_propagation(speeds, path))
     if as_json:
         records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
         typer.echo(json.dumps(records))

@@ -45,7 +45,14 @@ def equivariance(
     from dataclasses import asdict
 
     from vos.analysis.equivariance_report import report_equivariance, verdict
+    from vos.runs.folder import RunFolder
+    from vos.runs.model import weights_inputs
+    from vos.runs.paths import Input, Output, check_paths
 
+    if out is not None:
+        read = [Input("an image", path) for path in images or []]
+        check_paths([*read, *weights_inputs(model)], [Output("the report", out, folder=True)])
+        RunFolder.check_open(out, {"command": "equivariance"})
     report = report_equivariance(
         model,
         images=images or [],

@@ -44,17 +44,21 @@ def evaluate(
     """Segment every sequence of a data set from its first mask, and score the masks.
 
     The masks go to OUT/<sequence>/<frame>.png with metrics.json, the official tables, report.html
-    and run.json beside them. A run that was stopped goes on when the same command is given again.
+    and run.json beside them; manifest.jsonl records what the run wrote, and nothing else is ever
+    replaced or removed. A run that was stopped goes on when the same command is given again. Where
+    a data set publishes first masks only (DAVIS test-dev), there are masks and no scores.
     """
     from vos.datasets import open_dataset
     from vos.evaluation.tables import format_table
     from vos.propagation import preset as find_preset
 
-    config = find_preset(preset).with_settings(options.parse_settings(settings))
+    changes = options.parse_settings(settings)
+    find_preset(preset).with_settings(changes)
     names = options.parse_names(sequences)
     opened = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
     out = out or Path("results") / _folder_name(opened.name, opened.split, model, preset)
     if dry_run:
+        options.check_model(model, seed)
         frames = sum(map(len, opened))
         plan = {"sequences": len(opened), "frames": frames, "model": model, "out": str(out)}
         typer.echo(
@@ -74,8 +78,8 @@ def evaluate(
         opened,
         out,
         model=model,
-        preset_name=preset,
-        config=config,
+        preset=preset,
+        settings=changes,
         device=torch.device(chosen.device),
         engine=chosen,
         precision=precision,
@@ -90,7 +94,7 @@ def evaluate(
         typer.echo(format_table(evaluation.scores))
     seconds = evaluation.record["seconds"]
     typer.echo(
-        f"\n{evaluation.record['frames']} frames, {evaluation.record['fps']:.1f} a second "
+        f"\n{evaluation.record['frames']} frames, {evaluation.record['fps']:.1f} per second "
         f"(features {seconds['features']:.1f} s, propagation {seconds['propagation']:.1f} s, "
         f"scoring {seconds['scoring']:.1f} s), {evaluation.record['peak_memory_mb']:.0f} MB"
     )

@@ -61,16 +61,16 @@ def export(
 
     Zarr is written a shard at a time: memory does not grow with the video, and a run that was
     stopped goes on when the same command is given again. The features of one video are at
-    PATH.zarr, those of several at PATH.zarr/NAME; PATH.manifest.jsonl says how each ended. Read
-    them with vos.open_features(PATH), or with any zarr reader. Pictures of a finished export cost
-    no second run of the network.
+    PATH.zarr, those of several at PATH.zarr/NAME; PATH.zarr.manifest.jsonl says how each ended,
+    and what was written: nothing else is ever replaced or removed. Read them with
+    vos.open_features(PATH), or with any zarr reader. Pictures of a finished export cost no second
+    run of the network.
     """
     from vos.errors import UsageError
-    from vos.export import open_features
     from vos.export.job import ExportSettings, plan_export, run_export
     from vos.export.pictures import Pictures
     from vos.export.similarity import parse_point
-    from vos.pipeline.collection import read_list
+    from vos.runs.job import read_list
 
     place = parse_point(point) if point else None
     pictures = Pictures(pca, segments, clusters, similar, place)
@@ -108,10 +108,7 @@ def export(
                 f"{row['bytes'] / 2**20:.1f} MiB, from {row['source']}"
             )
         return
-    record = run_export(plan, out, overwrite=overwrite)
-    if pictures.paths:
-        video = next(iter(plan.values())).video
-        record["pictures"] = [str(path) for path in pictures.draw(open_features(out), video)]
+    record = run_export(plan, out, overwrite=overwrite, pictures=pictures)
     _tell(record, precision, as_json)
 
 
@@ -125,8 +122,9 @@ def _tell(record: dict[str, Any], precision: str, as_json: bool) -> None:
     if len(rows) > _SHOWN:
         typer.echo(f"and {len(rows) - _SHOWN} more: {record['manifest']}")
     typer.echo(
-        f"{record['computed']} of {record['frames']} frames computed in {record['seconds']:.1f} s "
-        f"({record['fps']:.1f} a second), {record['bytes'] / 2**20:.1f} MiB"
+        f"{record['computed']} of {record['frames']} frames computed "
+        f"in {record['seconds']['total']:.1f} s ({record['fps']:.1f} per second), "
+        f"{record['bytes'] / 2**20:.1f} MiB"
     )
     for path in record.get("pictures", []):
         typer.echo(f"picture: {path}")

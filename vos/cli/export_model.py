@@ -30,8 +30,15 @@ def export_model(
     check_portable_path(out)
 
     from vos.backbones import load
+    from vos.runs.folder import RunFolder, record_beside
+    from vos.runs.model import weights_inputs
+    from vos.runs.paths import Output, check_paths
 
-    record = export_backbone(load(model, seed=seed), out, (height, width), spec=model)
+    check_paths(weights_inputs(model), [Output("the network", out)])
+    run = RunFolder.open(out, {"command": "export-model"}, record=record_beside(out))
+    backbone = load(model, seed=seed)
+    with run.writing(out):
+        record = export_backbone(backbone, out, (height, width), spec=model)
     if as_json:
         typer.echo(json.dumps({**record, "out": str(out)}))
         return

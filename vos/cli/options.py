@@ -141,6 +141,18 @@ def chosen_executor(
     return executor
 
 
+def check_model(spec: str, seed: int) -> None:
+    """See, for `--dry-run`, that a model is there and can be loaded.
+
+    Raises:
+        UsageError: an unknown model.
+        MissingError: weights that cannot be had.
+    """
+    from vos.backbones import load
+
+    load(spec, seed=seed)
+
+
 def parse_settings(pairs: list[str] | None) -> dict[str, str]:
     """``["k=5"]`` as a dictionary.
 

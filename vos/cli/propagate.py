@@ -24,7 +24,11 @@ def propagate(
     ] = None,
     mask: Annotated[
         list[str] | None,
-        typer.Option("--mask", help="[FRAME:]FILE, an indexed or grey PNG. Repeatable."),
+        typer.Option(
+            "--mask",
+            help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
+            "or a number from 0. Repeatable.",
+        ),
     ] = None,
     overlay: Annotated[
         Path | None, typer.Option(help="Video with the objects shown; a folder for many.")
@@ -58,16 +62,21 @@ def propagate(
 ) -> None:
     """Carry the objects of one or more masks through a video, forwards and backwards.
 
-    A mask belongs to frame 0 unless FRAME: says otherwise; a later one corrects what it shows, or
-    adds objects. Ids stay as given. Memory does not grow with the length of the video.
+    A mask belongs to the frame that FRAME: says, or whose name it bears, else to the first; a later
+    one corrects what it shows, or adds objects. Ids stay as given. Memory does not grow with the
+    length of the video.
+
+    Each mask that is written bears the name of its frame: that of its file in a folder of frames,
+    its number from 00000 on in a video file. OUT/manifest.jsonl records what the run wrote; nothing
+    else is ever replaced or removed. The same command again goes on where it was stopped.
 
     Many videos take their masks from --masks, and go to OUT/VIDEO each; OUT/manifest.jsonl says how
     each ended. One that fails does not stop the others.
     """
     from vos.errors import UsageError
-    from vos.pipeline.collection import read_list
-    from vos.pipeline.jobs import parse_mask_options, propagate_to_files
     from vos.propagation import preset as find_preset
+    from vos.runs.job import read_list
+    from vos.segmentation.given_masks import open_with_masks, parse_mask_options
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
     paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
@@ -98,20 +107,23 @@ def propagate(
     video = paths[0]
     given = parse_mask_options(mask or [])
     if dry_run:
-        from vos.media import open_video
-
-        opened = open_video(video, leave_out=given.values())
+        options.check_model(model, seed)
+        opened, read, _ = open_with_masks(video, given)
         plan = {
             "video": str(video),
             "size": [opened.height, opened.width],
             "frames": opened.frame_count,
-            "annotated": sorted(given),
+            "annotated": sorted(read),
             "out": str(out),
         }
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
         return
 
-    record = propagate_to_files(
+    from vos.machine import device_name
+    from vos.segmentation.run import propagate_to_files
+
+    place = options.chosen_device(device)
+    summary = propagate_to_files(
         video,
         given,
         out,
@@ -120,17 +132,25 @@ def propagate(
         rle_file=rle,
         model=model,
         config=config,
-        device=options.chosen_device(device),
+        device=place,
         precision=precision,
         seed=seed,
         overwrite=overwrite,
     )
+    (result,) = summary.results.values()
+    record = {
+        **summary.to_dict(),
+        "ids": result["ids"],
+        "model": model,
+        "device": device_name(place),
+        "out": str(out),
+    }
     if as_json:
         typer.echo(json.dumps(record))
         return
     typer.echo(
         f"{record['frames']} frames of objects {', '.join(map(str, record['ids']))} "
-        f"in {record['seconds']['total']:.1f} s ({record['fps']:.1f} a second): {out}"
+        f"in {record['seconds']['total']:.1f} s ({record['fps']:.1f} per second): {out}"
     )
 
 
@@ -144,18 +164,26 @@ def _propagate_many(
     engine: Callable[[], Executor],
     **how: Any,
 ) -> None:
-    from vos.pipeline.collection import named
-    from vos.pipeline.many import propagate_many
+    from vos.runs.job import named
+    from vos.segmentation.run import propagate_many
 
     if dry_run:
+        options.check_model(how["model"], how["seed"])
         plan = {"videos": len(named(videos)), "masks": str(masks), "out": str(out)}
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
         return
-    record = propagate_many(videos, masks, out, engine=engine(), **how)
+    summary = propagate_many(videos, masks, out, engine=engine(), **how)
+    record = {
+        "videos": len(summary.results),
+        **summary.to_dict(),
+        "model": how["model"],
+        "out": str(out.absolute()),
+        "manifest": str(out.absolute() / "manifest.jsonl"),
+    }
     if as_json:
         typer.echo(json.dumps(record))
         return
     typer.echo(
         f"{record['videos']} videos, {record['begun']} of them now, {record['frames']} frames, "
-        f"in {record['seconds']:.1f} s ({record['fps']:.1f} frames a second): {out}"
+        f"in {record['seconds']['total']:.1f} s ({record['fps']:.1f} frames per second): {out}"
     )

@@ -30,6 +30,9 @@ def score(
     sequences: Annotated[
         str | None, typer.Option(help="Only these sequences, separated by commas.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the tables; beside the masks by default.")
+    ] = None,
     scorer: Annotated[
         Scorer, typer.Option(help="official: davis2017-evaluation too, where it is installed.")
     ] = Scorer.vos,
@@ -43,18 +46,17 @@ def score(
     """Score masks by region J and boundary F, and write the official tables beside them.
 
     The whole folder is checked first: a missing frame, a foreign object id, an RGB mask or a
-    wrong size ends the command with exit code 4 and the name of the file.
+    wrong size ends the command with exit code 4 and the name of the file. Files of the names of
+    the tables that this command did not write, such as those of vos eval, stay as they are.
     """
     from vos.datasets import open_dataset
-    from vos.errors import VosError
     from vos.evaluation.official import require_official, score_official
-    from vos.evaluation.scoring import score_results
+    from vos.evaluation.score import score_to_files
     from vos.evaluation.tables import (
         GLOBAL_COLUMNS,
         format_comparison,
         format_table,
         global_row,
-        write_tables,
     )
 
     options.set_up_messages()
@@ -62,12 +64,17 @@ def score(
         require_official()
     names = options.parse_names(sequences)
     truth = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
-    scores = score_results(results, truth, workers=workers)
-    try:
-        written = write_tables(results, scores)
-        options.log.info("wrote %s in %s", ", ".join(path.name for path in written), results)
-    except VosError as error:
-        options.log.warning("no tables written: %s", error)
+    scores, files = score_to_files(results, truth, out=out, workers=workers)
+    if files.written:
+        names_written = ", ".join(path.name for path in files.written)
+        options.log.info("wrote %s in %s", names_written, files.written[0].parent)
+    if files.problem:
+        options.log.warning("no tables written: %s", files.problem)
+    if files.kept:
+        options.log.warning(
+            "left %s as they are, which vos score did not write: --out FOLDER takes the tables",
+            ", ".join(path.name for path in files.kept),
+        )
 
     record = {**scores.as_dict(), "masks": scores.masks, "seconds": round(scores.seconds, 3)}
     text = format_table(scores)

@@ -65,6 +65,7 @@ def train(
     out = out or Path("runs") / chosen.name
     sources = find_clips([Path(path).expanduser() for path in chosen.data.paths])
     if dry_run:
+        options.check_model(chosen.model.backbone, chosen.seed)
         text = config_text(chosen)
         summary = {"config": text, "sources": len(sources), "out": str(out)}
         typer.echo(
@@ -72,7 +73,13 @@ def train(
         )
         return
 
+    from vos.runs.paths import Input, Output, check_paths
     from vos.training.loop import train as run_training
+
+    check_paths(
+        [Input("the configuration", Path(config))] if Path(config).is_file() else [],
+        [Output("the run", out, folder=True), Output("its configuration", out / "config.yaml")],
+    )
 
     trained = run_training(
         chosen, out, device=str(options.chosen_device(device)), devices=devices, overwrite=overwrite

@@ -271,4 +271,4 @@ def _fingerprint(source: ClipSource, short_side: int) -> str:
     """A name for the decoded clip that changes with the files, their dates and the size."""
     facts = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in source.files]
     text = json.dumps([facts, short_side])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]

@@ -14,6 +14,9 @@ from vos.media.images import image_size, read_image, tones_of
 from vos.media.masks import object_ids, read_palette_mask
 from vos.media.painted_masks import read_mask
 from vos.media.tones import Tones
+from vos.media.video import FOLDER_FRAME_RATE
+from vos.media.video_base import Video
+from vos.media.video_folder import FrameFolder
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,17 @@ class Sequence:
                     )
             given[index] = np.where(np.isin(mask, ids), mask, 0).astype(np.uint8)
         return given
+
+    @cached_property
+    def video(self) -> Video:
+        """The frames as a video, read as a stream; every frame's size is looked at.
+
+        Raises:
+            VosError: a frame cannot be read, or the frames have several sizes.
+        """
+        video = FrameFolder(self.frame_paths[0].parent, list(self.frame_paths), FOLDER_FRAME_RATE)
+        video.name = self.name
+        return video
 
     def frame(self, index: int) -> np.ndarray:
         """Frame ``index`` as (H, W, 3) uint8 RGB.

@@ -125,10 +125,10 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
     from vos.export.model import load_model
     from vos.export.pca import fit_colours
     from vos.export.pictures import side_by_side
-    from vos.export.single_file import SingleFile
     from vos.export.stream import FeatureStream
-    from vos.export.zarr_store import ZarrStore
+    from vos.export.unit import open_store
     from vos.machine import resolve_device
+    from vos.runs.folder import RunFolder, record_beside
 
     first, last = session.clip.trim
     video = Excerpt(session.clip.video, first, last + 1)
@@ -140,8 +140,9 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
     # Zarr keeps the memory flat on long videos; without it, one file in memory.
     place = path.with_suffix(".zarr" if find_spec("zarr") else ".npz")
     try:
-        store = ZarrStore(place, stream) if place.suffix == ".zarr" else SingleFile(place, stream)
-        for done, _ in enumerate(store.write(), start=1):
+        record = record_beside(place)
+        folder = RunFolder.open(place, stream.settings(), record=record, overwrite=True)
+        for done, _ in enumerate(open_store(place, stream, folder).write(), start=1):
             report(done, 2 * count)
         features = open_features(place)
         colours = fit_colours(features)
@@ -152,7 +153,8 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
                 report(count + t + 1, 2 * count)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        place.unlink(missing_ok=True)
+        for file in (place, record_beside(place)):
+            file.unlink(missing_ok=True)
 
 
 class _zip:

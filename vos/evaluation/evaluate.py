@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vos.datasets import Dataset
+import numpy as np
+
+from vos.datasets import Dataset, Sequence
 from vos.errors import VosError
-from vos.evaluation.predict import OpenSegmenter, Run, RunSettings, Segmenter, predict
 from vos.evaluation.report import write_report
 from vos.evaluation.results import check_truth, scored_sequences
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
-from vos.evaluation.tables import write_tables
+from vos.evaluation.tables import table_paths, write_tables
 from vos.files import write_json
-from vos.machine import device_name, peak_memory_mb
+from vos.machine import describe, device_name, versions
+from vos.media import Video
 from vos.media.images import image_size
-from vos.pipeline.remote import ModelChoice
-from vos.propagation import PropagationConfig
-from vos.scheduling import Executor, LocalExecutor, Outcome
+from vos.propagation import preset as find_preset
+from vos.runs.folder import RECORD, RunFolder
+from vos.runs.job import Summary, check_names, part_record, run_job
+from vos.runs.model import Model
+from vos.runs.paths import Input, Output, check_paths
+from vos.scheduling import Executor, LocalExecutor, Task
+from vos.segmentation.run import is_written
+from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, run_settings
 
 if TYPE_CHECKING:
     import torch
+
+METRICS = "metrics.json"
+RUN = "run.json"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,8 @@ def evaluate(
     out: Path,
     *,
     model: str,
-    preset_name: str,
-    config: PropagationConfig,
+    preset: str = "default",
+    settings: Mapping[str, str] | None = None,
     device: torch.device,
     engine: Executor | None = None,
     precision: str = "float32",
@@ -49,53 +63,72 @@ def evaluate(
 ) -> Evaluation:
     """Segment ``dataset`` into ``out``, score it, and write metrics.json, tables and report.html.
 
-    Sequences that an earlier run with the same settings finished are not done again. Where objects
-    may begin late and nothing but their first masks is published, there are masks and no scores.
+    Sequences that an earlier run with the same settings finished are not done again. Where nothing
+    but the first masks of objects is published, there are masks and no scores.
 
     Args:
+        preset: name of the protocol.
+        settings: choices of the protocol that are changed, by name.
         precision: of the network; see `FeatureExtractor`.
         engine: who segments the sequences; None does it here, one after another.
 
     Raises:
-        UsageError: unknown model or precision, or ``out`` holds another run.
+        UsageError: an unknown model, preset, setting or precision, ``out`` holds another run, or
+            an output is an input.
         MissingError: a frame has no true mask to score by; nothing is segmented then.
         VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
             without decoding all of them is told before anything is segmented.
     """
-    from vos.backbones import load
-    from vos.backbones.inference import FeatureExtractor
-
-    check_dataset(dataset)
-    backbone = load(model, seed=seed)
-    frames = sum(map(len, dataset.sequences))
-    choice = ModelChoice.of(model, backbone, seed=seed, precision=precision, frame_count=frames)
-    settings = RunSettings(
-        dataset=dataset.name,
-        split=dataset.split,
-        model=model,
-        weights=choice.digest,
-        preset=preset_name,
-        config=config,
-        device=device.type,
-        precision=precision,
+    config = find_preset(preset).with_settings(dict(settings or {}))
+    check_names(sequence.name for sequence in dataset)
+    check_paths(
+        dataset_inputs(dataset),
+        [
+            Output("the results", out, folder=True),
+            Output("the record of the run", out / RECORD),
+            *(
+                Output(f"the masks of {each.name}", out / dataset.masks_folder / each.name, True)
+                for each in dataset
+            ),
+        ],
     )
-    run = Run(out, settings, dataset)
-    run.open(dataset, overwrite=overwrite)
-    engine = engine or LocalExecutor(str(device))
-
-    def segmenter_here(_: str) -> Segmenter:
-        extractor = FeatureExtractor(backbone, device, precision=precision, frame_count=frames)
-        return Segmenter(run.masks, config, extractor)
-
-    elsewhere = OpenSegmenter(out.absolute(), run.masks.absolute(), config, choice)
-    outcome = predict(dataset, elsewhere if engine.is_remote else segmenter_here, run, engine)
+    check_dataset(dataset)
+    chosen = Model.choose(model, seed=seed, precision=precision)
+    check_paths(chosen.inputs(), [Output("the results", out, folder=True)])
+    run = RunFolder.open(
+        out,
+        {
+            "command": "evaluate",
+            "dataset": dataset.name,
+            "split": dataset.split,
+            "preset": preset,
+            **run_settings(chosen, config),
+            "device": device.type,
+        },
+        overwrite=overwrite,
+    )
+    results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
+    run.check(results)
+    summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(device)))
+    run.write(write_json, out / RUN, _described(run, summary))
+    summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
     if scores is not None:
-        write_tables(out, scores)
-    record = _record(dataset, run, scores, device, outcome)
-    write_json(out / "metrics.json", record)
+        with run.writing(*table_paths(out, dataset.split)):
+            write_tables(out, scores)
+    record = {
+        **_figures(dataset, summary, scores),
+        "masks": str(out / dataset.masks_folder),
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "model": model,
+        "preset": preset,
+        "device": device_name(device),
+    }
+    run.write(write_json, out / METRICS, record)
     if report and scores is not None:
-        write_report(out, dataset, scores, settings.to_json(), record["seconds"])
+        with run.writing(out / REPORT):
+            write_report(out, dataset, scores, run.settings, record["seconds"])
     return Evaluation(scores, record)
 
 
@@ -123,12 +156,85 @@ def check_dataset(dataset: Dataset) -> None:
             )
 
 
-def _record(
-    dataset: Dataset, run: Run, scores: Scores | None, device: torch.device, outcome: Outcome
-) -> dict[str, Any]:
-    """Figures of a finished run; timings are those of the workers, added up, and include sequences
-    that earlier calls finished."""
-    timings = [run.seconds[sequence.name] for sequence in dataset.sequences]
+def dataset_inputs(dataset: Dataset) -> list[Input]:
+    """Return the folders of a data set that are read, for `check_paths`.
+
+    They are the folders of frames and masks, and those that hold these: a folder beside a sequence
+    would be a sequence. The root itself may hold other things.
+    """
+    inputs: dict[Path, Input] = {}
+    for sequence in dataset:
+        for paths, what in (
+            (sequence.mask_paths, f"the true masks of {dataset.name}"),
+            (sequence.frame_paths, f"the frames of {dataset.name}"),
+        ):
+            folder = paths[0].parent
+            inputs.setdefault(folder, Input(what, folder, files=paths))
+            if folder.parent.resolve() != dataset.root.resolve():
+                parent = Input(what, folder.parent, takes=_may_be_sequence)
+                inputs.setdefault(folder.parent, parent)
+    lists = dataset.root / "ImageSets"
+    if lists.is_dir():
+        inputs[lists] = Input(f"the lists of {dataset.name}", lists)
+    return list(inputs.values())
+
+
+def _may_be_sequence(name: str) -> bool:
+    return Path(name).suffix not in (".csv", ".json", ".jsonl")
+
+
+def _segment(
+    dataset: Dataset, run: RunFolder, model: Model, config: Any, engine: Executor
+) -> Summary:
+    """Write the masks of every sequence that is not done yet."""
+    jobs = {}
+    for sequence in dataset:
+        jobs[sequence.name] = VideoJob(
+            partial(_open, _absolute(sequence)),
+            run.place.absolute() / dataset.masks_folder / sequence.name,
+            record=part_record(run, sequence.name).absolute(),
+        )
+        run.part(jobs[sequence.name].out, part_record(run, sequence.name))
+    frames = sum(map(len, dataset.sequences))
+    return run_job(
+        [Task(sequence.name, jobs[sequence.name], len(sequence)) for sequence in dataset],
+        OpenSegmenter(run.record.absolute(), model, config, from_first_mask, frames),
+        engine,
+        run,
+        is_done=lambda name: is_written(jobs[name], run.items[name]["frames"]),
+        description="segmenting",
+        unit="frame",
+    )
+
+
+def _open(sequence: Sequence) -> tuple[Video, dict[int, np.ndarray]]:
+    return sequence.video, sequence.first_masks()
+
+
+def _absolute(sequence: Sequence) -> Sequence:
+    """Return a sequence for workers, which have working folders of their own."""
+    return dataclasses.replace(
+        sequence,
+        frame_paths=tuple(path.absolute() for path in sequence.frame_paths),
+        mask_paths=tuple(path.absolute() for path in sequence.mask_paths),
+    )
+
+
+def _described(run: RunFolder, summary: Summary) -> dict[str, Any]:
+    """Return what run.json tells: settings, versions, machine, seconds of each sequence."""
+    return {
+        "settings": run.settings,
+        "versions": versions(),
+        "machine": describe(),
+        "sequences": {name: result["seconds"] for name, result in summary.results.items()},
+        "failed": {name: str(error) for name, error in summary.failures.items()},
+    }
+
+
+def _figures(dataset: Dataset, summary: Summary, scores: Scores | None) -> dict[str, Any]:
+    """Return the figures of a finished run; timings are those of the workers, added up, and
+    include sequences that earlier calls finished."""
+    timings = [result["seconds"] for result in summary.results.values()]
     stages = {
         stage: round(sum(timing.get(stage, 0.0) for timing in timings), 3)
         for stage in ("features", "propagation")
@@ -138,19 +244,11 @@ def _record(
     frames = sum(map(len, dataset.sequences))
     return {
         **(scores.as_dict() if scores else {}),
-        "frames": frames,
+        **summary.to_dict(),
         "seconds": {
             **stages,
             "scoring": round(scoring, 3),
             "total": round(segmenting + scoring, 3),
         },
         "fps": round(frames / segmenting, 3),
-        "peak_memory_mb": round(max(peak_memory_mb(), outcome.peak_memory_mb), 1),
-        "lost_workers": outcome.lost_workers,
-        "masks": str(run.masks),
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "model": run.settings.model,
-        "preset": run.settings.preset,
-        "device": device_name(device),
     }

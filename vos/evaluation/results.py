@@ -116,17 +116,31 @@ def masks_of(results: Path, dataset: Dataset) -> Path:
 
 
 def scored_sequences(dataset: Dataset) -> list[Sequence]:
-    """The sequences for which there is truth beyond what is given."""
+    """Return the sequences for which there is truth beyond what is given."""
+    if only_first_masks(dataset):
+        return []
     return [sequence for sequence in dataset if sequence.is_scored]
+
+
+def only_first_masks(dataset: Dataset) -> bool:
+    """Tell whether nothing but first masks was published, as of DAVIS test-dev."""
+    return all(
+        not sequence.begins and len(sequence) > 1 and sequence.annotated == (0,)
+        for sequence in dataset
+    )
 
 
 def check_truth(dataset: Dataset) -> None:
     """See that results on ``dataset`` could be scored, before there are any.
 
+    Where nothing but first masks was published there is nothing to score, and nothing to see.
+
     Raises:
         MissingError: the data set has no truth for a frame.
         VosError: a sequence is too short to be scored.
     """
+    if only_first_masks(dataset):
+        return
     for sequence in dataset.sequences:
         if sequence.begins:  # has truth for some frames, by design
             continue

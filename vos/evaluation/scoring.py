@@ -13,7 +13,7 @@ import numpy as np
 from vos.datasets import Dataset
 from vos.errors import VosError
 from vos.evaluation.parallel import run_jobs
-from vos.evaluation.results import Task, plan_scoring
+from vos.evaluation.results import Task, only_first_masks, plan_scoring
 from vos.evaluation.scores import ObjectScores, Scores
 from vos.metrics import score_frame
 from vos.progress import progress
@@ -73,7 +73,7 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
 
 
 def _nothing_to_score(dataset: Dataset) -> str:
-    if any(sequence.begins for sequence in dataset):
+    if only_first_masks(dataset) or any(sequence.begins for sequence in dataset):
         return (
             f"nothing to score: {dataset.name} {dataset.split} has masks only where objects begin; "
             "the truth is with the official server"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vos.evaluation.scores import Scores
-from vos.files import write_json, write_text
+from vos.files import write_text
 from vos.metrics import Statistics
 
 GLOBAL_COLUMNS = (
@@ -31,8 +31,16 @@ def global_row(scores: Scores) -> list[float]:
     ]
 
 
+def table_paths(folder: Path, split: str) -> list[Path]:
+    """Return the paths of the two official tables in a folder: all objects, and one by one."""
+    return [
+        folder / f"global_results-{split}.csv",
+        folder / f"per-sequence_results-{split}.csv",
+    ]
+
+
 def write_tables(folder: Path, scores: Scores) -> list[Path]:
-    """Write metrics.json and the two CSV files with the official names and columns.
+    """Write the two CSV files with the official names and columns.
 
     Files of the same names are replaced: they are never read back.
 
@@ -42,16 +50,14 @@ def write_tables(folder: Path, scores: Scores) -> list[Path]:
     Raises:
         VosError: the folder cannot be written.
     """
-    summary = folder / f"global_results-{scores.split}.csv"
-    by_object = folder / f"per-sequence_results-{scores.split}.csv"
+    summary, by_object = table_paths(folder, scores.split)
     rows = [
         [each.name, *_decimals(each.J_statistics.mean, each.F_statistics.mean)]
         for each in scores.objects
     ]
     write_text(summary, _csv(GLOBAL_COLUMNS, [_decimals(*global_row(scores))]))
     write_text(by_object, _csv(SEQUENCE_COLUMNS, rows))
-    write_json(folder / "metrics.json", scores.as_dict())
-    return [summary, by_object, folder / "metrics.json"]
+    return [summary, by_object]
 
 
 def format_table(scores: Scores) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vos.export import zarr_store
 from vos.export.model import load_model
+from vos.export.pictures import Pictures
+from vos.export.reader import open_features
 from vos.export.settings import ExportSettings, check_out
-from vos.export.single_file import SUFFIXES, SingleFile
+from vos.export.single_file import SUFFIXES
 from vos.export.stream import FeatureStream
-from vos.export.unit import export_stream
-from vos.export.zarr_store import ZarrStore
-from vos.machine import device_name, peak_memory_mb, resolve_device
+from vos.export.unit import export_stream, open_store
+from vos.machine import device_name, resolve_device
 from vos.media import open_video
-from vos.pipeline.collection import named
-from vos.progress import Stopwatch
+from vos.runs.folder import RunFolder, record_beside
+from vos.runs.job import Summary, named
+from vos.runs.paths import Output, check_paths
+from vos.runs.source import video_input
 from vos.scheduling import Executor, LocalExecutor
 
 if TYPE_CHECKING:
@@ -93,38 +96,55 @@ def plan_export(
 
 
 def run_export(
-    plan: dict[Path, FeatureStream], out: Path, *, overwrite: bool = False
+    plan: dict[Path, FeatureStream],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    pictures: Pictures | None = None,
 ) -> dict[str, Any]:
     """Write the features of a plan of one video; what a former run finished is kept.
 
+    What was written is recorded in ``<out>.manifest.jsonl``.
+
+    Args:
+        pictures: drawn from the features.
+
     Returns:
-        videos (source, path, shape, frames, computed, bytes), frames, computed, bytes, seconds,
-        fps, peak_memory_mb, model, weights_sha256, device, out.
+        videos (source, path, shape, frames, computed, bytes), the figures of `Summary`, computed,
+        bytes, model, weights_sha256, device, out; and pictures, where there are some.
 
     Raises:
-        UsageError: ``out`` holds something else.
+        UsageError: ``out`` holds something else, or an output is an input.
         VosError: the video breaks, or the disk is full; what was finished stays.
     """
     (stream,) = plan.values()
-    if overwrite and out.suffix == ".zarr":
-        zarr_store.remove(out)
-    store = (
-        SingleFile(out, stream, overwrite=overwrite)
-        if out.suffix in SUFFIXES
-        else ZarrStore(out, stream)
+    drawn = pictures.paths if pictures is not None else []
+    model = stream.model.model
+    check_paths(
+        [video_input(stream.video.path, stream.video), *model.inputs()],
+        [
+            Output("the features", out, folder=out.suffix not in SUFFIXES),
+            Output("the record of the run", record_beside(out)),
+            *(Output("a picture", path) for path in drawn),
+        ],
     )
-    stopwatch = Stopwatch()
-    with stopwatch("total"):
-        row = export_stream(store)
-    seconds = stopwatch.seconds["total"]
-    return {
+    folder = RunFolder.open(out, stream.settings(), record=record_beside(out), overwrite=overwrite)
+    folder.check(drawn)
+    start = time.perf_counter()
+    row = export_stream(open_store(out, stream, folder))
+    seconds = {"total": time.perf_counter() - start}
+    summary = Summary({stream.video.name: row}, 1, row["computed"], seconds)
+    record = {
         "videos": [row],
-        **{key: row[key] for key in ("frames", "computed", "bytes")},
-        "seconds": round(seconds, 3),
-        "fps": round(row["computed"] / seconds, 3),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "model": stream.model.spec,
-        "weights_sha256": stream.model.digest,
+        **summary.to_dict(),
+        **{key: row[key] for key in ("computed", "bytes")},
+        "model": model.spec,
+        "weights_sha256": model.digest,
         "device": device_name(stream.model.extractor.device),
         "out": str(out),
     }
+    if pictures is not None and drawn:
+        with folder.writing(*drawn):
+            pictures.draw(open_features(out), stream.video)
+        record["pictures"] = [str(path) for path in drawn]
+    return record

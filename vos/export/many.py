@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from vos.backbones.inference import ONNX_FRAMES
 from vos.errors import VosError
 from vos.export import zarr_store
-from vos.export.model import ExportModel, load_model
+from vos.export.model import ExportModel, choose_model
 from vos.export.settings import ExportSettings, check_out
-from vos.export.unit import export_stream
-from vos.export.zarr_store import ZarrStore
-from vos.machine import peak_memory_mb
+from vos.export.unit import export_stream, open_store
 from vos.media import open_video
-from vos.pipeline.collection import named, run_collection
-from vos.pipeline.remote import absolute_spec, check_shared
-from vos.scheduling import Advance, Executor, Manifest
+from vos.runs.folder import RunFolder, record_beside
+from vos.runs.job import named, part_record, run_job
+from vos.runs.model import Model, check_shared
+from vos.runs.paths import Output, check_paths
+from vos.runs.source import video_input
+from vos.scheduling import Advance, Executor, Task
 from vos.version import __version__
 
 ROW = ("source", "path", "shape", "frames", "computed", "bytes")
@@ -30,10 +29,11 @@ FEW = 20  # videos, of which frames are counted; with more, a warm-up of the bac
 
 
 class VideoJob(NamedTuple):
-    """One video, and the group of its features."""
+    """One video, the group of its features, and its record."""
 
     video: Path
     target: Path
+    record: Path
 
 
 class Exporter:
@@ -44,33 +44,24 @@ class Exporter:
         self.settings = settings
 
     def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
-        """source, path, shape, frames, computed, bytes."""
+        """Return source, path, shape, frames, computed, bytes."""
         stream = self.settings.stream(open_video(job.video), self.model)
-        return export_stream(ZarrStore(job.target, stream))
+        folder = RunFolder.open(job.target, stream.settings(), record=job.record)
+        return export_stream(open_store(job.target, stream, folder))
 
 
 @dataclass(frozen=True)
 class OpenExporter:
     """Makes an `Exporter` where it is to work."""
 
-    manifest: Path
+    record: Path
     settings: ExportSettings
-    spec: str
-    digest: str
+    model: Model
     frame_count: int
 
     def __call__(self, device: str) -> Exporter:
-        check_shared(self.manifest)
-        model = load_model(
-            absolute_spec(self.settings.model),
-            layer=self.settings.layer,
-            seed=self.settings.seed,
-            device=torch.device(device),
-            frame_count=self.frame_count,
-        )
-        if model.digest != self.digest:
-            raise VosError(f"{self.spec} has other weights here than where the job was started")
-        return Exporter(dataclasses.replace(model, spec=self.spec), self.settings)
+        check_shared(self.record)
+        return Exporter(ExportModel.open(self.model, device, self.frame_count), self.settings)
 
 
 def export_many(
@@ -84,65 +75,62 @@ def export_many(
     """Write the features of every video to the group ``out/NAME``.
 
     Finished videos are not done again, half finished ones go on, those that failed are tried
-    again. How each ended is in ``NAME.manifest.jsonl`` beside ``out``.
+    again. How each ended is in ``<out>.manifest.jsonl`` beside ``out``.
 
     Returns:
-        What `run_export` returns, with begun, lost_workers and manifest.
+        What `run_export` returns, and manifest.
 
     Raises:
-        UsageError: a choice that makes no sense, two videos of one name, or ``out`` holds
-            something else.
+        UsageError: a choice that makes no sense, two videos of one name, ``out`` holds something
+            else, or an output is an input.
         VosError: some videos failed; all others are done.
     """
-    jobs = named(videos)
+    paths = named(videos)
     check_out(out, many=True)
     settings.check()
-    frames = _frames(jobs.values())
-    model = load_model(
-        settings.model,
-        layer=settings.layer,
-        seed=settings.seed,
-        device=torch.device("cpu"),
-        frame_count=frames,
-    )
-    if overwrite:
-        zarr_store.remove(out)
-    zarr_store.start_collection(out)
     out = out.absolute()
+    model = choose_model(settings.model, layer=settings.layer, seed=settings.seed)
+    check_paths(
+        [*map(video_input, paths.values()), *model.inputs()],
+        [
+            Output("the features", out, folder=True),
+            Output("the record of the run", record_beside(out)),
+            *(Output(f"the features of {name}", out / name, folder=True) for name in paths),
+        ],
+    )
     known = {
-        "command": "export",
+        "command": "export many",
         **dataclasses.asdict(settings),
         "weights": model.digest,
         "version": __version__,
     }
-    manifest = Manifest.open(out.with_suffix(".manifest.jsonl"), known, overwrite=overwrite)
-    resolved = dataclasses.replace(settings, model=absolute_spec(settings.model))
-    done = run_collection(
-        jobs,
-        lambda name, video: VideoJob(video, out / name),
-        OpenExporter(manifest.path, resolved, model.spec, model.digest, frames),
+    folder = RunFolder.open(out, known, record=record_beside(out), overwrite=overwrite)
+    zarr_store.start_collection(out, folder)
+    jobs = {}
+    for name, path in paths.items():
+        jobs[name] = VideoJob(path, out / name, part_record(folder, name))
+        folder.part(jobs[name].target, jobs[name].record)
+    summary = run_job(
+        [Task(name, job) for name, job in jobs.items()],
+        OpenExporter(folder.record, settings, model, _frames(paths.values())),
         engine,
-        manifest,
-        result=lambda name: out / name / zarr_store.ARRAY / "zarr.json",
+        folder,
+        is_done=lambda name: (out / name / zarr_store.ARRAY / "zarr.json").is_file(),
         description="exporting",
+        unit="video",
     )
-    rows = list(done.entries.values())
-    computed = sum(row["computed"] for row in done.outcome.results.values())
+    summary.raise_failures("video", hint=f" (all of them in {folder.record})")
+    rows = list(summary.results.values())
     return {
         "videos": [{key: row[key] for key in ROW} for row in rows],
-        "begun": done.begun,
-        "frames": sum(row["frames"] for row in rows),
-        "computed": computed,
+        **summary.to_dict(),
+        "computed": summary.computed,
         "bytes": sum(row["bytes"] for row in rows),
-        "seconds": round(done.seconds, 3),
-        "fps": round(computed / done.seconds, 3) if computed else 0.0,
-        "lost_workers": done.outcome.lost_workers,
-        "peak_memory_mb": round(max(peak_memory_mb(), done.outcome.peak_memory_mb), 1),
         "model": model.spec,
         "weights_sha256": model.digest,
         "device": engine.device,
         "out": str(out),
-        "manifest": str(manifest.path),
+        "manifest": str(folder.record),
     }
 
 

@@ -1,4 +1,4 @@
-"""The backbone of an export: what it is, exactly, and the extractor that runs it."""
+"""The backbone of an export: the chosen model, and what a reader of its features wants to know."""
 
 from __future__ import annotations
 
@@ -7,30 +7,53 @@ from typing import Any
 
 import torch
 
-from vos.backbones import Backbone, load, weights_digest
+from vos.backbones import Backbone
 from vos.backbones.inference import FeatureExtractor
 from vos.backbones.layers import Normalise
 from vos.backbones.token_centre import token_centre
 from vos.errors import UsageError
+from vos.runs.model import Model
 
 
 @dataclass(frozen=True)
 class ExportModel:
-    """A backbone ready to run, and what a reader of its features wants to know of it.
+    """A backbone ready to run.
 
     Attributes:
-        spec: what `vos.load` makes it from, the chosen layer included.
-        digest: SHA-256 of the weights.
-        normalisation: mean and standard deviation a channel that the backbone takes off RGB in
+        model: what it was made from, the chosen layer included.
+        normalisation: mean and standard deviation per channel that the backbone takes off RGB in
             [0, 1]; None where it has a way of its own.
         centre: see `Geometry.centre`.
     """
 
+    model: Model
     extractor: FeatureExtractor
-    spec: str
-    digest: str
     normalisation: dict[str, list[float]] | None
     centre: float
+
+    @classmethod
+    def open(cls, model: Model, device: str | torch.device, frame_count: int | None) -> ExportModel:
+        """Load a model for ``frame_count`` frames."""
+        backbone = model.load()
+        return cls(
+            model,
+            model.extractor(device, frame_count),
+            _normalisation(backbone),
+            token_centre(backbone),
+        )
+
+
+def choose_model(spec: str, *, layer: int | None, seed: int) -> Model:
+    """Load the model of a name, cut at a layer.
+
+    Raises:
+        UsageError: an unknown model, or a layer it does not have.
+        MissingError: weights that cannot be had.
+    """
+    model = Model.choose(spec, seed=seed)
+    if layer is None:
+        return model
+    return Model.choose(_with_layer(spec, model.load(), layer), seed=seed)
 
 
 def load_model(
@@ -41,23 +64,8 @@ def load_model(
     device: torch.device,
     frame_count: int,
 ) -> ExportModel:
-    """Load a backbone for ``frame_count`` frames.
-
-    Raises:
-        UsageError: an unknown model, or a layer it does not have.
-        MissingError: weights that cannot be had.
-    """
-    backbone = load(spec, seed=seed)
-    if layer is not None:
-        spec = _with_layer(spec, backbone, layer)
-        backbone = load(spec, seed=seed)
-    return ExportModel(
-        extractor=FeatureExtractor(backbone, device, frame_count=frame_count),
-        spec=spec,
-        digest=weights_digest(backbone),
-        normalisation=_normalisation(backbone),
-        centre=token_centre(backbone),
-    )
+    """Load a backbone for ``frame_count`` frames; see `choose_model`."""
+    return ExportModel.open(choose_model(spec, layer=layer, seed=seed), device, frame_count)
 
 
 def _with_layer(spec: str, backbone: Backbone, layer: int) -> str:

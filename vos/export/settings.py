@@ -16,7 +16,7 @@ from vos.media import Video
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What to export; see `FeatureStream` and `load_model` for the meaning."""
+    """What to export; see `FeatureStream` and `choose_model` for the meaning."""
 
     model: str = DEFAULT_MODEL
     every: int = 1

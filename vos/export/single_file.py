@@ -15,6 +15,7 @@ from vos.files import atomic_path
 
 if TYPE_CHECKING:
     from vos.export.stream import FeatureStream
+    from vos.runs.folder import RunFolder
 
 SUFFIXES = (".npz", ".safetensors")
 LARGEST = 4 * 2**30
@@ -25,26 +26,25 @@ class SingleFile:
 
     The description is JSON: in npz the array ``attributes`` (text), in safetensors the metadata.
 
+    Args:
+        folder: the record of what is written.
+
     Raises:
-        UsageError: the features do not fit into 4 GiB, or the file holds something else.
+        UsageError: the features do not fit into 4 GiB, or the file is not of this run.
     """
 
-    def __init__(self, path: Path, stream: FeatureStream, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, stream: FeatureStream, folder: RunFolder) -> None:
         self.path = path
         self.stream = stream
+        self.folder = folder
         total = stream.bytes_a_frame * stream.shape[0]
         if total > LARGEST:
             raise UsageError(
                 f"{total / 2**30:.1f} GiB of features do not go into {path.name}: "
                 "--out PATH.zarr takes any number of frames"
             )
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder: choose another --out")
-        self.finished = path.is_file() and not overwrite
-        if self.finished and read_description(path) != stream.description():
-            raise UsageError(
-                f"{path} holds something else: choose another --out, or add --overwrite"
-            )
+        folder.check([path])
+        self.finished = path.is_file()
 
     def write(self) -> Iterator[int]:
         """Compute everything and write the file; yields each frame's number."""
@@ -59,7 +59,7 @@ class SingleFile:
             "frame_indices": self.stream.frame_indices,
             "times": self.stream.times,
         }
-        _write(self.path, arrays, self.stream.description())
+        self.folder.write(_write, self.path, arrays, self.stream.description())
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -91,14 +91,22 @@ class FeatureStream:
             "size": list(geometry.size),
             "fps": self.video.fps,
             "every": self.every,
-            "model": self.model.spec,
+            "model": self.model.model.spec,
             "seed": self.seed,
-            "weights_sha256": self.model.digest,
+            "weights_sha256": self.model.model.digest,
             "normalisation": self.model.normalisation,
             "input_size": list(geometry.input_size),
             "stride": geometry.stride,
             "token_centre": geometry.centre,
             "precision": self.precision,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the features; the same names may stand for other files later."""
+        return {
+            "command": "export",
+            **self.description(),
+            "shape": list(self.shape),
         }
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vos.export.single_file import SingleFile
+from vos.export.single_file import SUFFIXES, SingleFile
+from vos.export.stream import FeatureStream
 from vos.export.zarr_store import ZarrStore
 from vos.progress import progress
+from vos.runs.folder import RunFolder
 
 
 def export_stream(store: ZarrStore | SingleFile) -> dict[str, Any]:
@@ -28,3 +31,13 @@ def export_stream(store: ZarrStore | SingleFile) -> dict[str, Any]:
         "computed": computed,
         "bytes": int(np.prod(stream.shape)) * stream.dtype.itemsize,
     }
+
+
+def open_store(path: Path, stream: FeatureStream, folder: RunFolder) -> ZarrStore | SingleFile:
+    """Open or make the store that a path names by its suffix.
+
+    Args:
+        folder: the record of what is written.
+    """
+    kind = SingleFile if path.suffix in SUFFIXES else ZarrStore
+    return kind(path, stream, folder)

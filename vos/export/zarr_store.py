@@ -6,7 +6,6 @@ and the same command goes on behind it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vos.errors import MissingError, UsageError, VosError
-from vos.export.layout import ARRAY, COLLECTION, FORMAT
+from vos.errors import MissingError, VosError
+from vos.export.layout import ARRAY, COLLECTION
 from vos.files import read_json
 
 if TYPE_CHECKING:
     from vos.export.stream import FeatureStream
+    from vos.runs.folder import RunFolder
 
 SHARD_BYTES = 32 * 2**20
 
@@ -48,20 +48,21 @@ class ZarrStore:
     Args:
         path: folder of the group; made if need be.
         stream: what it is to hold.
+        folder: the record of what is written.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: the folder holds files that are not of this run.
         MissingError: zarr is not installed.
         VosError: the folder cannot be written.
     """
 
-    def __init__(self, path: Path, stream: FeatureStream) -> None:
+    def __init__(self, path: Path, stream: FeatureStream, folder: RunFolder) -> None:
         self.path = path
         self.stream = stream
+        self.folder = folder
         zarr = import_zarr()
-        check_free(path)
         try:
-            self.array = _create_or_open(zarr, path, stream)
+            self.array = self._create_or_open(zarr)
         except OSError as error:
             raise VosError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -73,53 +74,35 @@ class ZarrStore:
                 shard[offset] = feature
                 yield start + offset
             try:
-                self.array[start:stop] = shard
+                with self.folder.writing(shard_path(self.path, self.array, start)):
+                    self.array[start:stop] = shard
             except OSError as error:
                 raise VosError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def _create_or_open(self, zarr: ModuleType) -> Any:
+        if (self.path / ARRAY / "zarr.json").is_file():
+            return zarr.open_group(self.path, mode="r+")[ARRAY]
+        files = [self.path / "zarr.json", self.path / ARRAY / "zarr.json"]
+        for name in ("frame_indices", "times"):
+            files += [self.path / name / "zarr.json", self.path / name / "c" / "0"]
+        with self.folder.writing(*files):
+            return _create(zarr, self.path, self.stream)
 
 
 def missing_shards(path: Path, array: Any) -> list[tuple[int, int]]:
     """First and last (not included) frame of each shard that is not there yet."""
     frames, step = array.shape[0], (array.shards or array.chunks)[0]
-    spans = []
-    for number, start in enumerate(range(0, frames, step)):
-        key = array.metadata.encode_chunk_key((number, 0, 0, 0))
-        if not (path / ARRAY / key).is_file():
-            spans.append((start, min(start + step, frames)))
-    return spans
+    return [
+        (start, min(start + step, frames))
+        for start in range(0, frames, step)
+        if not shard_path(path, array, start).is_file()
+    ]
 
 
-def check_free(path: Path) -> None:
-    """Raise UsageError unless ``path`` is absent, an empty folder, or features of one video."""
-    if path.is_file():
-        raise UsageError(f"{path} is a file: --out PATH.zarr is a folder, choose another")
-    if not path.is_dir() or not any(path.iterdir()) or holds_features(path):
-        return
-    if holds_collection(path):
-        raise UsageError(f"{path} holds the features of several videos: choose another --out")
-    raise UsageError(f"{path} holds something else: choose another --out")
-
-
-def remove(path: Path) -> None:
-    """Delete features of one video or of several, and nothing else.
-
-    Raises:
-        UsageError: the folder holds something else.
-    """
-    if not path.is_dir():
-        return
-    if holds_collection(path):
-        for item in path.iterdir():
-            if item.is_dir():
-                check_free(item)
-    else:
-        check_free(path)
-    shutil.rmtree(path)
-
-
-def holds_features(path: Path) -> bool:
-    """Whether the folder is a store of one video written by this room."""
-    return _attributes(path).get("format") == FORMAT
+def shard_path(path: Path, array: Any, start: int) -> Path:
+    """Return the file of the shard that begins with a frame."""
+    number = start // (array.shards or array.chunks)[0]
+    return path / ARRAY / array.metadata.encode_chunk_key((number, 0, 0, 0))
 
 
 def holds_collection(path: Path) -> bool:
@@ -127,20 +110,19 @@ def holds_collection(path: Path) -> bool:
     return _attributes(path).get("format") == COLLECTION
 
 
-def start_collection(path: Path) -> None:
+def start_collection(path: Path, folder: RunFolder) -> None:
     """Make the group that holds the stores of several videos, or go on in it.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: there is something else that is not of this run.
+        VosError: it cannot be written.
     """
     zarr = import_zarr()
-    if holds_collection(path):
+    if holds_collection(path) and folder.owns(path / "zarr.json"):
         return
-    if holds_features(path):
-        raise UsageError(f"{path} holds the features of one video: choose another --out")
-    check_free(path)
     try:
-        zarr.create_group(path, attributes={"format": COLLECTION})
+        with folder.writing(path / "zarr.json"):
+            zarr.create_group(path, attributes={"format": COLLECTION})
     except OSError as error:
         raise VosError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -152,19 +134,17 @@ def _attributes(path: Path) -> dict[str, Any]:
     return dict(read_json(path / "zarr.json").get("attributes", {}))
 
 
-def _create_or_open(zarr: ModuleType, path: Path, stream: FeatureStream) -> Any:
-    if (path / ARRAY / "zarr.json").is_file():
-        group = zarr.open_group(path, mode="r+")
-        _check_same(path, dict(group.attrs), group[ARRAY].shape, stream)
-        # Left by a process that died while it wrote.
-        for stale in path.rglob("*.partial"):
-            stale.unlink(missing_ok=True)
-        return group[ARRAY]
+def _create(zarr: ModuleType, path: Path, stream: FeatureStream) -> Any:
     description = stream.description()
     group = zarr.open_group(path, mode="a", attributes=description)
     for name, values in (("frame_indices", stream.frame_indices), ("times", stream.times)):
         array = group.create_array(
-            name, data=values, dimension_names=("time",), compressors=None, overwrite=True
+            name,
+            data=values,
+            chunks=values.shape,
+            dimension_names=("time",),
+            compressors=None,
+            overwrite=True,
         )
         array.attrs["units"] = {"frame_indices": "frames of the source", "times": "s"}[name]
     # Last, because a group that has it is complete but for its shards.
@@ -181,18 +161,3 @@ def _create_or_open(zarr: ModuleType, path: Path, stream: FeatureStream) -> Any:
         attributes=description,
         config={"write_empty_chunks": True},
     )
-
-
-def _check_same(
-    path: Path, found: dict[str, Any], shape: tuple[int, ...], stream: FeatureStream
-) -> None:
-    wanted = stream.description()
-    changed = [key for key in wanted if found.get(key) != wanted[key]]
-    if not changed and tuple(shape) == stream.shape:
-        return
-    what = (
-        f"{changed[0]} {found.get(changed[0])} and not {wanted[changed[0]]}"
-        if changed
-        else f"the shape {tuple(shape)} and not {stream.shape}"
-    )
-    raise UsageError(f"{path} holds features of {what}: choose another --out, or add --overwrite")

@@ -9,7 +9,6 @@ Tasks must be idempotent: one may be begun, lost and begun again, or be done twi
 """
 
 from vos.scheduling.executors import LocalExecutor, choose_executor
-from vos.scheduling.manifest import Manifest
 from vos.scheduling.ray_pool import RayExecutor
 from vos.scheduling.scheduler import Outcome, run_tasks
 from vos.scheduling.tasks import Advance, Executor, OpenWorker, Task, Work
@@ -18,7 +17,6 @@ __all__ = [
     "Advance",
     "Executor",
     "LocalExecutor",
-    "Manifest",
     "OpenWorker",
     "Outcome",
     "RayExecutor",

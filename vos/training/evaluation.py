@@ -33,7 +33,7 @@ def make_evaluation(
         split=config.split,
         sequences=config.sequences,
     )
-    protocol = preset(config.preset).with_settings(config.settings)
+    preset(config.preset).with_settings(config.settings)  # told now, not after hours of steps
 
     def evaluate_backbone(backbone: Backbone) -> dict[str, float]:
         from vos.evaluation.evaluate import evaluate
@@ -43,8 +43,8 @@ def make_evaluation(
             dataset,
             folder / "masks",
             model=str(weights),
-            preset_name=config.preset,
-            config=protocol,
+            preset=config.preset,
+            settings=config.settings,
             device=device,
             overwrite=True,
             report=False,

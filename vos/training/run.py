@@ -2,7 +2,7 @@
 
 ``state.pt`` holds everything that decides how the run goes on; ``weights/`` is a checkpoint
 folder that ``vos.load`` reads. Both are replaced atomically, so that a run killed at any moment
-resumes from the last state.
+resumes from the last state. ``manifest.jsonl`` records what the run wrote.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
-from vos.errors import UsageError, VosError
+from vos.errors import VosError
 from vos.files import atomic_path, write_text
+from vos.runs.folder import RECORD, RunFolder
+from vos.runs.model import weights_inputs
+from vos.runs.paths import Input, Output, check_paths
 from vos.training.config import TrainConfig, config_text
 
 # Keys that change how a run is made, not what comes out of it.
@@ -30,7 +32,8 @@ class Run:
     """A run folder, made or found again.
 
     Raises:
-        UsageError: the folder holds a run with another config, or files of something else.
+        UsageError: the folder holds a run with another config, files of something else, or what
+            the run reads; or it lies in the data.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, *, overwrite: bool = False) -> None:
@@ -40,33 +43,35 @@ class Run:
         self.metrics_path = folder / "metrics.jsonl"
         self.weights_path = folder / "weights"
         self.best_path = folder / "weights-best"
-        self._check(config, overwrite)
-
-    def _check(self, config: TrainConfig, overwrite: bool) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"{self.folder} is a file: --out needs a folder")
-        if not self.config_path.is_file():
-            if self.folder.is_dir() and any(self.folder.iterdir()):
-                raise UsageError(f"{self.folder} holds files but no run: choose another --out")
-            return
-        if overwrite:
-            return
-        changed = _changed_keys(self.config_path, config)
-        if changed:
-            raise UsageError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}): "
-                "choose another --out, or start over with --overwrite"
-            )
+        data = [Input("the data", Path(path).expanduser()) for path in config.data.paths]
+        check_paths(
+            [*data, *weights_inputs(config.model.backbone)],
+            [Output("the run", folder, folder=True), Output("the record", folder / RECORD)],
+        )
+        RunFolder.check_open(folder, _settings(config), overwrite=overwrite, reconcile=_reconcile)
 
     def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
         """Make the folder; with ``overwrite`` remove what an earlier run left in it."""
-        if overwrite and self.config_path.is_file():
-            for path in (self.state_path, self.metrics_path):
-                path.unlink(missing_ok=True)
-            logs = (self.folder / "tensorboard", self.folder / "csv")
-            for folder in (*self.folder.glob("weights*"), *logs):
-                shutil.rmtree(folder, ignore_errors=True)
-        write_text(self.config_path, config_text(config))
+        record = RunFolder.open(
+            self.folder, _settings(config), overwrite=overwrite, reconcile=_reconcile
+        )
+        if config.evaluation.every:  # a run of its own, of which starting anew is rid too
+            masks = self.folder / "evaluation" / "masks"
+            record.part(masks, masks / RECORD)
+        record.claim_named(self.folder / "tensorboard", "events.out.tfevents.*")
+        record.claim(self._files(config))
+        record.write(write_text, self.config_path, config_text(config))
+
+    def _files(self, config: TrainConfig) -> list[Path]:
+        """List the files that the run writes, again and again, beside the record and the config."""
+        checkpoints = [self.weights_path, self.best_path, self.folder / "evaluation" / "weights"]
+        if config.keep:
+            kept = range(config.keep, config.steps + 1, config.keep)
+            checkpoints += [self.folder / f"weights-{step:06d}" for step in kept]
+        names = ("model.safetensors", "config.json", "README.md")
+        weights = [folder / name for folder in checkpoints for name in names]
+        logs = [self.metrics_path, self.folder / "csv" / "metrics.csv"]
+        return [self.state_path, *logs, *weights]
 
     def identity(self) -> str:
         """Return a short name for this folder that no other folder has."""
@@ -111,34 +116,22 @@ class Run:
         return rows
 
 
-def _changed_keys(path: Path, config: TrainConfig) -> list[str]:
-    try:
-        before = OmegaConf.to_container(OmegaConf.load(path))
-    except Exception as error:
-        raise VosError(f"{path} cannot be read: start over with --overwrite") from error
-    after = OmegaConf.to_container(OmegaConf.structured(config))
-    default = OmegaConf.to_container(OmegaConf.structured(TrainConfig))
-    assert isinstance(before, dict) and isinstance(after, dict) and isinstance(default, dict)
-    before = _filled(before, default)
-    _lengthen(before, after)
-    for values in (before, after):
-        for key in _FREE_KEYS:
-            values.pop(key, None)
-        for key in _FREE_DATA_KEYS:
-            values.get("data", {}).pop(key, None)
-    return _differences(before, after)
+def _reconcile(known: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return recorded settings as they count now.
+
+    Keys that came later have their defaults; and a run may become longer, in steps or minutes: its
+    schedule is stretched, nothing is lost.
+    """
+    known = _filled(known, _settings(TrainConfig()))
+    if wanted["steps"] >= known["steps"]:
+        known["steps"] = wanted["steps"]
+    if wanted["minutes"] is None or wanted["minutes"] >= (known["minutes"] or math.inf):
+        known["minutes"] = wanted["minutes"]
+    return known
 
 
-def _lengthen(before: dict, after: dict) -> None:
-    """Let a run become longer, in steps or minutes: its schedule is stretched, nothing is lost."""
-    if after["steps"] >= before["steps"]:
-        before["steps"] = after["steps"]
-    if after["minutes"] is None or after["minutes"] >= (before["minutes"] or math.inf):
-        before["minutes"] = after["minutes"]
-
-
-def _filled(values: dict, default: dict) -> dict:
-    """``values`` with the defaults of keys that came to vos after they were written."""
+def _filled(values: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with the defaults of keys that came to vos after they were written."""
     filled = {**default, **values}
     for key, value in default.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
@@ -146,12 +139,12 @@ def _filled(values: dict, default: dict) -> dict:
     return filled
 
 
-def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:
-    found = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append(f"{prefix}{key}")
-    return found
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """Return what decides what comes out of a run."""
+    values = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(values, dict)
+    for key in _FREE_KEYS:
+        values.pop(key, None)
+    for key in _FREE_DATA_KEYS:
+        values["data"].pop(key, None)
+    return {"command": "train", **{str(key): value for key, value in values.items()}}

@@ -1,0 +1,172 @@
+"""The record of a run: what is done, what was written, and what may be replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vos.errors import UsageError, VosError
+from vos.files import write_text
+from vos.runs.folder import RunFolder, check_owned, record_beside, write_owned
+
+SETTINGS = {"model": "lab", "sizes": (1, 2)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_the_last_word_on_an_item_counts(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.note("é a", "failed", reason="no video")
+    run.note("b", "done", frames=3, worker="host 4")
+    again = RunFolder.open(place, SETTINGS)
+    assert again.items == run.items
+    assert again.is_done("b") and not again.is_done("é a") and not again.is_done("c")
+    again.note("é a", "done", frames=1)
+    last = RunFolder.open(place, SETTINGS)
+    assert last.is_done("é a")
+    assert last.items["b"] == {"name": "b", "state": "done", "frames": 3, "worker": "host 4"}
+    assert RunFolder.open(place, SETTINGS, overwrite=True).items == {}
+
+
+def test_a_line_half_written_is_no_line(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.note("a", "done")
+    with run.record.open("a") as file:
+        file.write('{"name": "b", "sta')
+    again = RunFolder.open(place, SETTINGS)
+    assert list(again.items) == ["a"]
+    again.note("c", "done")
+    assert list(RunFolder.open(place, SETTINGS).items) == ["a", "c"]
+
+
+def test_another_run_is_refused(place: Path) -> None:
+    RunFolder.open(place, SETTINGS)
+    with pytest.raises(UsageError, match=r"another model \(lab, now resnet18\).*--overwrite"):
+        RunFolder.open(place, {**SETTINGS, "model": "resnet18"})
+    longer = {**SETTINGS, "steps": 9}
+    RunFolder.open(place, longer, reconcile=lambda known, _: {**known, "steps": 9})
+    RunFolder.open(place, longer)  # which is on record now
+    with pytest.raises(UsageError, match="another steps"):
+        RunFolder.open(place, SETTINGS)
+    (place / "manifest.jsonl").write_text('{"settings": {}}\n')
+    with pytest.raises(UsageError, match="older version"):
+        RunFolder.open(place, SETTINGS)
+    (place / "manifest.jsonl").write_text("shopping\n")
+    with pytest.raises(UsageError, match="not the record of a run"):
+        RunFolder.open(place, SETTINGS, overwrite=True)
+
+
+def test_a_run_that_finished_nothing_may_be_started_anew(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.write(write_text, place / "a.txt", "ours")
+    again = RunFolder.open(place, {"model": "other"}, restart=True)
+    assert not (place / "a.txt").exists()
+    again.write(write_text, place / "b.txt", "ours")
+    (place / "b.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"b\.txt was changed since"):
+        RunFolder.open(place, SETTINGS, restart=True)
+    (place / "b.txt").write_text("ours")
+    again.note("b", "done")
+    with pytest.raises(UsageError, match="another model"):
+        RunFolder.open(place, SETTINGS, restart=True)
+
+
+def test_only_files_of_the_record_are_replaced(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.write(write_text, place / "a.txt", "ours")
+    again = RunFolder.open(place, SETTINGS)
+    again.write(write_text, place / "a.txt", "ours again")
+    (place / "b.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"b\.txt is there and is not of this run"):
+        again.write(write_text, place / "b.txt", "ours")
+    (place / "c.txt").symlink_to(place / "nowhere")
+    with pytest.raises(UsageError, match=r"c\.txt is there"):
+        again.claim([place / "c.txt"])
+    (place / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"a\.txt was changed since"):
+        RunFolder.open(place, SETTINGS).write(write_text, place / "a.txt", "ours")
+    assert (place / "a.txt").read_text() == "mine"
+
+
+def test_a_copy_of_a_run_is_that_run(place: Path, tmp_path: Path) -> None:
+    RunFolder.open(place, SETTINGS).write(write_text, place / "a.txt", "ours")
+    copied = tmp_path / "copy"
+    shutil.copytree(place, copied, copy_function=shutil.copyfile)
+    RunFolder.open(copied, SETTINGS).write(write_text, copied / "a.txt", "new")
+    assert (place / "a.txt").read_text() == "ours"
+
+
+def test_starting_anew_removes_what_the_record_names_and_says_what_it_left(
+    place: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    for path in (place / "a.txt", place / "deep" / "er" / "b.txt", tmp_path / "beside.txt"):
+        run.write(write_text, path, "ours")
+    part = RunFolder.open(place / "part", SETTINGS, record=place / "manifests" / "part.jsonl")
+    run.part(part.place, part.record)
+    part.write(write_text, place / "part" / "c.txt", "ours")
+    (place / "notes.txt").write_text("mine")
+    (place / "a.txt").write_text("changed, and no longer wanted")
+    with caplog.at_level("WARNING", logger="vos"):
+        again = RunFolder.open(place, {"model": "other"}, overwrite=True)
+    assert sorted(path.name for path in place.iterdir()) == ["manifest.jsonl", "notes.txt"]
+    assert "left what this run did not write (notes.txt)" in caplog.text
+    # A file beside the results may be what is left of them; it is still of this run.
+    assert (tmp_path / "beside.txt").exists() and again.owns(tmp_path / "beside.txt")
+
+
+def test_a_folder_of_something_else_is_refused_and_hidden_files_are_nothing(place: Path) -> None:
+    place.mkdir()
+    (place / ".DS_Store").write_bytes(b"x")
+    RunFolder.open(place, SETTINGS)
+    (place / "manifest.jsonl").unlink()
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"something else \(notes\.txt\)"):
+        RunFolder.open(place, SETTINGS)
+
+
+def test_a_record_with_another_name_is_copied_before_it_grows(place: Path, tmp_path: Path) -> None:
+    RunFolder.open(place, SETTINGS)
+    os.link(place / "manifest.jsonl", tmp_path / "kept.jsonl")
+    before = (tmp_path / "kept.jsonl").read_bytes()
+    RunFolder.open(place, SETTINGS).note("a", "done")
+    assert (tmp_path / "kept.jsonl").read_bytes() == before
+    (place / "manifest.jsonl").unlink()
+    (place / "manifest.jsonl").symlink_to(tmp_path / "kept.jsonl")
+    with pytest.raises(UsageError, match="is a link"):
+        RunFolder.open(place, SETTINGS)
+
+
+def test_names_that_are_not_utf8_are_recorded(place: Path) -> None:
+    odd = place / os.fsdecode(b"caf\xe9.txt")
+    run = RunFolder.open(place, {"video": str(odd)})
+    run.write(write_text, odd, "ours")
+    RunFolder.open(place, {"video": str(odd)}).write(write_text, odd, "ours again")
+
+
+def test_a_single_file_has_its_record_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "plot.png"
+    write_owned("bench", path, write_text, "ours")
+    check_owned("bench", path)
+    write_owned("bench", path, write_text, "ours again")
+    assert record_beside(path).name == "plot.png.manifest.jsonl"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="changed since"):
+        check_owned("bench", path)
+    (tmp_path / "other.png").write_text("mine")
+    with pytest.raises(UsageError, match="is not of this run"):
+        check_owned("bench", tmp_path / "other.png")
+
+
+def test_a_record_that_cannot_be_written_is_one_line(place: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.record.unlink()
+    run.record.mkdir()
+    with pytest.raises(VosError, match=r"cannot write .*manifest\.jsonl"):
+        run.note("a", "done")

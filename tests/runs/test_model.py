@@ -1,0 +1,57 @@
+"""A chosen model is the same weights wherever it is loaded, or it is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+import vos
+from vos.backbones import save_checkpoint, weights_digest
+from vos.errors import UsageError, VosError
+from vos.runs.model import Model, weights_inputs
+
+SPEC = "resnet18,layer=2"
+
+
+def sent(model: Model) -> Model:
+    """As another process gets it."""
+    return pickle.loads(pickle.dumps(model))
+
+
+def test_another_process_loads_the_same_weights() -> None:
+    chosen = Model.choose(SPEC, seed=3)
+    assert chosen.load() is chosen.load()  # what is here is not loaded twice
+    again = sent(chosen)
+    assert again == chosen
+    assert again._loaded is None
+    assert weights_digest(again.load()) == chosen.digest
+    frames = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8).numpy()
+    ours, theirs = chosen.extractor("cpu")(frames), again.extractor("cpu")(frames)
+    assert torch.equal(ours, theirs)
+
+
+def test_other_weights_of_the_same_name_are_refused() -> None:
+    chosen = sent(Model.choose(SPEC, seed=0))
+    with pytest.raises(VosError, match="other weights here"):
+        dataclasses.replace(chosen, seed=1).load()
+
+
+def test_a_folder_is_found_from_another_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(tmp_path / "run" / "weights", vos.load(SPEC))
+    monkeypatch.chdir(tmp_path)
+    chosen = Model.choose("run/weights")
+    assert chosen.settings()["model"] == "run/weights"
+    assert [each.path for each in weights_inputs("run/weights,layer=2")] == [Path("run/weights")]
+    monkeypatch.chdir("/")
+    assert weights_digest(sent(chosen).load()) == chosen.digest
+
+
+def test_an_unknown_precision_is_told_before_anything_is_loaded() -> None:
+    with pytest.raises(UsageError, match="unknown precision"):
+        Model.choose(SPEC, precision="half")

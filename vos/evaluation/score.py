@@ -1,0 +1,88 @@
+"""`vos score`: score a folder of masks, ours or anyone's, and write the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos.datasets import Dataset
+from vos.errors import UsageError, VosError
+from vos.evaluation.evaluate import METRICS, dataset_inputs
+from vos.evaluation.results import masks_of
+from vos.evaluation.scores import Scores
+from vos.evaluation.scoring import score_results
+from vos.evaluation.tables import table_paths, write_tables
+from vos.files import write_json
+from vos.runs.folder import RunFolder
+from vos.runs.paths import Input, Output, check_paths
+
+SCORE_RECORD = "scores.manifest.jsonl"  # beside the record of the run that made the masks
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """Where the tables of a score went.
+
+    Attributes:
+        written: files that were written.
+        kept: files of the same names that another wrote, and that were left as they are.
+        problem: why nothing could be written beside the masks.
+    """
+
+    written: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    problem: str = ""
+
+
+def score_to_files(
+    results: Path, dataset: Dataset, *, out: Path | None = None, workers: int | None = None
+) -> tuple[Scores, ScoreFiles]:
+    """Score a results folder, and write metrics.json and the official tables.
+
+    Args:
+        results: ``<results>/<sequence>/<frame>.png``; see `score_results`.
+        out: folder of the tables. None puts them beside the masks, where files of the same names
+            that this did not write (those of `vos eval`, say) are left as they are.
+
+    Raises:
+        UsageError: ``out`` holds an input or something else.
+        InvalidResultsError, MissingError, VosError: see `score_results`; nothing is written then.
+    """
+    beside = out is None or out.resolve() == results.resolve()
+    folder = results if out is None or beside else out
+    files = [folder / METRICS, *table_paths(folder, dataset.split)]
+    outputs = [Output("the tables", path) for path in (*files, folder / SCORE_RECORD)]
+    if not beside:
+        outputs.append(Output("the tables", folder, folder=True))
+    masks = masks_of(results, dataset)
+    scored = [Input("the masks to be scored", masks / each.name) for each in dataset]
+    check_paths([*scored, *dataset_inputs(dataset)], outputs)
+    scores = score_results(results, dataset, workers=workers)
+    try:
+        return scores, _write(folder, files, scores, beside=beside)
+    except VosError as error:
+        if not beside:
+            raise
+        return scores, ScoreFiles((), (), problem=str(error))
+
+
+def _write(folder: Path, files: list[Path], scores: Scores, *, beside: bool) -> ScoreFiles:
+    run = RunFolder.open(folder, {"command": "score"}, record=folder / SCORE_RECORD, shared=beside)
+    metrics, *tables = files
+    kept = [path for path in files if beside and not _is_free(run, path)]
+    written = []
+    if metrics not in kept:
+        run.write(write_json, metrics, scores.as_dict())
+        written.append(metrics)
+    if not set(tables) & set(kept):
+        with run.writing(*tables):
+            written += write_tables(folder, scores)
+    return ScoreFiles(tuple(written), tuple(kept))
+
+
+def _is_free(run: RunFolder, path: Path) -> bool:
+    try:
+        run.check([path])
+    except UsageError:
+        return False
+    return True

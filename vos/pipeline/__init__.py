@@ -1,1 +1,0 @@
-"""Runs over videos: one or many, resumably, into folders."""

@@ -1,0 +1,111 @@
+"""The chosen model of a run: what to load, and which weights it must turn out to have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vos.backbones import Backbone, load, weights_digest
+from vos.backbones.inference import FeatureExtractor, check_precision
+from vos.errors import MissingError, VosError
+from vos.runs.paths import Input
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Model:
+    """A backbone by name, to be loaded where the work is done.
+
+    It can be sent to another process or machine; the loaded network stays behind.
+
+    Attributes:
+        spec: what `vos.load` takes, as the user gave it.
+        seed: decides random weights.
+        precision: of the network; see `FeatureExtractor`.
+        digest: SHA-256 of the weights; a machine with other ones must not take part.
+        source: ``spec`` with a folder by its absolute path, for processes with other working
+            folders.
+    """
+
+    spec: str
+    seed: int
+    precision: str
+    digest: str
+    source: str
+    _loaded: Backbone | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def choose(cls, spec: str, *, seed: int = 0, precision: str = "float32") -> Model:
+        """Load the model of a name, and remember its weights.
+
+        Raises:
+            UsageError: an unknown model or precision.
+            MissingError: weights that cannot be had.
+        """
+        check_precision(precision)
+        backbone = load(spec, seed=seed)
+        digest = weights_digest(backbone)
+        return cls(spec, seed, precision, digest, _absolute(spec), backbone)
+
+    def load(self) -> Backbone:
+        """Return the backbone.
+
+        Raises:
+            VosError: other weights go by this name here.
+        """
+        if self._loaded is not None:
+            return self._loaded
+        backbone = load(self.source, seed=self.seed)
+        if weights_digest(backbone) != self.digest:
+            raise VosError(f"{self.spec} has other weights here than where the job was started")
+        return backbone
+
+    def extractor(
+        self, device: str | torch.device, frame_count: int | None = None
+    ) -> FeatureExtractor:
+        """Return what computes features on ``device``; see `load`.
+
+        Args:
+            frame_count: frames of the whole job, for the choice of an engine: that must not
+                depend on how the job is shared out.
+        """
+        return FeatureExtractor(
+            self.load(), device, precision=self.precision, frame_count=frame_count
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Return what decides the features; the same name may stand for other weights later."""
+        return {"model": self.spec, "weights": self.digest, "precision": self.precision}
+
+    def inputs(self) -> list[Input]:
+        """Return the folder of the weights, where the model is one of a folder."""
+        return weights_inputs(self.spec)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_loaded": None}
+
+
+def weights_inputs(spec: str) -> list[Input]:
+    """Return the checkpoint folder that ``spec`` names, if it names one, as an input."""
+    folder = Path(spec.partition(",")[0])
+    return [Input("the weights", folder)] if folder.is_dir() else []
+
+
+def check_shared(path: Path) -> None:
+    """See that a file that the driver wrote can be seen here.
+
+    Raises:
+        MissingError: it cannot.
+    """
+    if not path.exists():
+        raise MissingError(
+            f"{path} cannot be seen: --out must be on a disk that all machines share"
+        )
+
+
+def _absolute(spec: str) -> str:
+    folder, comma, options = spec.partition(",")
+    return f"{Path(folder).absolute()}{comma}{options}" if Path(folder).is_dir() else spec

@@ -1,0 +1,44 @@
+"""The video of a run: the files that it is read from, and what tells that one was replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from vos.media import Video
+from vos.media.listing import is_image
+from vos.media.video_folder import FrameFolder
+from vos.runs.paths import Input
+
+
+def frame_files(video: Video) -> list[Path]:
+    """Return the files that the frames of a video are read from."""
+    return list(video.frame_paths) if isinstance(video, FrameFolder) else [video.path]
+
+
+def fingerprint(video: Video) -> str:
+    """Return a digest that changes when the video, or a frame of a folder, is replaced.
+
+    Other files of the folder do not count.
+    """
+    digest = hashlib.sha256()
+    for file in frame_files(video):
+        status = file.stat()
+        digest.update(os.fsencode(file.name))
+        digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def video_input(path: Path, video: Video | None = None) -> Input:
+    """Return a video as an input; in a folder of frames, images alone would be read with it.
+
+    Args:
+        video: the opened video, so that its frames are known by whatever name.
+    """
+    files = tuple(frame_files(video)) if video is not None else ()
+    return Input(f"the video {path.name}", path, takes=_is_image, files=files)
+
+
+def _is_image(name: str) -> bool:
+    return is_image(Path(name))

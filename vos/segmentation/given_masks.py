@@ -1,0 +1,140 @@
+"""Which mask file belongs to which frame: by the name of the frame, or by its number."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vos.errors import MissingError, UsageError, near_names
+from vos.media import Video, open_video, read_mask
+from vos.media.listing import is_hidden
+from vos.media.video_folder import FrameFolder
+
+log = logging.getLogger("vos")
+
+
+class MaskFile(NamedTuple):
+    """A mask file, and the frame that it was said to belong to, if it was said."""
+
+    path: Path
+    frame: str | None = None
+
+
+def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
+    """Return ``["first.png", "40:later.png", "shot_0103:last.png"]`` as mask files.
+
+    Raises:
+        UsageError: there is none.
+    """
+    masks = []
+    for option in options:
+        frame, colon, path = option.partition(":")
+        is_frame = colon and path and not Path(option).exists() and not _is_drive(frame, path)
+        masks.append(MaskFile(Path(path), frame) if is_frame else MaskFile(Path(option)))
+    if not masks:
+        raise UsageError("no mask given: --mask FILE for the first frame, --mask 12:FILE for 12")
+    return masks
+
+
+def open_with_masks(
+    video: Path, masks: Sequence[MaskFile]
+) -> tuple[Video, dict[int, np.ndarray], list[Path]]:
+    """Open a video and read its masks; masks that lie among the frames are no frames.
+
+    A mask belongs to the frame that it was said to belong to, else to the frame whose name it
+    bears, else to the first.
+
+    Returns:
+        The video, the masks (H, W) uint8 by frame index, and their files.
+
+    Raises:
+        MissingError: the video or a mask is not there.
+        UsageError: a frame that is not there, or two masks for one frame.
+        VosError: the video or a mask cannot be read.
+    """
+    for mask in masks:
+        if not mask.path.exists():
+            raise MissingError(f"there is no mask {mask.path}: --mask takes FILE, or FRAME:FILE")
+    opened = open_video(video, leave_out=[mask.path for mask in masks])
+    names = _frame_numbers(opened)
+    found: dict[int, Path] = {}
+    for mask in masks:
+        index = _frame_of(mask, opened, names)
+        if index in found:
+            frame = opened.frame_name(index) if names else str(index)
+            raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
+        found[index] = mask.path
+    read = {index: read_mask(path, size=opened.size) for index, path in found.items()}
+    return opened, read, list(found.values())
+
+
+def find_masks(folder: Path, video: Path) -> list[MaskFile]:
+    """Return the mask files of a video in a folder of masks.
+
+    ``<video>.png`` is that of the first frame. In ``<video>/`` a mask has the name of its frame
+    where the video is a folder of frames, or its number. Hidden files are none.
+
+    Raises:
+        MissingError: there is none.
+    """
+    name = video.name if video.is_dir() else video.stem
+    single = folder / f"{name}.png"
+    if single.is_file():
+        return [MaskFile(single, "0")]
+    paths = _visible_masks(folder / name)
+    if not paths:
+        raise MissingError(f"there is no mask {single}, and none in {folder / name}")
+    return [MaskFile(path, path.stem) for path in paths]
+
+
+def _visible_masks(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.png") if not is_hidden(path))
+
+
+def _is_drive(frame: str, path: str) -> bool:
+    return len(frame) == 1 and frame.isalpha() and path[0] in "/\\"
+
+
+def _frame_numbers(video: Video) -> dict[str, int]:
+    """Map the names of the frames of a folder to their numbers; of a file there are none."""
+    if not isinstance(video, FrameFolder):
+        return {}
+    return {video.frame_name(index): index for index in range(video.count_frames())}
+
+
+def _frame_of(mask: MaskFile, video: Video, names: dict[str, int]) -> int:
+    if mask.frame is not None:
+        return _named_frame(mask, mask.frame, names)
+    stem = mask.path.stem
+    if stem in names or (not names and _is_written_number(stem, video)):
+        index = names[stem] if names else int(stem)
+        if index:
+            log.info("%s: for frame %s, whose name it has", mask.path, stem)
+        return index
+    return 0
+
+
+def _named_frame(mask: MaskFile, frame: str, names: dict[str, int]) -> int:
+    if frame in names:
+        return names[frame]
+    if re.fullmatch("[0-9]+", frame):
+        return int(frame)
+    if names:
+        raise UsageError(
+            f"{mask.path} has neither the name nor the number of a frame ({frame}): "
+            f"{near_names(frame, names)}"
+        )
+    raise UsageError(
+        f"{mask.path} has not the number of a frame ({frame}): those of a video file are "
+        "numbered from 0"
+    )
+
+
+def _is_written_number(stem: str, video: Video) -> bool:
+    """Tell whether a stem is a frame number of a video file as vos writes it: 00012."""
+    return re.fullmatch("[0-9]{5,}", stem) is not None and video.frame_name(int(stem)) == stem

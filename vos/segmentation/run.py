@@ -1,0 +1,194 @@
+"""`vos propagate`: one video, or many, each into a folder of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vos.errors import MissingError
+from vos.media import Video
+from vos.progress import progress
+from vos.propagation import PropagationConfig
+from vos.runs.folder import RECORD, RunFolder
+from vos.runs.job import Summary, named, part_record, run_job
+from vos.runs.model import Model
+from vos.runs.paths import Input, Output, check_paths
+from vos.runs.source import video_input
+from vos.scheduling import Executor, Task
+from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
+from vos.segmentation.to_files import (
+    OpenSegmenter,
+    VideoJob,
+    check_outputs,
+    run_settings,
+    segment_to_files,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+
+def propagate_to_files(
+    video: Path,
+    masks: Sequence[MaskFile],
+    out: Path,
+    *,
+    overlay_file: Path | None = None,
+    rle_file: Path | None = None,
+    sound: bool = True,
+    model: str,
+    config: PropagationConfig,
+    device: torch.device,
+    precision: str = "float32",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Summary:
+    """Write the mask of every frame of a video to ``<out>/<frame>.png``; see `segment_to_files`.
+
+    Returns:
+        A summary with one result, under the name of the video.
+
+    Raises:
+        UsageError: an unknown model or precision, an output that is an input, a mask that does not
+            fit, or a folder that holds something else.
+        MissingError: the video, a mask or the weights are not there.
+        VosError: the video breaks; the masks of the frames before stay.
+    """
+    check_outputs(overlay_file, rle_file)
+    chosen = Model.choose(model, seed=seed, precision=precision)
+    opened, _, files = open_with_masks(video, masks)
+    check_paths(
+        [
+            video_input(video, opened),
+            *(Input("a mask", path) for path in files),
+            *chosen.inputs(),
+        ],
+        [
+            Output("the masks", out, folder=True),
+            Output("the record of the run", out / RECORD),
+            *_shown(overlay_file, rle_file),
+        ],
+    )
+    job = VideoJob(
+        partial(_open, video, tuple(masks)),
+        out,
+        overlay=overlay_file,
+        rle=rle_file,
+        sound=sound,
+        overwrite=overwrite,
+    )
+    with progress(total=opened.frame_count, description="segmenting") as bar:
+        result = segment_to_files(
+            job,
+            chosen,
+            config,
+            lambda frames: chosen.extractor(device, frames),
+            advance=bar.update,
+        )
+    return Summary({opened.name: result}, 1, result["computed"], result["seconds"])
+
+
+def propagate_many(
+    videos: Sequence[Path],
+    masks: Path,
+    out: Path,
+    *,
+    overlays: Path | None = None,
+    rles: Path | None = None,
+    sound: bool = True,
+    model: str,
+    config: PropagationConfig,
+    engine: Executor,
+    precision: str = "float32",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Summary:
+    """Write the masks of every frame of every video to ``<out>/<video>/<frame>.png``.
+
+    Videos that a former run with the same settings finished are not done again; those that failed
+    are tried again. How each ended is in ``<out>/manifest.jsonl``.
+
+    Args:
+        masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
+        overlays, rles: folders for an overlay video and for run lengths of each video.
+        sound: copy the sound of a video into its overlay.
+
+    Raises:
+        UsageError: two videos of one name, an unknown model, an output that is an input, or
+            ``out`` holds another job.
+        VosError: some videos failed; all others are done.
+    """
+    if not masks.is_dir():
+        raise MissingError(
+            f"there is no folder {masks}: --masks holds VIDEO.png or VIDEO/FRAME.png"
+        )
+    paths = named(videos)
+    chosen = Model.choose(model, seed=seed, precision=precision)
+    out, masks = out.absolute(), masks.absolute()
+    jobs = {
+        name: VideoJob(
+            partial(_open_found, path, masks),
+            out / name,
+            overlay=overlays.absolute() / f"{name}.mp4" if overlays else None,
+            rle=rles.absolute() / f"{name}.json" if rles else None,
+            sound=sound,
+            overwrite=overwrite,
+        )
+        for name, path in paths.items()
+    }
+    check_paths(
+        [*map(video_input, paths.values()), Input("the given masks", masks), *chosen.inputs()],
+        [
+            Output("the masks", out, folder=True),
+            Output("the record of the run", out / RECORD),
+            *(Output(f"the masks of {name}", job.out, folder=True) for name, job in jobs.items()),
+            *(each for job in jobs.values() for each in _shown(job.overlay, job.rle)),
+        ],
+    )
+    settings = {"command": "propagate", "masks": str(masks), **run_settings(chosen, config)}
+    folder = RunFolder.open(out, settings, overwrite=overwrite)
+    for name in jobs:
+        jobs[name] = replace(jobs[name], record=part_record(folder, name))
+        folder.part(jobs[name].out, part_record(folder, name))
+    summary = run_job(
+        [Task(name, job) for name, job in jobs.items()],
+        OpenSegmenter(folder.record, chosen, config),
+        engine,
+        folder,
+        is_done=lambda name: is_written(jobs[name], folder.items[name]["frames"]),
+        description="segmenting",
+        unit="video",
+    )
+    summary.raise_failures("video", hint=f" (all of them in {folder.record})")
+    return summary
+
+
+def is_written(job: VideoJob, frames: int) -> bool:
+    """Tell whether the results of a job that was done are still there."""
+    files = [path for path in (job.overlay, job.rle) if path is not None]
+    return job.out.is_dir() and len(_masks(job.out)) >= frames and all(p.is_file() for p in files)
+
+
+def _masks(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
+
+
+def _shown(overlay_file: Path | None, rle_file: Path | None) -> list[Output]:
+    return [
+        *([Output("the overlay", overlay_file)] if overlay_file else []),
+        *([Output("the run lengths", rle_file)] if rle_file else []),
+    ]
+
+
+def _open(video: Path, masks: Sequence[MaskFile]) -> tuple[Video, dict[int, np.ndarray]]:
+    opened, read, _ = open_with_masks(video, masks)
+    return opened, read
+
+
+def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:
+    return _open(video, find_masks(masks, video))

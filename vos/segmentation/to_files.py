@@ -1,0 +1,310 @@
+"""A video and the masks of some frames in; the masks of all frames, overlay and RLE out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vos.backbones.inference import FeatureExtractor
+from vos.errors import UsageError
+from vos.media import (
+    RleWriter,
+    Video,
+    VideoWriter,
+    object_ids,
+    overlay,
+    read_palette_mask,
+    write_mask,
+)
+from vos.media.background import BackgroundWriter
+from vos.media.video_writer import VIDEO_SUFFIXES
+from vos.progress import Stopwatch, progress
+from vos.propagation import PropagationConfig
+from vos.runs.folder import RunFolder
+from vos.runs.model import Model, check_shared
+from vos.runs.source import fingerprint
+from vos.scheduling import Advance
+from vos.segmentation.marks import check_marks
+from vos.segmentation.propagate import propagate
+from vos.segmentation.segment import SegmentedFrame, segment
+from vos.version import __version__
+
+MASKS = "masks"  # the item of the record that is done when the masks of all frames are there
+
+
+class Walk(Protocol):
+    """How masks go through a video; see `everywhere` and `from_first_mask`."""
+
+    def __call__(
+        self,
+        video: Video,
+        masks: Mapping[int, np.ndarray],
+        extractor: FeatureExtractor,
+        config: PropagationConfig,
+        stopwatch: Stopwatch,
+    ) -> Iterator[SegmentedFrame]: ...
+
+
+def everywhere(
+    video: Video,
+    masks: Mapping[int, np.ndarray],
+    extractor: FeatureExtractor,
+    config: PropagationConfig,
+    stopwatch: Stopwatch,
+) -> Iterator[SegmentedFrame]:
+    """Walk from the given masks forwards and backwards, as `vos.propagate` does."""
+    return propagate(video, masks, model=extractor, preset=config, stopwatch=stopwatch)
+
+
+def from_first_mask(
+    video: Video,
+    masks: Mapping[int, np.ndarray],
+    extractor: FeatureExtractor,
+    config: PropagationConfig,
+    stopwatch: Stopwatch,
+) -> Iterator[SegmentedFrame]:
+    """Walk forwards alone, as benchmarks do: nothing is known before the first object begins."""
+    first = min(masks)
+    for index in range(first):
+        yield SegmentedFrame(index, (), np.zeros(video.size, np.uint8))
+    frames = enumerate(video.read(first), start=first)
+    yield from segment(frames, masks, extractor, config, stopwatch=stopwatch)
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video, and where its results go.
+
+    Attributes:
+        open: opens the video and reads its masks, by frame index; can be pickled.
+        out: folder of the masks; each bears the name of its frame.
+        record: of the folder; None keeps it inside.
+        overlay, rle: files; None makes none.
+        sound: copy the sound of the video into the overlay.
+        overwrite: start anew.
+    """
+
+    open: Callable[[], tuple[Video, dict[int, np.ndarray]]]
+    out: Path
+    record: Path | None = None
+    overlay: Path | None = None
+    rle: Path | None = None
+    sound: bool = True
+    overwrite: bool = False
+
+
+def segment_to_files(
+    job: VideoJob,
+    model: Model,
+    config: PropagationConfig,
+    extractor: Callable[[int | None], FeatureExtractor],
+    *,
+    walk: Walk = everywhere,
+    advance: Advance = lambda _: None,
+) -> dict[str, Any]:
+    """Write the mask of every frame to ``<out>/<frame>.png``, then the overlay and the RLE.
+
+    Masks of a finished run with the same settings are used again, so that an overlay can be had
+    later at little cost.
+
+    Args:
+        extractor: gives the extractor for so many frames (None: nobody knows); it is asked for one
+            only where there is something to do.
+        advance: is told of each frame that is done.
+
+    Returns:
+        frames, computed (frames of this call), ids, and seconds by stage.
+
+    Raises:
+        UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
+            holds something else.
+        MissingError: the video or a mask is not there.
+        VosError: the video breaks; the masks of the frames before stay.
+    """
+    check_outputs(job.overlay, job.rle)
+    video, masks = job.open()
+    masks = check_marks(masks, video)
+    folder = RunFolder.open(
+        job.out,
+        {"command": "segment", **_source(video, masks), **run_settings(model, config)},
+        record=job.record,
+        overwrite=job.overwrite,
+        restart=True,
+    )
+    files = MaskFiles(video, folder)
+    # Before hours of work: what may not be replaced.
+    folder.check(filter(None, (job.overlay, job.rle)))
+    done = files.finished()
+    stopwatch = Stopwatch()
+    with stopwatch("total"):
+        if done is None:
+            files.check_free()
+            stream = walk(video, masks, extractor(video.frame_count), config, stopwatch)
+            frames = files.write(stream, advance)
+            ids = sorted({each for mask in masks.values() for each in object_ids(mask)})
+            done = {"frames": frames, "ids": ids}
+            folder.note(MASKS, "done", **done)
+            computed = frames
+        else:
+            computed = 0
+        if job.overlay is not None:
+            with folder.writing(job.overlay):
+                _write_overlay(
+                    video, files.read(done["frames"]), done["frames"], job.overlay, sound=job.sound
+                )
+        if job.rle is not None:
+            with folder.writing(job.rle):
+                _write_rle(video, files.read(done["frames"]), done["frames"], job.rle)
+    return {
+        "frames": done["frames"],
+        "computed": computed,
+        "ids": done["ids"],
+        "seconds": dict(stopwatch.seconds),
+    }
+
+
+class Segmenter:
+    """A worker: segments one video after another with one model.
+
+    Each mask is written whole, and the same bytes each time: a video may be begun, lost and begun
+    again.
+    """
+
+    def __init__(
+        self, model: Model, config: PropagationConfig, extractor: FeatureExtractor, walk: Walk
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.extractor = extractor
+        self.walk = walk
+
+    def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
+        """Do a job; see `segment_to_files`."""
+        return segment_to_files(
+            job,
+            self.model,
+            self.config,
+            lambda _: self.extractor,
+            walk=self.walk,
+            advance=advance,
+        )
+
+
+@dataclass(frozen=True)
+class OpenSegmenter:
+    """Makes a `Segmenter` where it is to work.
+
+    Attributes:
+        record: of the whole job, by an absolute path.
+        frame_count: see `Model.extractor`.
+    """
+
+    record: Path
+    model: Model
+    config: PropagationConfig
+    walk: Walk = everywhere
+    frame_count: int | None = None
+
+    def __call__(self, device: str) -> Segmenter:
+        check_shared(self.record)
+        extractor = self.model.extractor(device, self.frame_count)
+        return Segmenter(self.model, self.config, extractor, self.walk)
+
+
+class MaskFiles:
+    """The masks of a video in a folder, one PNG per frame, with the names of the frames."""
+
+    def __init__(self, video: Video, folder: RunFolder) -> None:
+        self.video = video
+        self.folder = folder
+
+    def path(self, index: int) -> Path:
+        """Return the file of the mask of a frame."""
+        return self.folder.place / f"{self.video.frame_name(index)}.png"
+
+    def finished(self) -> dict[str, Any] | None:
+        """Return what was noted of the finished masks; None where one is not there."""
+        known = self.folder.items.get(MASKS)
+        if known is None or not all(self.path(i).is_file() for i in range(known["frames"])):
+            return None
+        return known
+
+    def check_free(self) -> None:
+        """See, before hours of work, that the masks may be written."""
+        self.folder.check_all()
+        self.folder.check(map(self.path, range(self.video.frame_count or 0)))
+
+    def write(self, stream: Iterator[SegmentedFrame], advance: Advance) -> int:
+        """Write masks as they are computed; return the number of frames."""
+        last = -1
+        with BackgroundWriter() as writer:
+            for frame in stream:
+                path = self.path(frame.index)
+                writer.submit(self.folder.write, write_mask, path, frame.mask)
+                last = max(last, frame.index)
+                advance(1)
+        return last + 1
+
+    def read(self, frames: int) -> Iterator[np.ndarray]:
+        """Yield the masks of so many frames."""
+        return (read_palette_mask(self.path(index)) for index in range(frames))
+
+
+def check_outputs(overlay_file: Path | None, rle_file: Path | None) -> None:
+    """See before the work that overlay and RLE can be written.
+
+    Raises:
+        UsageError: the overlay is no video, or the RLE has the name of a mask.
+    """
+    if overlay_file is not None and overlay_file.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UsageError(f"{overlay_file}: --overlay takes the name of a video, such as shown.mp4")
+    if rle_file is not None and rle_file.suffix.lower() == ".png":
+        raise UsageError(f"{rle_file}: --rle takes the name of a JSON file, such as masks.json")
+
+
+def run_settings(model: Model, config: PropagationConfig) -> dict[str, Any]:
+    """Return what decides masks beside the video and the masks that are given."""
+    return {
+        **model.settings(),
+        "config": dataclasses.asdict(config),
+        "version": __version__,
+    }
+
+
+def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
+    """Return what decides the masks; the same names may stand for other files later."""
+    digests = {str(i): hashlib.sha256(mask.tobytes()).hexdigest()[:12] for i, mask in masks.items()}
+    return {
+        "video": str(video.path.resolve()),
+        "video content": fingerprint(video),
+        "mask": dict(sorted(digests.items())),
+    }
+
+
+def _write_overlay(
+    video: Video, masks: Iterator[np.ndarray], frames: int, path: Path, *, sound: bool
+) -> None:
+    pairs = zip(video, masks, strict=False)
+    bar = progress(islice(pairs, frames), total=frames, description="overlay")
+    with VideoWriter.like(path, video, sound=sound) as writer:
+        for frame, mask in bar:
+            writer.write(overlay(frame, mask))
+
+
+def _write_rle(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
+    with RleWriter(
+        path,
+        name=video.name,
+        size=video.size,
+        frame_count=frames,
+        file_name=video.file_name,
+    ) as writer:
+        for index, mask in enumerate(progress(masks, total=frames)):
+            writer.write(index, mask)
