@@ -50,7 +50,7 @@ def test_text_says_what_was_made(vos_propagate, tmp_path: Path) -> None:
     made, unsure = ended.out.splitlines()
     assert made.startswith("6 frames of objects 2, 7 in ")
     assert made.endswith(str(tmp_path / "out"))
-    assert re.fullmatch(r"least sure: object [27] on frame [1-5] \(\d+ %\)", unsure)
+    assert re.fullmatch(r"least sure: object [27] on frame [0-5] \(\d+ %\)", unsure)
 
 
 def test_confidence_by_frame_and_object(vos_propagate, tmp_path: Path) -> None:
