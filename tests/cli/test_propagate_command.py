@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,30 @@ def test_json_is_alone_on_standard_output(vos_propagate, tmp_path: Path) -> None
 def test_text_says_what_was_made(vos_propagate, tmp_path: Path) -> None:
     ended = vos_propagate("-q")
     assert ended.err == ""
-    assert ended.out.startswith("6 frames of objects 2, 7 in ")
-    assert ended.out.rstrip().endswith(str(tmp_path / "out"))
+    made, unsure = ended.out.splitlines()
+    assert made.startswith("6 frames of objects 2, 7 in ")
+    assert made.endswith(str(tmp_path / "out"))
+    assert re.fullmatch(r"least sure: object [27] on frame [0-5] \(\d+ %\)", unsure)
+
+
+def test_confidence_by_frame_and_object(vos_propagate, tmp_path: Path) -> None:
+    ended = vos_propagate("--json", "--rle", tmp_path / "masks.json")
+    assert ended.code == 0, ended.err
+    found = json.loads((tmp_path / "out" / "confidence.json").read_text())
+    assert list(found) == list("012345")
+    assert found["0"] == {"2": 1.0, "7": 1.0}  # given, not found
+    assert all(0 <= value <= 1 for objects in found.values() for value in objects.values())
+    lowest = {id: min((found[name][id], name) for name in found) for id in ("2", "7")}
+    assert json.loads(ended.out)["confidence"] == {
+        id: {"lowest": value, "frame": name} for id, (value, name) in lowest.items()
+    }
+    rle = json.loads((tmp_path / "masks.json").read_text())
+    assert rle["annotations"]
+    for entry in rle["annotations"]:
+        name = str(entry["image_id"] - 1)
+        assert entry["score"] == found[name][str(entry["category_id"])]
+    again = vos_propagate("--json")  # from the finished masks
+    assert json.loads(again.out)["confidence"] == json.loads(ended.out)["confidence"]
 
 
 def test_masks_of_several_frames(vos_propagate, tmp_path: Path) -> None:

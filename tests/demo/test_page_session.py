@@ -70,6 +70,26 @@ def test_a_removed_object_comes_back_to_the_pixel(session, clip):
     assert session.undo() == "Undone on frame 4.", "what was done before can still be undone"
 
 
+def test_what_was_undone_is_done_again(session, clip):
+    session.annotate(2, clip.masks[2])
+    session.objects.change(1, name="the cup", colour="#123456")
+    session.remove_object(1)
+    assert session.redo() is None, "nothing was undone yet"
+    session.undo(), session.undo()
+    assert not session.has_mask(2) and session.objects[1].name == "the cup"
+    session.position = 9
+    assert session.redo() == "Done again on frame 2." and session.position == 2
+    np.testing.assert_array_equal(session.mask(2), clip.masks[2])
+    assert session.redo() == "the cup is removed again."
+    assert [item.id for item in session.objects] == [2] and session.active == 2
+    assert not (session.mask(2) == 1).any() and session.redo() is None
+    assert session.undo() == "the cup is back."
+    assert session.objects[1].colour == "#123456" and session.active == 1
+    np.testing.assert_array_equal(session.mask(2), clip.masks[2])
+    session.annotate(4, clip.masks[4])
+    assert session.redo() is None, "something else was done since"
+
+
 def test_wrong_masks_are_refused(session):
     with pytest.raises(VosError, match="320 x 180"):
         session.annotate(0, np.zeros((4, 5), np.uint8))
@@ -107,6 +127,22 @@ def test_limits_say_what_to_do(tmp_path, clip, limits, words):
     with pytest.raises(VosError, match=words):
         session.open(clip.path)
     assert not session.has_clip
+
+
+def test_visitors_who_upload_the_same_file_do_not_touch_each_other(tmp_path, clip):
+    upload = _copy(clip.path, tmp_path)  # uploads are named by what they contain
+    anna, bert = (Session(tmp_path / name, Limits()) for name in ("anna", "bert"))
+    for each in (anna, bert):
+        each.open(each.adopt(upload))
+    anna.close()
+    assert upload.exists() and bert.clip.frames[3].shape == (180, 320, 3)
+    bert.close()
+    assert not upload.exists()
+
+
+def test_an_upload_that_is_gone_is_asked_for_again(tmp_path):
+    with pytest.raises(VosError, match=r"gone.mp4 is no longer here: upload it again"):
+        Session(tmp_path / "session", Limits()).adopt(tmp_path / "gone.mp4")
 
 
 def test_closing_leaves_nothing(session, clip):

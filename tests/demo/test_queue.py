@@ -60,8 +60,11 @@ def test_the_page_gives_the_masks_that_the_library_gives(session, models, clip):
     assert sorted(order) == list(range(10))
     for index, _, mask in plain_propagate(clip.path, marks, model="lab", device="cpu"):
         np.testing.assert_array_equal(session.mask(index), mask)
+    propagated = [session.mask(index) for index in range(10)]
     assert session.undo() == "The propagation is undone: masks are what they were before it."
     assert session.masked_frames() == [2, 7]
+    assert session.redo() == "The propagation is done again: its masks are back."
+    np.testing.assert_array_equal([session.mask(index) for index in range(10)], propagated)
 
 
 def test_onwards_and_back_leave_the_other_side_as_it_is(session, models, clip):

@@ -198,7 +198,8 @@ def test_a_run_that_was_killed_goes_on_and_leaves_nothing_behind(
     assert len(read_all(out)) >= 3 and not (out / "00003.png").exists()
     assert run()["frames"] == 10
     assert sorted(p.name for p in out.iterdir()) == [f"{i:05d}.png" for i in range(10)] + [
-        "manifest.jsonl"
+        "confidence.json",
+        "manifest.jsonl",
     ]
 
 

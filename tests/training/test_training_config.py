@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["data.workers=-1"], "data.workers must be at least 0"),
         (["data.weights={a: -1}"], "data.weights"),
         (["precision=fp16"], "32-true, bf16-mixed, 16-mixed, bf16-true"),
-        (["data.cache=ram"], "one of memory, disk, device, none"),
+        (["data.cache=ram"], "known: memory, disk, device, none"),
     ],
 )
 def test_mistakes_are_one_line(settings: list[str], message: str) -> None:
@@ -89,3 +90,10 @@ def test_unknown_names_and_files(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- 1", encoding="utf-8")
     with pytest.raises(UsageError, match="mapping"):
         load_config(str(tmp_path / "list.yaml"))
+
+
+def test_a_name_that_is_not_utf8_is_told_in_a_line() -> None:
+    config = load_config("icon-roll-tiny")
+    config.data.paths = [os.fsdecode(b"caf\xe9")]
+    with pytest.raises(UsageError, match=r"cannot hold 'caf\\udce9', which is not UTF-8"):
+        config_text(config)

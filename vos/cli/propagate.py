@@ -141,6 +141,7 @@ def propagate(
     record = {
         **summary.to_dict(),
         "ids": result["ids"],
+        "confidence": result.get("confidence", {}),
         "model": model,
         "device": device_name(place),
         "out": str(out),
@@ -152,6 +153,11 @@ def propagate(
         f"{record['frames']} frames of objects {', '.join(map(str, record['ids']))} "
         f"in {record['seconds']['total']:.1f} s ({record['fps']:.1f} per second): {out}"
     )
+    if record["confidence"]:
+        unsure = min(record["confidence"], key=lambda id: record["confidence"][id]["lowest"])
+        lowest = record["confidence"][unsure]
+        share = f"{100 * lowest['lowest']:.0f} %"
+        typer.echo(f"least sure: object {unsure} on frame {lowest['frame']} ({share})")
 
 
 def _propagate_many(

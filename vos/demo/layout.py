@@ -73,6 +73,7 @@ class Layout:
     take_away: Any
     mask_file: Any
     undo: Any
+    redo: Any
     forget: Any
     direction: Any
     first: Any
@@ -188,6 +189,7 @@ def _stage(parts: dict[str, Any]) -> None:
         parts["play"] = gr.Button("▶ Play", size="sm", min_width=60, elem_id="play")
         parts["forth"] = gr.Button("Step ▶", size="sm", min_width=60, elem_id="forth")
         parts["undo"] = gr.Button("↶ Undo", size="sm", min_width=60, elem_id="undo")
+        parts["redo"] = gr.Button("↷ Redo", size="sm", min_width=60, elem_id="redo")
         parts["correct_next"] = gr.Button(
             "Next frame to correct",
             size="sm",

@@ -137,6 +137,7 @@ def _wire(
        show_progress="minimal", show_progress_on=layout.viewer)  # fmt: skip
     on(layout.mask_file.upload, marks.upload_mask, token, layout.mask_file, *editor)
     on(layout.undo.click, marks.undo, token, *editor)
+    on(layout.redo.click, marks.redo, token, *editor)
     on(layout.forget.click, marks.forget, token)
 
     on(layout.objects.input, objects.choose_object, token, layout.objects, *editor)

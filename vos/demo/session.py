@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +17,7 @@ import numpy as np
 from vos.defaults import DEFAULT_MODEL
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
-from vos.errors import UsageError, VosError
+from vos.errors import MissingError, UsageError, VosError
 from vos.media import Video, object_ids, open_video
 from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
@@ -84,7 +86,7 @@ class Session:
         self.corner: tuple[int, int] | None = None  # first corner of a box, (x, y)
         self.editing: int | None = None  # the frame that lies in the editor
         self.edition = 0  # counts what the editor was given
-        self.views = 0
+        self.views = itertools.count(1)  # numbers pictures; a run and a visitor make them at once
         self.stop = threading.Event()
         self._idle = threading.Event()  # no run waits or works
         self._idle.set()
@@ -144,18 +146,27 @@ class Session:
         return self._clip
 
     def adopt(self, upload: Path) -> Path:
-        """Take an uploaded file into this session's folder, under a name of ours.
+        """Take an uploaded file into this session's folder, and see to its end.
 
         The upload itself stays until the session is done with it: the browser may be fetching it.
+        """
+        new = self.link(upload)
+        self._uploads.append(upload)
+        return new
+
+    def link(self, upload: Path) -> Path:
+        """Give an uploaded file a name in this session's folder, in the place of the last one.
+
+        Raises:
+            MissingError: the upload was removed, as one that nobody used.
         """
         home = self.folder / "upload"
         home.mkdir(exist_ok=True)
         new = home / f"{time.monotonic_ns()}{upload.suffix.lower()[:8]}"
         try:
-            new.hardlink_to(upload)
-        except OSError:  # another disk
-            shutil.copyfile(upload, new)
-        self._uploads.append(upload)
+            _link(new, upload)
+        except FileNotFoundError as error:
+            raise MissingError(f"{upload.name} is no longer here: upload it again") from error
         for old in home.iterdir():
             if old != new and (self._clip is None or old != self._clip.video.path):
                 old.unlink(missing_ok=True)
@@ -167,13 +178,13 @@ class Session:
 
     def discard(self) -> None:
         """Forget the video and all masks."""
-        while len(self._uploads) > 1:  # the last one may be the video to come
-            self._uploads.pop(0).unlink(missing_ok=True)
         if self._clip is not None:
             self._clip.frames.close()
             self._clip.work.close()
             if self.folder in self._clip.video.path.parents:
                 self._clip.video.path.unlink(missing_ok=True)
+        while len(self._uploads) > 1:  # the last one may be the video to come
+            _remove_unused(self._uploads.pop(0))
         self._clip = None
         self.objects = ObjectList()
         self.active = None
@@ -190,9 +201,9 @@ class Session:
         self._idle.wait(_LAST_FRAME_SECONDS)
         if self._clip is not None:
             self._clip.frames.close()
-        for upload in self._uploads:
-            upload.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        for upload in self._uploads:
+            _remove_unused(upload)
 
     # --- masks ---------------------------------------------------------------------------------
 
@@ -254,12 +265,23 @@ class Session:
 
     def remove_object(self, object_id: int) -> DemoObject:
         """Take an object off the list and out of every mask; undo brings it back."""
-        item = self._removed[object_id] = self.objects[object_id]
         self.clip.work.remove_object(object_id)
+        return self._take_off_list(object_id)
+
+    def _take_off_list(self, object_id: int) -> DemoObject:
+        item = self._removed[object_id] = self.objects[object_id]
         self.objects.remove(object_id)
         if self.active == object_id:
             self.active = next((item.id for item in self.objects), None)
         return item
+
+    def _put_back_on_list(self, object_id: int) -> DemoObject:
+        item = self._removed.pop(object_id)
+        self.objects.restore(item)
+        self.active = item.id
+        return item
+
+    # --- what was done -------------------------------------------------------------------------
 
     def undo(self) -> str | None:
         """Take back the last mark, removal or propagation, and go there; say what it was.
@@ -268,19 +290,53 @@ class Session:
             None where there is nothing to undo.
         """
         change = None if self._clip is None else self._clip.work.undo()
-        return None if change is None else self._undone(change)
-
-    def _undone(self, change: Change) -> str:
-        if change.kind == "removal" and change.object_id is not None:
-            item = self._removed.pop(change.object_id)
-            self.objects.restore(item)
-            self.active = item.id
-            return f"{item.name} is back."
+        if change is None:
+            return None
+        if change.object_id is not None:
+            return f"{self._put_back_on_list(change.object_id).name} is back."
         if change.kind == "propagation":
             return "The propagation is undone: masks are what they were before it."
+        self._go_to(change)
+        return f"Undone on frame {change.frame}."
+
+    def redo(self) -> str | None:
+        """Do again what was undone last, and go there; say what it was.
+
+        Returns:
+            None where there is nothing to do again.
+        """
+        change = None if self._clip is None else self._clip.work.redo()
+        if change is None:
+            return None
+        if change.object_id is not None:
+            return f"{self._take_off_list(change.object_id).name} is removed again."
+        if change.kind == "propagation":
+            return "The propagation is done again: its masks are back."
+        self._go_to(change)
+        return f"Done again on frame {change.frame}."
+
+    def _go_to(self, change: Change) -> None:
         if change.frame is not None:
             self.position = change.frame
-        return f"Undone on frame {change.frame}."
+
+
+def _link(new: Path, upload: Path) -> None:
+    try:
+        new.hardlink_to(upload)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk
+        shutil.copyfile(upload, new)
+
+
+def _remove_unused(upload: Path) -> None:
+    """Remove an upload unless another session holds a link to it.
+
+    Uploads are named by what they contain: visitors who upload the same file share one.
+    """
+    with suppress(FileNotFoundError):
+        if upload.stat().st_nlink == 1:
+            upload.unlink()
 
 
 def _plain(name: str) -> str:

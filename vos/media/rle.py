@@ -114,8 +114,16 @@ class RleWriter:
             self._stack = stack.pop_all()
         return self
 
-    def write(self, index: int, mask: np.ndarray) -> None:
-        """Store the objects of frame ``index``; ``mask`` is (H, W) uint8 ids."""
+    def write(
+        self, index: int, mask: np.ndarray, *, scores: Mapping[int, float] | None = None
+    ) -> None:
+        """Store the objects of frame ``index``.
+
+        Args:
+            mask: (H, W) uint8 ids.
+            scores: confidence by id, 0 to 1, stored as ``score`` where the form has a place for it
+                (COCO, per frame).
+        """
         if mask.shape != self.size:
             raise VosError(
                 f"{self.path} takes masks of {self.size[1]} x {self.size[0]} pixels, "
@@ -134,6 +142,8 @@ class RleWriter:
                 "bbox": coco.toBbox(encoded).tolist(),
                 "area": int(coco.area(encoded)),
             }
+            if scores is not None and id in scores:
+                record["score"] = scores[id]
             self._append(id, index, json.dumps(record).encode())
         for id in self._entries.keys() - set(present):
             self._append(id, index, b"")

@@ -56,6 +56,7 @@ class Context:
     def __init__(self, config: PropagationConfig) -> None:
         self._config = config
         self.annotated: list[ContextFrame] = []
+        self.last: ContextFrame | None = None  # annotated or stepped to
         self.recent: deque[ContextFrame] = deque(maxlen=config.recent)
 
     def __len__(self) -> int:
@@ -69,6 +70,7 @@ class Context:
         """
         self.annotated = [known for known in self.annotated if known.index != frame.index]
         self.annotated.append(frame)
+        self.last = frame
         self.recent.clear()
         if self._config.early != "skip":
             self.recent.append(frame)
@@ -76,6 +78,7 @@ class Context:
     def add_recent(self, frame: ContextFrame) -> None:
         """Keep ``frame`` until ``config.recent`` later ones have come."""
         self.recent.append(frame)
+        self.last = frame
 
     def add_objects(self, channels: int) -> None:
         """Give every frame's soft labels ``channels`` channels, for objects not known before.

@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from vos.errors import UsageError
+from vos.propagation.agreement import agreement
 from vos.propagation.classifier import ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame
@@ -158,6 +159,24 @@ class Propagator:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
+
+    def confidence(self) -> dict[int, float]:
+        """Return how sure the labels of the last frame are, 0 to 1 by object id.
+
+        An annotated frame is sure; of another one it is the `agreement` with labels found anew in
+        the annotated frames. That takes about as long as half a step, so it is done when asked for.
+
+        Raises:
+            UsageError: nothing was annotated yet.
+        """
+        if not self._context.annotated:
+            raise UsageError("annotate a frame before asking how sure labels are")
+        last = self._context.last
+        assert last is not None
+        if any(last is frame for frame in self._context.annotated):
+            return dict.fromkeys(self.ids, 1.0)
+        found = agreement(last, self._context.annotated, self._known_grid(), self.config)
+        return dict(zip(self.ids, found.tolist(), strict=True))
 
     def _follow(self, flow: np.ndarray | Tensor | None, rows: Tensor) -> None:
         """Let the frame of ``rows`` be the newest, to which ``flow`` belongs."""

@@ -1,31 +1,21 @@
-"""How sure the propagator is of a frame, from its soft labels: confidence."""
+"""Which frames a person should look at: those where an object is probably lost."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from vos.propagation import SoftLabels
 
-FAINT = 1e-3  # share of the frame below which an object counts as hidden, not as lost
+def frame_confidence(objects: Mapping[int, float]) -> float:
+    """Return the confidence in a frame: that in its least sure object; 1 without any.
 
+    The least sure object counts, since one lost object is reason enough to look at a frame.
 
-def frame_confidence(soft: SoftLabels) -> float:
-    """Return the confidence of the least sure object, 0 to 1; 1 where no object is to be seen.
-
-    Of an object with probabilities p, sum(p^2) / sum(p): what p is on average where the object
-    is. Crisp labels give 1, labels spread evenly over K objects 1 / K. The least sure object
-    counts, since one lost object is reason enough to look at a frame.
+    Args:
+        objects: confidence by object id, as `Propagator.confidence` gives it.
     """
-    labels = soft.labels.float()
-    shares = labels / labels.sum(1, keepdim=True).clamp(min=1e-12)
-    objects = shares[:, 1:]
-    mass = objects.sum(0)
-    seen = mass > FAINT * len(objects)
-    if not bool(seen.any()):
-        return 1.0
-    return float((objects.square().sum(0)[seen] / mass[seen]).min())
+    return min(objects.values(), default=1.0)
 
 
 def next_to_correct(

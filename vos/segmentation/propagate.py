@@ -14,7 +14,7 @@ from vos.propagation import PropagationConfig, preset
 from vos.propagation.engines.choose import engine_for
 from vos.segmentation.marks import Mask, check_marks
 from vos.segmentation.passes import END, Ids, Pass, plan_passes, walk
-from vos.segmentation.segment import SegmentedFrame, segment
+from vos.segmentation.segment import Observer, SegmentedFrame, segment
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,7 @@ def propagate(
     direction: Direction = "both",
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
+    observe: Observer | None = None,
 ) -> Iterator[SegmentedFrame]:
     """Carry the objects of ``masks`` through a video.
 
@@ -62,6 +63,8 @@ def propagate(
         direction: ``forward`` leaves out the frames before the first annotated one, ``backward``
             those after it. ``online`` goes forward and uses masks from their frames on only, as
             benchmarks, cameras and generators ask for.
+        observe: is called with the index of each frame and the confidence in each object, 0 to 1
+            by id: 1 on annotated frames, near 0 where an object is probably lost.
 
     Raises:
         UsageError: no mask, an empty one, one of another size than the frames, or one for a
@@ -80,7 +83,14 @@ def propagate(
     extractor = make_extractor(model, device, precision=precision, frame_count=opened.frame_count)
     config = as_config(preset)
     engine_for(extractor.device, engine)  # an unknown one is found out now
-    carry = partial(segment, extractor=extractor, config=config, engine=engine, stopwatch=stopwatch)
+    carry = partial(
+        segment,
+        extractor=extractor,
+        config=config,
+        engine=engine,
+        stopwatch=stopwatch,
+        observe=observe,
+    )
     if direction == "online" or not opened.rereadable:
         return carry(enumerate(opened.read(min(marks)), start=min(marks)), marks)
     shown = {index: frozenset(object_ids(mask)) for index, mask in marks.items()}

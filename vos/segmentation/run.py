@@ -80,6 +80,7 @@ def propagate_to_files(
         overlay=overlay_file,
         rle=rle_file,
         sound=sound,
+        confidence=True,
         overwrite=overwrite,
     )
     with progress(total=opened.frame_count, description="segmenting") as bar:
@@ -137,6 +138,7 @@ def propagate_many(
             overlay=overlays.absolute() / f"{name}.mp4" if overlays else None,
             rle=rles.absolute() / f"{name}.json" if rles else None,
             sound=sound,
+            confidence=True,
             overwrite=overwrite,
         )
         for name, path in paths.items()

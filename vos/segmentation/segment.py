@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
 
 IndexedFrame = tuple[int, np.ndarray]
+Observer = Callable[[int, Mapping[int, float]], None]
 FrameWithFlow = tuple[int, np.ndarray, np.ndarray | None]
 
 
@@ -40,7 +41,7 @@ def segment(
     *,
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
-    observe: Callable[[int, SoftLabels], None] | None = None,
+    observe: Observer | None = None,
     complete: Mapping[int, Collection[int]] | None = None,
     features: MutableMapping[int, Tensor] | None = None,
 ) -> Iterator[SegmentedFrame]:
@@ -54,8 +55,8 @@ def segment(
             later frame corrects it, or adds objects to it (see `Propagator.annotate`).
         extractor: makes the features.
         stopwatch: takes the seconds of the stages "features" and "propagation".
-        observe: is called with the index and the soft labels of each frame, before its mask is
-            yielded, by those who want more than the mask: how sure it is, for instance.
+        observe: is called with the index of each frame and the confidence in each object, 0 to 1
+            by id (see `Propagator.confidence`), before its mask is yielded.
         complete: object ids that the annotation of a frame speaks for, by frame index; those it
             does not show are absent. An annotation speaks for what it shows unless told here.
         features: of annotated frames by index; they are looked up here before they are computed,
@@ -97,7 +98,7 @@ def segment(
                 if index in annotations:
                     mask = as_annotated(mask, annotations[index], spoken)
             if observe is not None:
-                observe(index, soft)
+                observe(index, propagator.confidence())
             yield SegmentedFrame(index, soft.ids, mask)
 
 

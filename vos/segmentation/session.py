@@ -15,7 +15,7 @@ import numpy as np
 from vos.defaults import DEFAULT_MODEL
 from vos.errors import UsageError, near_names
 from vos.media import object_ids, open_video
-from vos.propagation import PropagationConfig, SoftLabels
+from vos.propagation import PropagationConfig
 from vos.segmentation.confidence import frame_confidence
 from vos.segmentation.history import Change, History, Snapshot
 from vos.segmentation.marks import Mask, check_frames, check_mask, frame_index
@@ -264,8 +264,8 @@ class Session:
         def given(index: int) -> np.ndarray:
             return store.mask(index) if index == start else store.marked_mask(index)
 
-        def observe(index: int, soft: SoftLabels) -> None:
-            confidence[index] = frame_confidence(soft)
+        def observe(index: int, objects: Mapping[int, float]) -> None:
+            confidence[index] = frame_confidence(objects)
 
         erased = {index: mark.erased for index, mark in self.marks.items()}
         change = Change("propagation", passes[0].start)

@@ -14,6 +14,7 @@ import numpy as np
 
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import UsageError
+from vos.files import read_json, write_json
 from vos.media import (
     RleWriter,
     Video,
@@ -33,9 +34,10 @@ from vos.runs.source import fingerprint
 from vos.scheduling import Advance
 from vos.segmentation.marks import check_marks
 from vos.segmentation.propagate import propagate
-from vos.segmentation.segment import SegmentedFrame, segment
+from vos.segmentation.segment import Observer, SegmentedFrame, segment
 from vos.version import __version__
 
+CONFIDENCE = "confidence.json"
 MASKS = "masks"  # the item of the record that is done when the masks of all frames are there
 
 
@@ -49,6 +51,7 @@ class Walk(Protocol):
         extractor: FeatureExtractor,
         config: PropagationConfig,
         stopwatch: Stopwatch,
+        observe: Observer | None,
     ) -> Iterator[SegmentedFrame]: ...
 
 
@@ -58,9 +61,12 @@ def everywhere(
     extractor: FeatureExtractor,
     config: PropagationConfig,
     stopwatch: Stopwatch,
+    observe: Observer | None,
 ) -> Iterator[SegmentedFrame]:
     """Walk from the given masks forwards and backwards, as `vos.propagate` does."""
-    return propagate(video, masks, model=extractor, preset=config, stopwatch=stopwatch)
+    return propagate(
+        video, masks, model=extractor, preset=config, stopwatch=stopwatch, observe=observe
+    )
 
 
 def from_first_mask(
@@ -69,13 +75,14 @@ def from_first_mask(
     extractor: FeatureExtractor,
     config: PropagationConfig,
     stopwatch: Stopwatch,
+    observe: Observer | None,
 ) -> Iterator[SegmentedFrame]:
     """Walk forwards alone, as benchmarks do: nothing is known before the first object begins."""
     first = min(masks)
     for index in range(first):
         yield SegmentedFrame(index, (), np.zeros(video.size, np.uint8))
     frames = enumerate(video.read(first), start=first)
-    yield from segment(frames, masks, extractor, config, stopwatch=stopwatch)
+    yield from segment(frames, masks, extractor, config, stopwatch=stopwatch, observe=observe)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class VideoJob:
         record: of the folder; None keeps it inside.
         overlay, rle: files; None makes none.
         sound: copy the sound of the video into the overlay.
+        confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
+            RLE.
         overwrite: start anew.
     """
 
@@ -97,6 +106,7 @@ class VideoJob:
     overlay: Path | None = None
     rle: Path | None = None
     sound: bool = True
+    confidence: bool = False
     overwrite: bool = False
 
 
@@ -120,7 +130,8 @@ def segment_to_files(
         advance: is told of each frame that is done.
 
     Returns:
-        frames, computed (frames of this call), ids, and seconds by stage.
+        frames, computed (frames of this call), ids, seconds by stage, and confidence, if it was
+        asked for: by id, the lowest one and its frame.
 
     Raises:
         UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
@@ -146,8 +157,12 @@ def segment_to_files(
     with stopwatch("total"):
         if done is None:
             files.check_free()
-            stream = walk(video, masks, extractor(video.frame_count), config, stopwatch)
+            confidence: dict[int, Mapping[int, float]] = {}
+            observe = confidence.__setitem__ if job.confidence else None
+            stream = walk(video, masks, extractor(video.frame_count), config, stopwatch, observe)
             frames = files.write(stream, advance)
+            if job.confidence:
+                files.write_confidence(confidence)
             ids = sorted({each for mask in masks.values() for each in object_ids(mask)})
             done = {"frames": frames, "ids": ids}
             folder.note(MASKS, "done", **done)
@@ -161,12 +176,14 @@ def segment_to_files(
                 )
         if job.rle is not None:
             with folder.writing(job.rle):
-                _write_rle(video, files.read(done["frames"]), done["frames"], job.rle)
+                _write_rle(video, files, done["frames"], job.rle)
+    lowest = files.lowest_confidence() if job.confidence else {}
     return {
         "frames": done["frames"],
         "computed": computed,
         "ids": done["ids"],
         "seconds": dict(stopwatch.seconds),
+        **({"confidence": lowest} if lowest else {}),
     }
 
 
@@ -252,6 +269,28 @@ class MaskFiles:
                 advance(1)
         return last + 1
 
+    def write_confidence(self, confidence: Mapping[int, Mapping[int, float]]) -> None:
+        """Write the confidence in each object by the name of the frame."""
+        by_name = {
+            self.video.frame_name(index): {str(id): round(value, 4) for id, value in found.items()}
+            for index, found in sorted(confidence.items())
+        }
+        self.folder.write(write_json, self.folder.place / CONFIDENCE, by_name)
+
+    def confidence(self) -> dict[str, dict[str, float]]:
+        """Return what `write_confidence` wrote; nothing where it did not."""
+        path = self.folder.place / CONFIDENCE
+        return read_json(path) if path.is_file() else {}
+
+    def lowest_confidence(self) -> dict[str, dict[str, Any]]:
+        """Return, by object id, the lowest confidence and the name of its frame."""
+        lowest: dict[str, dict[str, Any]] = {}
+        for frame, found in self.confidence().items():
+            for id, value in found.items():
+                if id not in lowest or value < lowest[id]["lowest"]:
+                    lowest[id] = {"lowest": value, "frame": frame}
+        return lowest
+
     def read(self, frames: int) -> Iterator[np.ndarray]:
         """Yield the masks of so many frames."""
         return (read_palette_mask(self.path(index)) for index in range(frames))
@@ -298,7 +337,8 @@ def _write_overlay(
             writer.write(overlay(frame, mask))
 
 
-def _write_rle(video: Video, masks: Iterator[np.ndarray], frames: int, path: Path) -> None:
+def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
+    confidence = files.confidence()
     with RleWriter(
         path,
         name=video.name,
@@ -306,5 +346,6 @@ def _write_rle(video: Video, masks: Iterator[np.ndarray], frames: int, path: Pat
         frame_count=frames,
         file_name=video.file_name,
     ) as writer:
-        for index, mask in enumerate(progress(masks, total=frames)):
-            writer.write(index, mask)
+        for index, mask in enumerate(progress(files.read(frames), total=frames)):
+            found = confidence.get(video.frame_name(index), {})
+            writer.write(index, mask, scores={int(id): value for id, value in found.items()})

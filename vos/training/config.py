@@ -200,8 +200,18 @@ def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
 
 
 def config_text(config: TrainConfig) -> str:
-    """Return the whole config as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    """Return the whole config as YAML.
+
+    Raises:
+        UsageError: a value cannot be written, as the name of a file that is not UTF-8.
+    """
+    try:
+        return OmegaConf.to_yaml(OmegaConf.structured(config))
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"config {config.name}: a file of YAML cannot hold {error.object!r}, which is not "
+            "UTF-8: give it another name, or use a link to it"
+        ) from error
 
 
 # What numbers may be; keys that are null are passed over.
@@ -251,10 +261,10 @@ def check_config(config: TrainConfig) -> None:
     for key, known in _NAMES.items():
         value = setting_value(config, key)
         if value not in known:
-            raise UsageError(
-                f"config {config.name}: unknown {key} {value!r}: {near_names(value, known)} "
-                f"(one of {', '.join(known)})"
-            )
+            hint = near_names(value, known)
+            if not hint.startswith("known"):
+                hint += f" (known: {', '.join(known)})"
+            raise UsageError(f"config {config.name}: unknown {key} {value!r}: {hint}")
 
 
 def _rules(config: TrainConfig) -> Iterator[tuple[str, bool]]:

@@ -14,7 +14,7 @@ from vos.demo.layout import Layout
 from vos.demo.messages import message
 from vos.demo.queue import Models
 from vos.demo.scene import Updates
-from vos.demo.session import Session
+from vos.demo.session import Direction, Session
 from vos.demo.store import SessionStore
 from vos.errors import VosError
 
@@ -53,11 +53,16 @@ class Handlers:
             self.layout.status: "",
         }
 
-    def next_step(self, session: Session) -> Updates:
+    @staticmethod
+    def next_direction(session: Session) -> Direction:
+        """Return where to propagate next: the whole video at first, then from a frame on."""
         clip = session.clip
         propagated = len(clip.marks) < int((~np.isnan(clip.confidence)).sum())
+        return "onwards" if propagated else "whole"
+
+    def next_step(self, session: Session) -> Updates:
         return {
-            self.layout.direction: "onwards" if propagated else "whole",
+            self.layout.direction: self.next_direction(session),
             self.layout.status: message(
                 "done", f"Frame {session.position} is marked. Propagate when you are ready."
             ),

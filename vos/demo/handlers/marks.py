@@ -1,4 +1,4 @@
-"""Mark objects by brush, click, box or mask file, and undo."""
+"""Mark objects by brush, click, box or mask file; undo, and do again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vos.propagation import preset
 
 
 class MarkHandlers(Handlers):
-    """Mark objects by brush, click, box or mask file, and undo."""
+    """Mark objects by brush, click, box or mask file; undo, and do again."""
 
     @reports_errors
     def choose_tool(self, token: str, tool: str, editor: Any, edition: str) -> Updates:
@@ -89,17 +89,28 @@ class MarkHandlers(Handlers):
 
     @reports_errors
     def undo(self, token: str, editor: Any, edition: str) -> Updates:
+        session = self._between_changes(token, editor, edition)
+        return self._changed(session, session.undo(), "There is nothing to undo.")
+
+    @reports_errors
+    def redo(self, token: str, editor: Any, edition: str) -> Updates:
+        session = self._between_changes(token, editor, edition)
+        return self._changed(session, session.redo(), "There is nothing to do again.")
+
+    def _between_changes(self, token: str, editor: Any, edition: str) -> Session:
+        """Return the session, with what was painted stored as the last change."""
         session = self.store.get(token)
         self.refuse_while_busy(session)
         self.keep_paint(session, editor, edition)
-        undone = session.undo()
-        if undone is None:
-            return {self.layout.status: message("info", "There is nothing to undo.")}
+        return session
+
+    def _changed(self, session: Session, done: str | None, otherwise: str) -> Updates:
         session.corner = None
         return {
             **scene.stage(self.layout, session),
             **scene.panel(self.layout, session),
-            self.layout.status: message("done", undone),
+            self.layout.direction: self.next_direction(session),
+            self.layout.status: message("done", done) if done else message("info", otherwise),
         }
 
     @reports_errors
