@@ -31,8 +31,11 @@ def test_says_measures_and_writes(vos_command, picture: Path, tmp_path: Path) ->
     lines = {line[2:20].strip(): line.split()[-1] for line in ended.out.splitlines()[2:]}
     assert lines["quarter turns"] == "exact"
     assert sorted(item.name for item in out.iterdir()) == [
-        "equivariance.csv", "equivariance.json", "equivariance.png",
-    ]  # fmt: skip
+        "equivariance.csv",
+        "equivariance.json",
+        "equivariance.png",
+        "manifest.jsonl",  # the record of what was written
+    ]
 
 
 def test_json_alone_on_stdout(vos_command, picture: Path) -> None:
