@@ -95,6 +95,7 @@ def evaluate(
     check_dataset(dataset)
     chosen = Model.choose(model, seed=seed, precision=precision)
     check_paths(chosen.inputs(), [Output("the results", out, folder=True)])
+    results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run = RunFolder.open(
         out,
         {
@@ -106,8 +107,8 @@ def evaluate(
             "device": device.type,
         },
         overwrite=overwrite,
+        outputs=results,
     )
-    results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run.check(results)
     summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(device)))
     run.write(write_json, out / RUN, _described(run, summary))
