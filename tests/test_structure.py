@@ -16,6 +16,7 @@ PACKAGE = Path(vos.__file__).parent
 FLOORS = {
     "version": -1,
     "defaults": -1,
+    "lazy": -1,
     "errors": -1,
     "caches": 0,
     "compiled": 1,
