@@ -12,6 +12,7 @@ import pytest
 import vos
 
 PACKAGE = Path(vos.__file__).parent
+TESTS = Path(__file__).parent
 
 FLOORS = {
     "version": -1,
@@ -161,3 +162,9 @@ def test_starting_loads_nothing_heavy(statement):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """The folders of the tests are no packages: of two files of one name pytest collects one."""
+    names = [path.name for path in TESTS.rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))

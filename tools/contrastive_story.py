@@ -105,7 +105,13 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     )
     jf = make_evaluation(
         EvaluationConfig(
-            settings={"short_side": "160", "sharpness": "1", "grid_to_mask": "bilinear"}
+            settings={
+                "short_side": "160",
+                "motion": "none",
+                "classifier": "0",
+                "sharpness": "1",
+                "grid_to_mask": "bilinear",
+            }
         ),
         arguments.out / name / "evaluation",
         device,

@@ -22,7 +22,8 @@ def story_parser(description: str) -> argparse.ArgumentParser:
 def measured_on(arguments: argparse.Namespace, *, every: int = 0) -> EvaluationConfig:
     """J&F at 120 lines of the sequences that the options name, each ``every`` steps.
 
-    Features are compared, so masks come from labels alone and not from the colours of the frame.
+    Features are compared, so masks come from labels that they alone carry: without flow, without a
+    classifier of the objects and not from the colours of the frame.
     """
     return EvaluationConfig(
         every=every,
@@ -31,5 +32,10 @@ def measured_on(arguments: argparse.Namespace, *, every: int = 0) -> EvaluationC
         year=2016 if arguments.root else 2017,
         split="train" if arguments.root else None,
         sequences=arguments.sequences,
-        settings={"short_side": "120", "grid_to_mask": "bilinear"},
+        settings={
+            "short_side": "120",
+            "motion": "none",
+            "classifier": "0",
+            "grid_to_mask": "bilinear",
+        },
     )

@@ -68,7 +68,7 @@ def test_a_folder_without_frames(vos_propagate, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     ended = vos_propagate(video=tmp_path / "nothing")
     assert ended.code == 3
-    assert "holds no images: give a folder of frames or a video file" in ended.complaint
+    assert "holds no images: give a video file, or a folder of frames (.avif .bmp" in ended.complaint
 
 
 def test_a_truncated_film_keeps_the_masks_before_the_cut(
