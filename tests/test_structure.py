@@ -17,6 +17,7 @@ TESTS = Path(__file__).parent
 FLOORS = {
     "version": -1,
     "defaults": -1,
+    "lazy": -1,
     "errors": -1,
     "caches": 0,
     "compiled": 1,

@@ -6,52 +6,64 @@ loads neither torch nor any other heavy library.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vos.errors import InvalidResultsError, MissingError, UsageError, VosError
+from vos.lazy import lazy_names
 from vos.version import __version__
 
-_HOME = {
-    "load": "vos.backbones",
+_HOMES = {
     "Backbone": "vos.backbones",
-    "Propagator": "vos.propagation",
     "PropagationConfig": "vos.propagation",
-    "preset": "vos.propagation",
-    "propagate": "vos.segmentation",
+    "Propagator": "vos.propagation",
     "Session": "vos.segmentation",
-    "open_video": "vos.media",
+    "evaluate": "vos.evaluation.evaluate",
+    "export_features": "vos.export",
+    "load": "vos.backbones",
     "open_dataset": "vos.datasets",
     "open_features": "vos.export",
+    "open_video": "vos.media",
+    "preset": "vos.propagation",
+    "propagate": "vos.segmentation",
+    "score": "vos.evaluation.score",
+    "train": "vos.training",
 }
 
 __all__ = [
     "Backbone",
+    "InvalidResultsError",
+    "MissingError",
     "PropagationConfig",
     "Propagator",
     "Session",
+    "UsageError",
+    "VosError",
     "__version__",
+    "evaluate",
+    "export_features",
     "load",
     "open_dataset",
     "open_features",
     "open_video",
     "preset",
     "propagate",
+    "score",
+    "train",
 ]
 
 if TYPE_CHECKING:
     from vos.backbones import Backbone, load
     from vos.datasets import open_dataset
-    from vos.export import open_features
+    from vos.evaluation.evaluate import evaluate
+    from vos.evaluation.score import score
+    from vos.export import export_features, open_features
     from vos.media import open_video
     from vos.propagation import PropagationConfig, Propagator, preset
     from vos.segmentation.propagate import propagate
     from vos.segmentation.session import Session
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'vos' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    from vos.training import train
+else:
+    __getattr__ = lazy_names("vos", _HOMES)
 
 
 def __dir__() -> list[str]:

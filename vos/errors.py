@@ -17,13 +17,13 @@ class VosError(Exception):
     exit_code = 1
 
 
-class UsageError(VosError):
-    """An option, a name or a value that makes no sense (exit code 2)."""
+class UsageError(VosError, ValueError):
+    """An argument, a name or a value that makes no sense (exit code 2)."""
 
     exit_code = 2
 
 
-class MissingError(VosError):
+class MissingError(VosError, FileNotFoundError):
     """Data, weights or an extra are missing; the message holds the command that gets them (3)."""
 
     exit_code = 3

@@ -37,6 +37,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except VosError:  # of the block: it says already what went wrong
+        raise
     except OSError as error:
         raise VosError(f"cannot write {path}: {_reason(path, error)}") from error
     finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from vos.errors import UsageError, near_names
 
@@ -52,6 +52,46 @@ def read_settings(
         raise UsageError(f"{name}: {key}{_first_line(error)}") from error
     assert isinstance(found, kind)
     return found
+
+
+def change_settings(settings: Kind, changes: Mapping[str, Any]) -> Kind:
+    """Return a copy of a flat dataclass with some fields changed.
+
+    Args:
+        settings: a dataclass; ``none`` and ``native`` stand for None in fields that may be None.
+        changes: values by the name of their field; texts are YAML, as a person types them.
+
+    Raises:
+        UsageError: an unknown name (near ones are offered) or a value of another type.
+    """
+    hints = get_type_hints(type(settings))
+    for name in changes:
+        if name not in hints:
+            raise UsageError(f"unknown setting {name!r}: {near_names(name, hints)}")
+    values = {name: _value(type(settings), name, changes[name], hints[name]) for name in changes}
+    return dataclasses.replace(settings, **values)  # type: ignore[type-var]
+
+
+def _value(kind: type, name: str, value: Any, hint: Any) -> Any:
+    """Return the value of one field of a dataclass, read as its type asks for."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    can_be_none = type(None) in get_args(hint)
+    if can_be_none and isinstance(value, str) and value.lower() in ("none", "native"):
+        return None
+    try:
+        typed = isinstance(value, str)
+        part = OmegaConf.from_dotlist([f"{name}={value}"]) if typed else {name: value}
+        return getattr(OmegaConf.merge(OmegaConf.structured(kind), part), name)
+    except (OmegaConfBaseException, YAMLError) as error:
+        if get_origin(hint) is Literal:
+            choices = get_args(hint)
+            raise UsageError(f"{name} cannot be {value!r}: {near_names(value, choices)}") from error
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
+        (plain,) = (each for each in get_args(hint) or (hint,) if each is not type(None))
+        raise UsageError(f"{name} must be {wanted[plain]}, not {value!r}") from error
 
 
 def setting_keys(kind: type, prefix: str = "") -> Iterator[str]:

@@ -88,6 +88,11 @@ def test_another_token_is_another_session(web, running, clip):
     assert mine.folder.name not in json.dumps(answer)
 
 
+def test_what_a_page_without_a_session_was_told_stays(web, running):
+    answer = call(web, running, "tell", None, "lab", "default")
+    assert answer["success"] and "Reload the page" not in json.dumps(answer)
+
+
 def test_the_endpoint_is_the_only_public_one(running):
     info = running.page.get_api_info()
     assert list(info["named_endpoints"]) == ["/segment"] and not info["unnamed_endpoints"]

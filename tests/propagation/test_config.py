@@ -15,6 +15,13 @@ def test_settings_change_only_what_they_name():
     assert changed.temperature == preset("crw").temperature
 
 
+def test_values_may_be_typed_ones_or_yaml():
+    changed = preset("crw").with_settings({"radius": 9, "min_max": True, "temperature": "1e-2"})
+    assert (changed.radius, changed.min_max, changed.temperature) == (9.0, True, 0.01)
+    assert preset("default").with_settings({"motion": "none"}).motion == "none"
+    assert preset("vfs").with_settings({"short_side": None, "min_max": "yes"}).min_max
+
+
 def test_native_size_can_be_asked_for():
     assert preset("vfs").with_settings({"short_side": "native"}).short_side is None
 
@@ -29,7 +36,9 @@ def test_native_size_can_be_asked_for():
         ({"neighbours": "2.5"}, "neighbours must be a whole number"),
         ({"neighbours": "0"}, "neighbours must be at least 1"),
         ({"window": "circel"}, "did you mean circle"),
-        ({"min_max": "yes"}, "min_max must be true or false"),
+        ({"min_max": "maybe"}, "min_max must be true or false, not 'maybe'"),
+        ({"short_side": "[1"}, "short_side must be a whole number"),
+        ({"motion": "none flow"}, "motion cannot be 'none flow'"),
         ({"enlarge": "0.5"}, "enlarge must be none or a number from 1 on"),
         ({"enlarge": "nan"}, "enlarge must be none or a number from 1 on"),
         ({"enlarge": "inf"}, "enlarge must be none or a number from 1 on"),

@@ -170,3 +170,58 @@ def test_a_record_that_cannot_be_written_is_one_line(place: Path) -> None:
     run.record.mkdir()
     with pytest.raises(VosError, match=r"cannot write .*manifest\.jsonl"):
         run.note("a", "done")
+
+
+def test_what_was_not_written_in_the_end_is_not_owned(place: Path, tmp_path: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    run.write(write_text, place / "kept.txt", "ours")
+    film = tmp_path / "shown.mp4"
+    with pytest.raises(KeyboardInterrupt), run.writing(film, place / "kept.txt"):
+        raise KeyboardInterrupt
+    film.write_text("of the user, who came between")
+    again = RunFolder.open(place, SETTINGS)
+    with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
+        again.claim([film])
+    again.write(write_text, place / "kept.txt", "anew")  # as it was before, and so still owned
+    assert film.read_text() == "of the user, who came between"
+
+
+def test_nothing_is_removed_to_start_anew_where_an_output_cannot_be_written(
+    place: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "shown.mp4"
+    run = RunFolder.open(place, SETTINGS)
+    for path in (place / "00000.png", film):
+        run.write(write_text, path, "hours of work")
+    film.write_text("of the user")
+    outputs = [place / "00000.png", film]
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
+            RunFolder.open(place, SETTINGS, overwrite=True, outputs=outputs)
+    assert (place / "00000.png").read_text() == "hours of work"
+    RunFolder.open(place, SETTINGS, overwrite=True, outputs=outputs[:1])
+    assert not (place / "00000.png").exists() and film.read_text() == "of the user"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"file": 5}',
+        '{"file": "00000.png", "digest": 1}',
+        '{"files": null}',
+        '{"settings": []}',
+        '{"run": 1}',
+        '{"name": 3}',
+        "[]",
+    ],
+)
+def test_a_damaged_line_is_none_and_owns_nothing(place: Path, line: str) -> None:
+    RunFolder.open(place, SETTINGS)
+    (place / "00000.png").write_text("of the user")
+    with (place / "manifest.jsonl").open("a") as file:
+        file.write(line + "\n")
+    for overwrite in (False, True):
+        run = RunFolder.open(place, SETTINGS, overwrite=overwrite)
+        with pytest.raises(UsageError, match="not of this run"):
+            run.claim([place / "00000.png"])
+    assert (place / "00000.png").read_text() == "of the user"

@@ -52,6 +52,16 @@ def test_a_folder_is_found_from_another_working_folder(
     assert weights_digest(sent(chosen).load()) == chosen.digest
 
 
+def test_a_network_stands_for_itself_here_and_elsewhere() -> None:
+    backbone = vos.load(SPEC, seed=5)
+    chosen = Model.choose(backbone)
+    assert chosen.load() is backbone
+    assert (chosen.spec, chosen.digest) == (type(backbone).__name__, weights_digest(backbone))
+    assert weights_digest(sent(chosen).load()) == chosen.digest
+    with pytest.raises(UsageError, match="model is of type Linear: give what vos.load takes"):
+        Model.choose(torch.nn.Linear(3, 3))  # type: ignore[arg-type]
+
+
 def test_an_unknown_precision_is_told_before_anything_is_loaded() -> None:
     with pytest.raises(UsageError, match="unknown precision"):
         Model.choose(SPEC, precision="half")

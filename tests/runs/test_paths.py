@@ -81,3 +81,10 @@ def test_two_outputs_of_one_name(tmp_path: Path) -> None:
 def test_a_file_for_a_folder_and_a_folder_for_a_file(clip: Path, shot: Path) -> None:
     refused([], clip, "is a file", folder=True)
     refused([], shot, "is a folder")
+
+
+def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    for path in (tmp_path / "out", tmp_path / "out" / "masks"):
+        with pytest.raises(UsageError, match=r"is a link to .*gone, which is not there"):
+            check_paths([], [Output("the masks", path, folder=True)])

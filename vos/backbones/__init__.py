@@ -5,6 +5,10 @@ a hub id. Each file of ``families/`` registers builders with ``registry.family``
 the blocks that several families share.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from vos.backbones.base import Backbone, Equivariance, Recipe
 from vos.backbones.checkpoint import (
     load_checkpoint,
@@ -16,6 +20,7 @@ from vos.backbones.checkpoint import (
 from vos.backbones.hub import push_to_hub
 from vos.backbones.load import load
 from vos.backbones.registry import Family, build, families, family
+from vos.lazy import lazy_names
 
 __all__ = [
     "Backbone",
@@ -33,3 +38,6 @@ __all__ = [
     "weights_digest",
     "weights_root",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names("vos.backbones")

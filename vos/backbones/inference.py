@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -144,6 +144,20 @@ class FeatureExtractor:
         logger.debug("runtime %s %s: using eager", self.runtime, reason)
         self.runtime = "eager"
         self._fast = None
+
+
+def check_backbone(model: Any) -> Backbone:
+    """Return a network that can be used as a backbone.
+
+    Raises:
+        UsageError: it has no ``stride`` and ``channels``, or is no network.
+    """
+    if isinstance(model, nn.Module) and hasattr(model, "stride") and hasattr(model, "channels"):
+        return cast("Backbone", model)
+    raise UsageError(
+        f"model is of type {type(model).__name__}: give what vos.load takes, or a vos.Backbone, "
+        "which has stride and channels"
+    )
 
 
 def check_precision(name: str) -> None:

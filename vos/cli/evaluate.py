@@ -49,6 +49,8 @@ def evaluate(
     a data set publishes first masks only (DAVIS test-dev), there are masks and no scores.
     """
     from vos.datasets import open_dataset
+    from vos.evaluation.evaluate import evaluate as run_evaluation
+    from vos.evaluation.evaluate import results_folder
     from vos.evaluation.tables import format_table
     from vos.propagation import preset as find_preset
 
@@ -56,7 +58,7 @@ def evaluate(
     find_preset(preset).with_settings(changes)
     names = options.parse_names(sequences)
     opened = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
-    out = out or Path("results") / _folder_name(opened.name, opened.split, model, preset)
+    out = out or results_folder(opened, model, preset)
     if dry_run:
         options.check_model(model, seed)
         frames = sum(map(len, opened))
@@ -69,10 +71,6 @@ def evaluate(
         )
         return
 
-    import torch
-
-    from vos.evaluation.evaluate import evaluate as run_evaluation
-
     chosen = options.chosen_executor(engine, device, address, workers)
     evaluation = run_evaluation(
         opened,
@@ -80,7 +78,6 @@ def evaluate(
         model=model,
         preset=preset,
         settings=changes,
-        device=torch.device(chosen.device),
         engine=chosen,
         precision=precision,
         seed=seed,
@@ -105,9 +102,3 @@ def evaluate(
         f"masks: {evaluation.record['masks']}, as the official server takes them; "
         f"the truth of {opened.name} {opened.split} is there"
     )
-
-
-def _folder_name(dataset: str, split: str, model: str, preset: str) -> str:
-    """A folder name from the names of a run; model specs may hold slashes, colons, commas."""
-    plain = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in model)
-    return f"{dataset}-{split}/{plain.strip('-.')}-{preset}"

@@ -51,7 +51,7 @@ def score(
     """
     from vos.datasets import open_dataset
     from vos.evaluation.official import require_official, score_official
-    from vos.evaluation.score import score_to_files
+    from vos.evaluation.score import score as run_scoring
     from vos.evaluation.tables import (
         GLOBAL_COLUMNS,
         format_comparison,
@@ -64,18 +64,7 @@ def score(
         require_official()
     names = options.parse_names(sequences)
     truth = open_dataset(dataset, root=root, year=year, split=split, sequences=names)
-    scores, files = score_to_files(results, truth, out=out, workers=workers)
-    if files.written:
-        names_written = ", ".join(path.name for path in files.written)
-        options.log.info("wrote %s in %s", names_written, files.written[0].parent)
-    if files.problem:
-        options.log.warning("no tables written: %s", files.problem)
-    if files.kept:
-        options.log.warning(
-            "left %s as they are, which vos score did not write: --out FOLDER takes the tables",
-            ", ".join(path.name for path in files.kept),
-        )
-
+    scores = run_scoring(results, truth, out=out, workers=workers)
     record = {**scores.as_dict(), "masks": scores.masks, "seconds": round(scores.seconds, 3)}
     text = format_table(scores)
     if scorer is Scorer.official:

@@ -46,7 +46,7 @@ def train(
     """
     from vos.datasets.clips import find_clips
     from vos.errors import UsageError
-    from vos.training.config import config_text, describe_configs, load_config
+    from vos.training.config import choose_config, config_text, describe_configs, run_folder
 
     if list_configs:
         found = describe_configs()
@@ -55,14 +55,10 @@ def train(
         return
     if config is None:
         raise UsageError("which config? `vos train --list` says which are shipped")
-    chosen = load_config(config, settings or [])
-    if data:
-        chosen.data.paths = [str(path) for path in data]
-    if seed is not None:
-        chosen.seed = seed
+    chosen = choose_config(config, data=data, settings=settings or [], seed=seed)
     if not chosen.data.paths:
         raise UsageError("nothing to train on: pass --data FOLDER (videos, frames or photos)")
-    out = out or Path("runs") / chosen.name
+    out = out or run_folder(chosen)
     sources = find_clips([Path(path).expanduser() for path in chosen.data.paths])
     if dry_run:
         options.check_model(chosen.model.backbone, chosen.seed)
@@ -73,16 +69,17 @@ def train(
         )
         return
 
-    from vos.runs.paths import Input, Output, check_paths
     from vos.training.loop import train as run_training
 
-    check_paths(
-        [Input("the configuration", Path(config))] if Path(config).is_file() else [],
-        [Output("the run", out, folder=True), Output("its configuration", out / "config.yaml")],
-    )
-
     trained = run_training(
-        chosen, out, device=str(options.chosen_device(device)), devices=devices, overwrite=overwrite
+        config,
+        out,
+        data=data,
+        settings=settings or [],
+        seed=seed,
+        device=options.chosen_device(device),
+        devices=devices,
+        overwrite=overwrite,
     )
     result = {
         "weights": str(trained.weights),

@@ -93,6 +93,8 @@ def download_dataset(
         fetch(address, part, pause=pause)
         unpack(part, root)
         _forget(part)
+    except MissingError:
+        raise
     except OSError as error:
         raise VosError(f"cannot write {root}: {error.strerror or error}") from error
     return root

@@ -159,6 +159,8 @@ def _from_arrays(path: Path) -> LabelledDataset:
             if keys is None:
                 raise UsageError(f"{path} lacks {', '.join(_ARRAYS[0])}: it holds {file.files}")
             train_images, train_labels, test_images, test_labels = (file[key] for key in keys)
+    except UsageError:
+        raise
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise VosError(f"{path} is no readable .npz file: {error}") from error
     values = np.unique(np.concatenate([train_labels.ravel(), test_labels.ravel()]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ def add_endpoint(
             return _handed_over(path, store)
         except VosError as error:
             text = str(error).replace(str(video), "the video").replace(str(mask), "the mask")
+            text = re.sub(rf"{re.escape(str(session.folder))}\S*", "the video", text)
             raise gr.Error(text, print_exception=False) from error
         finally:
             store.end(token)
@@ -61,7 +63,8 @@ def add_endpoint(
             raise UsageError(f"unknown preset {preset_name!r}: {near_names(preset_name, PRESETS)}")
         if kind not in FORMATS:
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
-        clip = session.open(session.adopt(Path(video)), name=Path(video).stem)
+        # Calls with the same upload may wait in line: it stays until Gradio removes it.
+        clip = session.open(session.link(Path(video)), name=Path(video).stem)
         session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
         with queue.turn():
             for _ in propagate(session, models, "whole", model=model, preset=preset_name):

@@ -1,22 +1,43 @@
-// Keys: space plays, arrows step, u (or Ctrl+Z outside the editor) takes the last mark back.
+// Keys: space plays, arrows step, u or Ctrl+Z takes back, U, Ctrl+Shift+Z or Ctrl+Y does again.
+const KEYS = { ' ': 'play', ArrowLeft: 'back', ArrowRight: 'forth', u: 'undo', U: 'redo' };
+
 document.addEventListener('keydown', event => {
   const inside = event.target.closest('input, textarea, select, [contenteditable], [role=slider]');
   const typing = inside && !['radio', 'checkbox'].includes(inside.type);
-  if (typing || event.altKey || event.metaKey) return;
-  const undoing = event.key === 'u' || (event.ctrlKey && event.key === 'z');
-  const painting = event.target.closest('#editor');
-  if (event.ctrlKey && !undoing) return;
-  const button =
-    event.key === ' ' && !event.target.closest('button') ? 'play'
-    : event.key === 'ArrowLeft' ? 'back'
-    : event.key === 'ArrowRight' ? 'forth'
-    : undoing && !painting ? 'undo'
-    : null;
-  const element = button && document.getElementById(button);
-  if (!element || !element.offsetParent) return;
+  const name = typing || event.altKey ? null : asked(event);
+  const button = name && (strokeButton(name) ?? document.getElementById(name));
+  if (!button?.offsetParent) return;
   event.preventDefault();
-  element.click();
+  event.stopImmediatePropagation();
+  button.click();
 }, true);
+
+function asked(event) {
+  if (event.ctrlKey || event.metaKey) {
+    const key = event.key.toLowerCase();
+    return key === 'y' || (key === 'z' && event.shiftKey) ? 'redo' : key === 'z' ? 'undo' : null;
+  }
+  return event.key === ' ' && event.target.closest('button') ? null : KEYS[event.key];
+}
+
+// While there are strokes in the editor, they are taken back one by one; marks come after them.
+function strokeButton(name) {
+  const label = { undo: 'Undo', redo: 'Redo' }[name];
+  const button = document.querySelector(`#easel:not(.away) #editor button[aria-label="${label}"]`);
+  return button && !button.disabled ? button : null;
+}
+
+// Work that would be lost is asked about: masks by another video, strokes by a reload.
+document.addEventListener('click', event => {
+  if (!event.target.closest('#close')) return;
+  if (!document.querySelector('#strip [data-masks]') && !strokeButton('undo')) return;
+  if (confirm('Leave this video? Its marks and masks are removed.')) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+window.addEventListener('beforeunload', event => {
+  if (strokeButton('undo')) event.preventDefault();
+});
 
 // A video that is too large is not sent at all: an hour of uploading would end in a refusal.
 function refuseTooLarge(event, files) {

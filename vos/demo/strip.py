@@ -45,8 +45,9 @@ def strip(
         if stop > start
     )
     text = _text(confidence, annotated, lowest)
+    masks = "" if np.isnan(confidence).all() else " data-masks"  # `page.js` asks before they go
     return (
-        f'<div class="strip" title="Click to go to a frame">'
+        f'<div class="strip"{masks} title="Click to go to a frame">'
         f'<svg viewBox="0 0 {count} 24" preserveAspectRatio="none" role="img" '
         f'aria-label="{text}">{"".join(bars)}{cut}{"".join(marks)}{here}</svg>'
         f"<small>{text}</small></div>"

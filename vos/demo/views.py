@@ -65,8 +65,7 @@ def _new_file(session: Session, name: str, suffix: str) -> Path:
     """A name not used before, for browsers keep what they fetched; old files are removed."""
     folder = session.folder / "views"
     folder.mkdir(exist_ok=True)
-    session.views += 1
-    files = sorted(folder.iterdir(), key=lambda path: path.name)
+    files = sorted(folder.glob("[0-9]*"))  # those that are being written begin with a dot
     for old in files[: max(0, len(files) - VIEWS_KEPT)]:
         old.unlink(missing_ok=True)
-    return folder / f"{session.views:08d}-{name}{suffix}"
+    return folder / f"{next(session.views):08d}-{name}{suffix}"

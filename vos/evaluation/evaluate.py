@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vos.datasets import Dataset, Sequence
+from vos.datasets import Dataset, Sequence, open_dataset
+from vos.defaults import DEFAULT_MODEL
 from vos.errors import VosError
 from vos.evaluation.report import write_report
 from vos.evaluation.results import check_truth, scored_sequences
@@ -19,13 +20,13 @@ from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import table_paths, write_tables
 from vos.files import write_json
-from vos.machine import describe, device_name, versions
+from vos.machine import describe, device_name, resolve_device, versions
 from vos.media import Video
 from vos.media.images import image_size
 from vos.propagation import preset as find_preset
 from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, check_names, part_record, run_job
-from vos.runs.model import Model
+from vos.runs.model import Model, spec_of
 from vos.runs.paths import Input, Output, check_paths
 from vos.scheduling import Executor, LocalExecutor, Task
 from vos.segmentation.run import is_written
@@ -33,6 +34,8 @@ from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, 
 
 if TYPE_CHECKING:
     import torch
+
+    from vos.backbones import Backbone
 
 METRICS = "metrics.json"
 RUN = "run.json"
@@ -48,13 +51,17 @@ class Evaluation:
 
 
 def evaluate(
-    dataset: Dataset,
-    out: Path,
+    dataset: str | Dataset = "sample",
+    out: str | Path | None = None,
     *,
-    model: str,
+    root: str | Path | None = None,
+    year: int = 2017,
+    split: str | None = None,
+    sequences: Iterable[str] | None = None,
+    model: str | Backbone = DEFAULT_MODEL,
     preset: str = "default",
-    settings: Mapping[str, str] | None = None,
-    device: torch.device,
+    settings: Mapping[str, Any] | None = None,
+    device: str | torch.device = "auto",
     engine: Executor | None = None,
     precision: str = "float32",
     seed: int = 0,
@@ -66,20 +73,32 @@ def evaluate(
     Sequences that an earlier run with the same settings finished are not done again. Where nothing
     but the first masks of objects is published, there are masks and no scores.
 
+    >>> vos.evaluate("davis", root="DAVIS", model="timm:vit_small_patch14_dinov2").record["J&F"]
+    ...
+
     Args:
+        dataset: ``sample``, ``davis``, ``youtube-vos``, or an opened data set.
+        out: folder of the results; see `results_folder` for where they go otherwise.
+        root, year, split, sequences: for a data set by name, see `vos.open_dataset`.
+        model: what `vos.load` takes, or a backbone.
         preset: name of the protocol.
         settings: choices of the protocol that are changed, by name.
         precision: of the network; see `FeatureExtractor`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, where no ``engine`` has one of its own.
         engine: who segments the sequences; None does it here, one after another.
 
     Raises:
-        UsageError: an unknown model, preset, setting or precision, ``out`` holds another run, or
-            an output is an input.
+        UsageError: an unknown data set, model, preset, setting or precision, ``out`` holds
+            another run, or an output is an input.
         MissingError: a frame has no true mask to score by; nothing is segmented then.
         VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
             without decoding all of them is told before anything is segmented.
     """
-    config = find_preset(preset).with_settings(dict(settings or {}))
+    config = find_preset(preset).with_settings(settings or {})
+    if isinstance(dataset, str):
+        dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
+    out = Path(out) if out is not None else results_folder(dataset, model, preset)
+    place = resolve_device(engine.device if engine else str(device))
     check_names(sequence.name for sequence in dataset)
     check_paths(
         dataset_inputs(dataset),
@@ -95,6 +114,7 @@ def evaluate(
     check_dataset(dataset)
     chosen = Model.choose(model, seed=seed, precision=precision)
     check_paths(chosen.inputs(), [Output("the results", out, folder=True)])
+    results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run = RunFolder.open(
         out,
         {
@@ -103,13 +123,13 @@ def evaluate(
             "split": dataset.split,
             "preset": preset,
             **run_settings(chosen, config),
-            "device": device.type,
+            "device": place.type,
         },
         overwrite=overwrite,
+        outputs=results,
     )
-    results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run.check(results)
-    summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(device)))
+    summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(place)))
     run.write(write_json, out / RUN, _described(run, summary))
     summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
@@ -121,15 +141,22 @@ def evaluate(
         "masks": str(out / dataset.masks_folder),
         "dataset": dataset.name,
         "split": dataset.split,
-        "model": model,
+        "model": chosen.spec,
         "preset": preset,
-        "device": device_name(device),
+        "device": device_name(place),
     }
     run.write(write_json, out / METRICS, record)
     if report and scores is not None:
         with run.writing(out / REPORT):
             write_report(out, dataset, scores, run.settings, record["seconds"])
     return Evaluation(scores, record)
+
+
+def results_folder(dataset: Dataset, model: str | Backbone, preset: str) -> Path:
+    """Return where results go by default: ``results/DATASET-SPLIT/MODEL-PRESET``."""
+    name = spec_of(model)  # which may hold slashes, colons and commas
+    plain = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in name)
+    return Path("results") / f"{dataset.name}-{dataset.split}" / f"{plain.strip('-.')}-{preset}"
 
 
 def check_dataset(dataset: Dataset) -> None:

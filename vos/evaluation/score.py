@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vos.datasets import Dataset
+from vos.datasets import Dataset, open_dataset
 from vos.errors import UsageError, VosError
 from vos.evaluation.evaluate import METRICS, dataset_inputs
 from vos.evaluation.results import masks_of
@@ -15,6 +17,8 @@ from vos.evaluation.tables import table_paths, write_tables
 from vos.files import write_json
 from vos.runs.folder import RunFolder
 from vos.runs.paths import Input, Output, check_paths
+
+log = logging.getLogger("vos")
 
 SCORE_RECORD = "scores.manifest.jsonl"  # beside the record of the run that made the masks
 
@@ -34,20 +38,53 @@ class ScoreFiles:
     problem: str = ""
 
 
-def score_to_files(
-    results: Path, dataset: Dataset, *, out: Path | None = None, workers: int | None = None
-) -> tuple[Scores, ScoreFiles]:
-    """Score a results folder, and write metrics.json and the official tables.
+def score(
+    results: str | Path,
+    dataset: str | Dataset = "sample",
+    *,
+    root: str | Path | None = None,
+    year: int = 2017,
+    split: str | None = None,
+    sequences: Iterable[str] | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+) -> Scores:
+    """Score a results folder, ours or anyone's, and write metrics.json and the official tables.
+
+    >>> vos.score("results", "davis", root="DAVIS").as_dict()["J&F"]
+    ...
 
     Args:
         results: ``<results>/<sequence>/<frame>.png``; see `score_results`.
+        dataset: ``sample``, ``davis``, ``youtube-vos``, or an opened data set.
+        root, year, split, sequences: for a data set by name, see `vos.open_dataset`.
         out: folder of the tables. None puts them beside the masks, where files of the same names
-            that this did not write (those of `vos eval`, say) are left as they are.
+            that this did not write (those of `vos.evaluate`, say) are left as they are.
+        workers: processes; None takes one per processor.
 
     Raises:
-        UsageError: ``out`` holds an input or something else.
+        UsageError: an unknown data set, or ``out`` holds an input or something else.
         InvalidResultsError, MissingError, VosError: see `score_results`; nothing is written then.
     """
+    if isinstance(dataset, str):
+        dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
+    place = Path(out) if out is not None else None
+    scores, files = score_to_files(Path(results), dataset, out=place, workers=workers)
+    if files.written:
+        names = ", ".join(path.name for path in files.written)
+        log.info("wrote %s in %s", names, files.written[0].parent)
+    if files.problem:
+        log.warning("no tables written: %s", files.problem)
+    if files.kept:
+        names = ", ".join(path.name for path in files.kept)
+        log.warning("left %s as they are: vos score did not write them; give another out", names)
+    return scores
+
+
+def score_to_files(
+    results: Path, dataset: Dataset, *, out: Path | None = None, workers: int | None = None
+) -> tuple[Scores, ScoreFiles]:
+    """Score masks and write the tables, as `score` does; return where the tables went too."""
     beside = out is None or out.resolve() == results.resolve()
     folder = results if out is None or beside else out
     files = [folder / METRICS, *table_paths(folder, dataset.split)]

@@ -7,19 +7,14 @@ where tokens lie on the frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vos.export.reader import Features, open_features
+from vos.lazy import lazy_names
 
 if TYPE_CHECKING:
     from vos.export.job import export_features
+else:
+    __getattr__ = lazy_names("vos.export", {"export_features": "vos.export.job"})
 
 __all__ = ["Features", "export_features", "open_features"]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "export_features":
-        from vos.export.job import export_features
-
-        return export_features
-    raise AttributeError(f"module 'vos.export' has no attribute {name!r}")

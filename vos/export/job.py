@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vos.errors import UsageError, near_names
 from vos.export.model import load_model
 from vos.export.pictures import Pictures
 from vos.export.reader import open_features
@@ -32,12 +34,15 @@ def export_features(
     videos: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     engine: Executor | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
-    """`vos export` in Python.
+    """Write the dense features of videos, (T, C, h, w), with all that is needed to use them.
+
+    >>> vos.export_features("clip.mp4", "clip.zarr", resolution=480)
+    ...
 
     Args:
         videos: one or several video files or folders of frames.
@@ -46,13 +51,22 @@ def export_features(
         engine: who does several videos (`vos.scheduling.choose_executor`); None does them here, one
             after another.
         overwrite: start anew instead of going on where a run stopped.
-        settings: fields of `ExportSettings`.
+        settings: fields of `ExportSettings`: model, every, layer, resolution, precision, seed.
 
     Returns:
         The record of `run_export` or `export_many`; read the features with
         `vos.open_features(out)`, or ``out/NAME`` of several.
+
+    Raises:
+        UsageError: an unknown setting, model or device, a choice that makes no sense, ``out`` holds
+            something else, or an output is an input.
+        MissingError: no such video, or weights that cannot be had.
+        VosError: a video cannot be read; what was finished stays.
     """
-    target = resolve_device(device)
+    target = resolve_device(str(device))
+    known = [each.name for each in dataclasses.fields(ExportSettings)]
+    for name in set(settings).difference(known):
+        raise UsageError(f"unknown setting {name!r}: {near_names(name, known)}")
     chosen = ExportSettings(**settings)
     if isinstance(videos, str | Path):
         return run_export(

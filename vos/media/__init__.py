@@ -8,29 +8,30 @@ score do, waits for neither FFmpeg nor OpenCV.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "PALETTE": "masks",
-    "VOID": "masks",
-    "object_ids": "masks",
-    "read_mask": "painted_masks",
-    "read_palette_mask": "masks",
-    "write_mask": "masks",
-    "read_image": "images",
-    "write_image": "images",
-    "contact_sheet": "drawing",
-    "overlay": "drawing",
-    "RleWriter": "rle",
-    "decode_rle": "rle",
-    "encode_rle": "rle",
-    "read_rle": "rle",
-    "read_mots": "mots",
-    "write_mots": "mots",
-    "Video": "video_base",
-    "VideoWriter": "video_writer",
-    "open_video": "video",
+from vos.lazy import lazy_names
+
+_HOMES = {
+    "PALETTE": "vos.media.masks",
+    "VOID": "vos.media.masks",
+    "object_ids": "vos.media.masks",
+    "read_mask": "vos.media.painted_masks",
+    "read_palette_mask": "vos.media.masks",
+    "write_mask": "vos.media.masks",
+    "read_image": "vos.media.images",
+    "write_image": "vos.media.images",
+    "contact_sheet": "vos.media.drawing",
+    "overlay": "vos.media.drawing",
+    "RleWriter": "vos.media.rle",
+    "decode_rle": "vos.media.rle",
+    "encode_rle": "vos.media.rle",
+    "read_rle": "vos.media.rle",
+    "read_mots": "vos.media.mots",
+    "write_mots": "vos.media.mots",
+    "Video": "vos.media.video_base",
+    "VideoWriter": "vos.media.video_writer",
+    "open_video": "vos.media.video",
 }
 
 __all__ = [
@@ -71,12 +72,8 @@ if TYPE_CHECKING:
     from vos.media.video import open_video
     from vos.media.video_base import Video
     from vos.media.video_writer import VideoWriter
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'vos.media' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"vos.media.{_HOME[name]}"), name)
+else:
+    __getattr__ = lazy_names("vos.media", _HOMES)
 
 
 def __dir__() -> list[str]:

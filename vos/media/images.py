@@ -32,6 +32,8 @@ def _explained(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             yield
+    except VosError:
+        raise
     except UnidentifiedImageError as error:
         what = "is empty" if path.stat().st_size == 0 else "is not an image that can be read"
         raise VosError(f"{path} {what}: replace the file") from error

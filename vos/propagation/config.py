@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vos.errors import UsageError, near_names
+from vos.settings import change_settings
 
 Rounding = Literal["none", "floor-long", "up"]
 Resampling = Literal["bilinear", "bicubic", "area"]
@@ -118,33 +119,10 @@ class PropagationConfig:
         """What a similarity inside the window loses for each squared token of distance."""
         return self.temperature / (2 * self.motion_sigma**2) if self.motion_sigma else 0.0
 
-    def with_settings(self, settings: dict[str, str]) -> PropagationConfig:
-        """A copy with ``settings`` (names and values as text, from ``--set``) put in.
+    def with_settings(self, settings: Mapping[str, Any]) -> PropagationConfig:
+        """Return a copy with ``settings`` put in: values by name, also as a person types them.
 
         Raises:
             UsageError: an unknown name (near names are offered) or a value of the wrong kind.
         """
-        hints = get_type_hints(type(self))
-        values: dict[str, Any] = {}
-        for name, text in settings.items():
-            if name not in hints:
-                raise UsageError(f"unknown setting {name!r}: {near_names(name, hints)}")
-            values[name] = _parse(name, text, hints[name])
-        return dataclasses.replace(self, **values)
-
-
-def _parse(name: str, text: str, hint: Any) -> Any:
-    if get_origin(hint) is Literal:
-        return text
-    if hint is bool:
-        if text.lower() not in ("true", "false"):
-            raise UsageError(f"{name} must be true or false, not {text!r}")
-        return text.lower() == "true"
-    if hint in (int | None, float | None) and text.lower() in ("none", "native"):
-        return None
-    kind = float if hint in (float, float | None) else int
-    try:
-        return kind(text)
-    except ValueError:
-        wanted = "a number" if kind is float else "a whole number"
-        raise UsageError(f"{name} must be {wanted}, not {text!r}") from None
+        return change_settings(self, settings)

@@ -89,6 +89,7 @@ class RunFolder:
         overwrite: bool = False,
         shared: bool = False,
         restart: bool = False,
+        outputs: Iterable[Path] = (),
         reconcile: Reconcile = lambda known, _: known,
     ) -> RunFolder:
         """Start a run, or go on with the one of the same settings that is there.
@@ -101,6 +102,8 @@ class RunFolder:
                 other files is written into then, and they stay.
             shared: the folder is someone's: it may hold other files without being told.
             restart: start anew where the settings are others and nothing was done yet.
+            outputs: files that will be written; before results are removed to start anew, it is
+                seen that these can be written then.
             reconcile: gives, of recorded and wanted settings, the recorded ones as they count now.
 
         Raises:
@@ -122,6 +125,7 @@ class RunFolder:
         if changed:
             run.check_all()
         if changed or overwrite:
+            run._check_anew(outputs)
             run._clear()
             run._begin()
         else:
@@ -179,8 +183,13 @@ class RunFolder:
         Raises:
             UsageError: a file is not of this run, or was changed since it was written.
         """
+        known = {name: self._files.get(name) for name in map(self._name, paths)}
         self.claim(paths)
-        yield
+        try:
+            yield
+        except BaseException:
+            self._take_back(known)
+            raise
         self.seal(paths)
 
     def write(self, write: Callable[..., object], path: Path, *arguments: Any) -> None:
@@ -212,9 +221,7 @@ class RunFolder:
         if name in self._patterns:
             return
         for path in folder.glob(pattern):
-            raise UsageError(
-                f"{path} is there and is not of this run: move it away, or choose another place"
-            )
+            raise _foreign(path)
         with self._lock:
             self._patterns.append(name)
             self._append({"files": name})
@@ -237,9 +244,7 @@ class RunFolder:
                 continue
             name = self._name(path)
             if name not in self._files:
-                raise UsageError(
-                    f"{path} is there and is not of this run: move it away, or choose another place"
-                )
+                raise _foreign(path)
             self._refuse_changed(path, self._files[name])
 
     def check_all(self) -> None:
@@ -265,6 +270,41 @@ class RunFolder:
             if self._name(record) not in self._runs:
                 self._runs[self._name(record)] = self._name(place)
                 self._append({"run": self._name(record), "place": self._name(place)})
+
+    def _check_anew(self, outputs: Iterable[Path]) -> None:
+        """See that files can be written once what the record names has been removed.
+
+        A file elsewhere that someone changed since is theirs: the record forgets it.
+
+        Raises:
+            UsageError: one cannot.
+        """
+        for path, stamp in list(self._paths()):
+            if not self._is_inside(path) and stamp and path.exists() and not stamp.fits(path):
+                del self._files[self._name(path)]
+        for path in outputs:
+            owned = self._name(path) in self._files and not _is_real_folder(path)
+            if os.path.lexists(path) and not owned:
+                raise _foreign(path)
+
+    def _is_inside(self, path: Path) -> bool:
+        return path == self.place or path.is_relative_to(self.place)
+
+    def _take_back(self, known: Mapping[str, Stamp | None]) -> None:
+        """Write down that claimed files were not written: they are what they were before.
+
+        So a file that someone puts there later is no file of this run.
+        """
+        lines: list[dict[str, Any]] = []
+        with self._lock, suppress(VosError, OSError):  # never hide why the block failed
+            for name, stamp in known.items():
+                if not os.path.lexists(self._path(name)):
+                    del self._files[name]
+                    lines.append({"gone": name})
+                elif stamp is not None and stamp.fits(self._path(name)):
+                    self._files[name] = stamp
+                    lines.append({"file": name, **vars(stamp)})
+            self._append(*lines)
 
     def _refuse_changed(self, path: Path, stamp: Stamp | None) -> None:
         other = path.is_symlink() or path.is_dir()
@@ -347,19 +387,22 @@ class RunFolder:
             write_text(self.record, text[: text.rfind("\n") + 1])
 
     def _take(self, entry: dict[str, Any]) -> None:
-        if "file" in entry:
-            sealed = "digest" in entry
-            self._files[entry["file"]] = (
-                Stamp(entry["size"], entry["mtime_ns"], entry["digest"]) if sealed else None
-            )
-        elif "files" in entry:
-            self._patterns.append(entry["files"])
-        elif "settings" in entry:
-            self._recorded = entry["settings"]
-        elif "run" in entry:
-            self._runs[entry["run"]] = entry["place"]
-        elif "name" in entry:
-            self.items[entry["name"]] = entry
+        """Take a line of the record; one that is damaged is none, and what it said is not owned."""
+        match entry:
+            case {"file": str(name), "size": int(size), "mtime_ns": int(time), "digest": str(text)}:
+                self._files[name] = Stamp(size, time, text)
+            case {"file": str(name)} if len(entry) == 1:
+                self._files[name] = None
+            case {"gone": str(name)}:
+                self._files.pop(name, None)
+            case {"files": str(pattern)}:
+                self._patterns.append(pattern)
+            case {"settings": dict(settings)}:
+                self._recorded = settings
+            case {"run": str(record), "place": str(place)}:
+                self._runs[record] = place
+            case {"name": str(name), "state": str()}:
+                self.items[name] = entry
 
     def _tidy(self) -> None:
         """Remove the files beside those that were being written when the run was killed."""
@@ -379,9 +422,7 @@ class RunFolder:
         inside: dict[str, Stamp | None] = {}
         outside: dict[str, Stamp | None] = {}
         for name, stamp in self._files.items():
-            path = self._path(name)
-            of_results = path == self.place or path.is_relative_to(self.place)
-            (inside if of_results else outside)[name] = stamp
+            (inside if self._is_inside(self._path(name)) else outside)[name] = stamp
         for name, stamp in inside.items():
             path = self._path(name)
             if not path.is_dir():
@@ -423,6 +464,16 @@ def write_owned(command: str, path: Path, write: Callable[..., object], *argumen
     """
     run = RunFolder.open(path, {"command": command}, record=record_beside(path))
     run.write(write, path, *arguments)
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is there and is not of this run: move it away, or choose another place"
+    )
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _refuse_foreign(place: Path) -> None:

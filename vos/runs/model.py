@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.backbones import Backbone, load, weights_digest
-from vos.backbones.inference import FeatureExtractor, check_precision
+from vos.backbones.inference import FeatureExtractor, check_backbone, check_precision
 from vos.errors import MissingError, VosError
 from vos.runs.paths import Input
 
@@ -19,36 +19,42 @@ if TYPE_CHECKING:
 class Model:
     """A backbone by name, to be loaded where the work is done.
 
-    It can be sent to another process or machine; the loaded network stays behind.
+    It can be sent to another process or machine; the loaded network stays behind, unless it is one
+    that no name stands for.
 
     Attributes:
-        spec: what `vos.load` takes, as the user gave it.
+        spec: what `vos.load` takes, as the user gave it; of a network that was given itself, the
+            name of its class.
         seed: decides random weights.
         precision: of the network; see `FeatureExtractor`.
         digest: SHA-256 of the weights; a machine with other ones must not take part.
         source: ``spec`` with a folder by its absolute path, for processes with other working
-            folders.
+            folders; None where the network was given itself.
     """
 
     spec: str
     seed: int
     precision: str
     digest: str
-    source: str
+    source: str | None
     _loaded: Backbone | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def choose(cls, spec: str, *, seed: int = 0, precision: str = "float32") -> Model:
-        """Load the model of a name, and remember its weights.
+    def choose(
+        cls, model: str | Path | Backbone, *, seed: int = 0, precision: str = "float32"
+    ) -> Model:
+        """Load the model of a name, or take a network, and remember its weights.
 
         Raises:
-            UsageError: an unknown model or precision.
+            UsageError: an unknown model or precision, or something that is no model.
             MissingError: weights that cannot be had.
         """
         check_precision(precision)
-        backbone = load(spec, seed=seed)
-        digest = weights_digest(backbone)
-        return cls(spec, seed, precision, digest, _absolute(spec), backbone)
+        by_name = isinstance(model, str | Path)
+        backbone = load(model, seed=seed) if by_name else check_backbone(model)
+        spec = spec_of(model)
+        source = _absolute(spec) if by_name else None
+        return cls(spec, seed, precision, weights_digest(backbone), source, backbone)
 
     def load(self) -> Backbone:
         """Return the backbone.
@@ -58,6 +64,7 @@ class Model:
         """
         if self._loaded is not None:
             return self._loaded
+        assert self.source is not None
         backbone = load(self.source, seed=self.seed)
         if weights_digest(backbone) != self.digest:
             raise VosError(f"{self.spec} has other weights here than where the job was started")
@@ -85,7 +92,12 @@ class Model:
         return weights_inputs(self.spec)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_loaded": None}
+        return self.__dict__ if self.source is None else {**self.__dict__, "_loaded": None}
+
+
+def spec_of(model: str | Path | Backbone) -> str:
+    """Return the name that a model goes by: its spec, or that of its class."""
+    return str(model) if isinstance(model, str | Path) else type(model).__qualname__
 
 
 def weights_inputs(spec: str) -> list[Input]:

@@ -100,6 +100,12 @@ def _check_surroundings(output: Output, path: Path, folders: dict[Path, Input]) 
 
 
 def _check_kind(output: Output, path: Path) -> None:
+    for place in (output.path, *output.path.parents):
+        if place.is_symlink() and not place.exists():
+            raise UsageError(
+                f"{place} is a link to {place.readlink()}, which is not there: make that, or "
+                f"choose another place for {output.what}"
+            )
     if output.folder and path.exists() and not path.is_dir():
         raise UsageError(f"{output.path} is a file: {output.what} need a folder, choose another")
     if not output.folder and path.is_dir():

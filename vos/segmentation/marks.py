@@ -159,9 +159,10 @@ def _read_image(image: Image.Image, what: str) -> np.ndarray:
         path = Path(folder) / "mask.png"
         try:
             image.save(path)
-            return read_mask(path)
         except (OSError, ValueError) as error:
             raise UsageError(f"{what}: {error}") from error
+        try:
+            return read_mask(path)
         except VosError as error:
             raise type(error)(str(error).replace(str(path), what)) from error
 

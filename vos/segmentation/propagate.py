@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vos.defaults import DEFAULT_MODEL
@@ -29,7 +30,7 @@ def propagate(
     video: Any,
     masks: Mapping[int, Mask],
     *,
-    model: str | Backbone | FeatureExtractor = DEFAULT_MODEL,
+    model: str | Path | Backbone | FeatureExtractor = DEFAULT_MODEL,
     preset: str | PropagationConfig = "default",
     device: str | torch.device = "auto",
     precision: str = "float32",
@@ -134,7 +135,7 @@ def _check_read_once(video: Video, marks: Mapping[int, Any], direction: Directio
 
 
 def make_extractor(
-    model: str | Backbone | FeatureExtractor,
+    model: str | Path | Backbone | FeatureExtractor,
     device: str | torch.device = "auto",
     *,
     precision: str = "float32",
@@ -149,18 +150,13 @@ def make_extractor(
         UsageError: an unknown model, device or precision, or something that is no model.
     """
     from vos.backbones import load
-    from vos.backbones.inference import FeatureExtractor
+    from vos.backbones.inference import FeatureExtractor, check_backbone
     from vos.machine import resolve_device
 
     if isinstance(model, FeatureExtractor):
         return model
     target = resolve_device(str(device))
-    backbone = load(model, seed=seed) if isinstance(model, str) else model
-    if not hasattr(backbone, "stride") or not hasattr(backbone, "channels"):
-        raise UsageError(
-            f"model is of type {type(backbone).__name__}: give what vos.load takes, or a "
-            "vos.Backbone, which has stride and channels"
-        )
+    backbone = load(model, seed=seed) if isinstance(model, str | Path) else check_backbone(model)
     return FeatureExtractor(backbone, target, precision=str(precision), frame_count=frame_count)
 
 

@@ -148,6 +148,7 @@ def segment_to_files(
         record=job.record,
         overwrite=job.overwrite,
         restart=True,
+        outputs=[*mask_paths(video, job.out), *filter(None, (job.overlay, job.rle))],
     )
     files = MaskFiles(video, folder)
     # Before hours of work: what may not be replaced.
@@ -235,6 +236,16 @@ class OpenSegmenter:
         return Segmenter(self.model, self.config, extractor, self.walk)
 
 
+def mask_path(video: Video, index: int, folder: Path) -> Path:
+    """Return the file in ``folder`` of the mask of a frame, whose name it bears."""
+    return folder / f"{video.frame_name(index)}.png"
+
+
+def mask_paths(video: Video, folder: Path) -> list[Path]:
+    """Return the files of the masks of all frames that are known before the video is read."""
+    return [mask_path(video, index, folder) for index in range(video.frame_count or 0)]
+
+
 class MaskFiles:
     """The masks of a video in a folder, one PNG per frame, with the names of the frames."""
 
@@ -244,19 +255,21 @@ class MaskFiles:
 
     def path(self, index: int) -> Path:
         """Return the file of the mask of a frame."""
-        return self.folder.place / f"{self.video.frame_name(index)}.png"
+        return mask_path(self.video, index, self.folder.place)
 
     def finished(self) -> dict[str, Any] | None:
         """Return what was noted of the finished masks; None where one is not there."""
         known = self.folder.items.get(MASKS)
-        if known is None or not all(self.path(i).is_file() for i in range(known["frames"])):
+        if known is None or not {"frames", "ids"} <= known.keys():
+            return None
+        if not all(self.path(index).is_file() for index in range(known["frames"])):
             return None
         return known
 
     def check_free(self) -> None:
         """See, before hours of work, that the masks may be written."""
         self.folder.check_all()
-        self.folder.check(map(self.path, range(self.video.frame_count or 0)))
+        self.folder.check(mask_paths(self.video, self.folder.place))
 
     def write(self, stream: Iterator[SegmentedFrame], advance: Advance) -> int:
         """Write masks as they are computed; return the number of frames."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -197,6 +198,41 @@ def load_config(name: str, settings: Sequence[str] = ()) -> TrainConfig:
     )
     check_config(config)
     return config
+
+
+def choose_config(
+    config: str | Path | TrainConfig,
+    *,
+    data: Sequence[str | Path] | None = None,
+    settings: Sequence[str] = (),
+    seed: int | None = None,
+) -> TrainConfig:
+    """Return a config by name, or the one given, with what a run changes of it.
+
+    Args:
+        data: videos, or folders of videos, frames or photos, instead of ``data.paths``.
+        settings: ``key=value``, for a config by name.
+        seed: of weights, pairs and draws, instead of ``seed``.
+
+    Raises:
+        UsageError: see `load_config`; ``settings`` for a config that was read already.
+    """
+    if isinstance(config, TrainConfig):
+        if settings:
+            raise UsageError("`settings` change a config by name: set the fields of a TrainConfig")
+        chosen = copy.deepcopy(config)
+    else:
+        chosen = load_config(str(config), settings)
+    if data:
+        chosen.data.paths = [str(path) for path in data]
+    if seed is not None:
+        chosen.seed = seed
+    return chosen
+
+
+def run_folder(config: TrainConfig) -> Path:
+    """Return the folder of a run by default: ``runs/NAME``."""
+    return Path("runs") / config.name
 
 
 def config_text(config: TrainConfig) -> str:

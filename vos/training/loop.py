@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from vos.caches import cache_folder
 from vos.datasets.clips import Clip, find_clips, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
+from vos.runs.paths import Input, Output, check_paths
 from vos.training.checkpointing import checkpoint_blocks
-from vos.training.config import TrainConfig
+from vos.training.config import TrainConfig, choose_config, run_folder
 from vos.training.contrastive import ContrastiveModel
 from vos.training.evaluation import make_evaluation
 from vos.training.icon import IconModel
@@ -57,10 +58,13 @@ class Trained:
 
 
 def train(
-    config: TrainConfig,
-    out: Path,
+    config: str | Path | TrainConfig,
+    out: str | Path | None = None,
     *,
-    device: str = "auto",
+    data: Sequence[str | Path] | None = None,
+    settings: Sequence[str] = (),
+    seed: int | None = None,
+    device: str | torch.device = "auto",
     devices: int = 1,
     overwrite: bool = False,
     evaluate: Evaluate | None = None,
@@ -68,10 +72,15 @@ def train(
 ) -> Trained:
     """Train a backbone, or go on with the run in ``out`` where it stopped.
 
+    >>> vos.train("icon-resnet18", data=["videos"], settings=["steps=500"]).weights
+    ...
+
     Args:
-        config: see :func:`vos.training.load_config`; ``data.paths`` says what to train on.
-        out: folder of the run: ``weights/`` (for ``vos.load``), ``weights-best/`` (of the highest
-            J&F so far, where it is measured), ``state.pt``, ``metrics.jsonl``.
+        config: the name of a shipped config, a YAML file, or a `TrainConfig`.
+        data, settings, seed: changes of it, see `choose_config`.
+        out: folder of the run, ``runs/NAME`` of the config by default: ``weights/`` (for
+            ``vos.load``), ``weights-best/`` (of the highest J&F so far, where it is measured),
+            ``state.pt``, ``metrics.jsonl``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine; under ``torchrun`` its own numbers count.
         overwrite: start over in ``out``.
@@ -81,10 +90,20 @@ def train(
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM, when the state has been saved.
-        UsageError: the folder holds another run, or the config makes no sense here.
+        UsageError: the folder holds another run, the config is unknown or makes no sense here, or
+            there is nothing to train on.
         VosError: no data could be decoded, or the loss is no longer a number.
     """
-    fabric = launch(config, device, devices)
+    config_file = [] if isinstance(config, TrainConfig) else [Path(config)]
+    config = choose_config(config, data=data, settings=settings, seed=seed)
+    out = Path(out) if out is not None else run_folder(config)
+    check_paths(
+        [Input("the configuration", path) for path in config_file if path.is_file()],
+        [Output("the run", out, folder=True), Output("its configuration", out / "config.yaml")],
+    )
+    if clips is None and not config.data.paths:
+        raise UsageError("nothing to train on: give `data`, folders of videos, frames or photos")
+    fabric = launch(config, str(device), devices)
     run = Run(out, config, overwrite=overwrite)
     fabric.barrier()
     if fabric.is_global_zero:

@@ -144,6 +144,9 @@ class CostHandlers(Handlers):
         cost = self.layout.cost
         try:
             session = self.store.get(token)
+        except VosError:
+            return {cost: ""}  # whoever opened the page was told
+        try:
             session.model, session.device = model, self.models.device
             if not session.has_clip:
                 return {cost: ""}
