@@ -72,5 +72,5 @@ def test_mistakes() -> None:
     with pytest.raises(UsageError, match="did you mean map1"):
         checked_names(backbone, ["map11"])
     sizes = LabelledImages(np.zeros(2), lambda index: np.zeros((8 + index, 8, 3), np.uint8))
-    with pytest.raises(UsageError, match="--size"):
+    with pytest.raises(UsageError, match="`size`"):
         extract(sizes, represent(backbone), ["z"])

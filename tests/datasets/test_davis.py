@@ -115,7 +115,7 @@ def test_missing_data_names_the_command_that_gets_it(tmp_path):
         open_dataset("davis", root=tmp_path / "nowhere")
     with pytest.raises(MissingError, match="vos data download davis-2016"):
         open_dataset("davis", root=tmp_path, year=2016)
-    with pytest.raises(MissingError, match="--root"):
+    with pytest.raises(MissingError, match="`root`"):
         open_dataset("davis")
 
 

@@ -155,7 +155,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
 
 def test_a_server_without_the_file(server, tmp_path):
     server.statuses = [404]
-    with pytest.raises(MissingError, match=r"HTTP 404.*--url"):
+    with pytest.raises(MissingError, match=r"HTTP 404.*`url`"):
         get(server, tmp_path / "davis")
     assert len(server.asked) == 1
 

@@ -48,7 +48,7 @@ def test_the_folder_of_a_split_will_do(write_youtube_vos: Callable[..., Path]) -
     root = write_youtube_vos("valid")
     dataset = open_dataset("youtube-vos", root=root / "valid", sequences=["c2d3"])
     assert (dataset.split, [each.name for each in dataset]) == ("valid", ["c2d3"])
-    with pytest.raises(UsageError, match="leave --split out"):
+    with pytest.raises(UsageError, match="leave `split` out"):
         open_dataset("youtube-vos", root=root / "valid", split="train")
 
 
@@ -57,7 +57,7 @@ def test_what_is_missing_or_makes_no_sense(
 ) -> None:
     root = write_youtube_vos("valid")
     meta = root / "valid" / "meta.json"
-    with pytest.raises(MissingError, match="--root is needed"):
+    with pytest.raises(MissingError, match="`root` is needed"):
         open_dataset("youtube-vos")
     with pytest.raises(MissingError, match=r"has no valid/meta\.json"):
         open_dataset("youtube-vos", root=root / "valid" / "JPEGImages")

@@ -117,7 +117,7 @@ def test_single_files_hold_the_same(
     assert set(arrays) == {"features", "frame_indices", "times"}
     for key, values in arrays.items():
         np.testing.assert_array_equal(values, expected[key][:])
-    with pytest.raises(UsageError, match=r"another every \(1, now 2\).*--overwrite"):
+    with pytest.raises(UsageError, match=r"another every \(1, now 2\).*`overwrite=True`"):
         export(out, clip, every=2)
     assert export(out, clip, every=2, overwrite=True)["frames"] == 5
 
@@ -148,7 +148,7 @@ def test_another_setting_is_refused_and_overwrite_starts_anew(
 ) -> None:
     out = tmp_path / "clip.zarr"
     export(out, clip, every=4)
-    with pytest.raises(UsageError, match=r"another every \(4, now 2\).*--overwrite"):
+    with pytest.raises(UsageError, match=r"another every \(4, now 2\).*`overwrite=True`"):
         export(out, clip, every=2)
     assert export(out, clip, every=2, overwrite=True)["computed"] == 5
     assert len(vos.open_features(out)) == 5
@@ -242,7 +242,7 @@ def test_features_beyond_float16_are_refused(export: Any, clip: Path, tmp_path: 
     last = backbone.stages[0][-1].bn2
     torch.nn.init.constant_(last.bias, 1e6)
     save_checkpoint(tmp_path / "huge", backbone)
-    with pytest.raises(VosError, match="--precision float32"):
+    with pytest.raises(VosError, match="`precision='float32'`"):
         export(tmp_path / "huge.zarr", clip, model=str(tmp_path / "huge"))
 
 
@@ -267,7 +267,7 @@ def test_bad_choices_are_one_line(
 
 
 def test_bad_places_are_one_line(export: Any, clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--out takes"):
+    with pytest.raises(UsageError, match="`out` takes"):
         export(tmp_path / "x.h5", clip)
     with pytest.raises(MissingError, match="there is no video"):
         export(tmp_path / "x.zarr", tmp_path / "nothing.mp4")

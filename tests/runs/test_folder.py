@@ -47,7 +47,7 @@ def test_a_line_half_written_is_no_line(place: Path) -> None:
 
 def test_another_run_is_refused(place: Path) -> None:
     RunFolder.open(place, SETTINGS)
-    with pytest.raises(UsageError, match=r"another model \(lab, now resnet18\).*--overwrite"):
+    with pytest.raises(UsageError, match=r"another model \(lab, now resnet18\).*`overwrite=True`"):
         RunFolder.open(place, {**SETTINGS, "model": "resnet18"})
     longer = {**SETTINGS, "steps": 9}
     RunFolder.open(place, longer, reconcile=lambda known, _: {**known, "steps": 9})

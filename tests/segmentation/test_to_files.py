@@ -128,7 +128,7 @@ class TestAnotherRunInTheFolder:
     """Is refused by the name of what differs, and replaced with --overwrite."""
 
     def check(self, run, tmp_path: Path, match: str, **changed: Any) -> None:
-        with pytest.raises(UsageError, match=rf"another {match}.*--overwrite"):
+        with pytest.raises(UsageError, match=rf"another {match}.*`overwrite=True`"):
             run(**changed)
         assert len(read_all(tmp_path / "out")) == 10
         assert run(overwrite=True, **changed)["fps"] > 0
@@ -238,7 +238,7 @@ def test_a_mask_changed_since_is_used_as_it_is_and_not_replaced(run, masks, tmp_
     run(rle_file=tmp_path / "masks.json")  # finished: the masks are read, and none is written
     np.testing.assert_array_equal(list(read_rle(tmp_path / "masks.json"))[4], masks[0])
     (tmp_path / "out" / "00001.png").unlink()
-    with pytest.raises(UsageError, match=r"00004\.png was changed since.*--overwrite"):
+    with pytest.raises(UsageError, match=r"00004\.png was changed since.*`overwrite=True`"):
         run()
     np.testing.assert_array_equal(read_palette_mask(corrected), masks[0])
     run(overwrite=True)

@@ -125,7 +125,7 @@ def test_another_config_is_refused_and_overwrite_starts_over(
     run = tmp_path / "run"
     train(tiny_config, run, device="cpu")
     changed = dataclasses.replace(tiny_config, steps=2, seed=5)
-    with pytest.raises(UsageError, match=r"another steps \(6, now 2\).*seed.*--overwrite"):
+    with pytest.raises(UsageError, match=r"another steps \(6, now 2\).*seed.*`overwrite=True`"):
         train(changed, run, device="cpu")
     quicker = dataclasses.replace(tiny_config, log_every=7)
     assert train(quicker, run, device="cpu").steps == 6

@@ -174,12 +174,12 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = in_natural_order(filter(is_image, path.iterdir()))
             if not inside:
-                raise MissingError(f"no image in {path}: pass --images with images or videos")
+                raise MissingError(f"no image in {path}: pass `images` with images or videos")
             files += inside
         elif path.is_file():
             files.append(path)
         else:
-            raise MissingError(f"no image at {path}: pass --images with an existing path")
+            raise MissingError(f"no image at {path}: pass `images` with an existing path")
     return files
 
 

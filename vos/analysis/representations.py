@@ -112,7 +112,7 @@ def _batches(images: LabelledImages, size: int | None, batch: int) -> Iterator[n
             indices = range(first, min(first + batch, len(images)))
             read = list(pool.map(lambda index: _square(images.read(index), size), indices))
             if len({image.shape for image in read}) > 1:
-                raise UsageError("the images differ in size: choose one with --size")
+                raise UsageError("the images differ in size: choose one with `size`")
             yield np.stack(read)
 
 

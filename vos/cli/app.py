@@ -25,6 +25,7 @@ from vos.cli import (
     train,
 )
 from vos.cli.exit_codes import exit_cleanly
+from vos.cli.option_names import name_options
 from vos.version import __version__
 
 
@@ -65,6 +66,7 @@ app.command(name="models")(models.models)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
+name_options(app)
 
 
 def main() -> None:

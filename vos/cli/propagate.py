@@ -30,17 +30,19 @@ def propagate(
             "or a number from 0. Repeatable.",
         ),
     ] = None,
-    overlay: Annotated[
-        Path | None, typer.Option(help="Video with the objects shown; a folder for many.")
+    overlay_file: Annotated[
+        Path | None,
+        typer.Option("--overlay", help="Video with the objects shown; a folder for many."),
     ] = None,
     sound: Annotated[
         bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
     ] = True,
-    rle: Annotated[
+    rle_file: Annotated[
         Path | None,
         typer.Option(
+            "--rle",
             help="Masks as COCO run lengths, JSON, as pycocotools reads them; as YouTube-VIS where "
-            "FILE ends in .ytvis.json; a folder for many."
+            "FILE ends in .ytvis.json; a folder for many.",
         ),
     ] = None,
     masks: options.Masks = None,
@@ -90,9 +92,9 @@ def propagate(
             dry_run=dry_run,
             as_json=as_json,
             engine=lambda: options.chosen_executor(engine, device, address, workers),
-            overlays=overlay,
+            overlays=overlay_file,
             sound=sound,
-            rles=rle,
+            rles=rle_file,
             model=model,
             config=config,
             precision=precision,
@@ -127,9 +129,9 @@ def propagate(
         video,
         given,
         out,
-        overlay_file=overlay,
+        overlay_file=overlay_file,
         sound=sound,
-        rle_file=rle,
+        rle_file=rle_file,
         model=model,
         config=config,
         device=place,

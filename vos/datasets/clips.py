@@ -76,7 +76,7 @@ def find_clips(paths: Sequence[Path]) -> list[ClipSource]:
     sources: list[ClipSource] = []
     for path in paths:
         if not path.exists():
-            raise MissingError(f"no training data at {path}: pass --data with an existing path")
+            raise MissingError(f"no training data at {path}: pass `data` with an existing path")
         if path.suffix.lower() == ".txt":
             sources += find_clips(read_list(path))
         else:

@@ -83,7 +83,7 @@ def list_file(root: Path, *, year: int, split: str, resolution: str = "480p") ->
         )
     other = 2016 if year == 2017 else 2017
     if splits_in(list_folders(root, other, "480p")):
-        raise UsageError(f"{root} holds lists of DAVIS-{other}, not {year}: add --year {other}")
+        raise UsageError(f"{root} holds lists of DAVIS-{other}, not {year}: add `year={other}`")
     raise MissingError(f"{root} has no list {folders[0] / f'{split}.txt'}: {download}")
 
 

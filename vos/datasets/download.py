@@ -117,7 +117,7 @@ def fetch(url: str, part: Path, *, pause: Callable[[float], None] = time.sleep) 
             except urllib.error.HTTPError as error:
                 if 400 <= error.code < 500 and error.code not in (408, 429):
                     raise MissingError(
-                        f"{url} is not there (HTTP {error.code}): give another with --url"
+                        f"{url} is not there (HTTP {error.code}): give another with `url`"
                     ) from error
                 reason = f"HTTP {error.code}"
             except (urllib.error.URLError, http.client.HTTPException, *BROKEN) as error:

@@ -41,14 +41,14 @@ def open_dataset(
     if name == "davis":
         if root is None:
             raise MissingError(
-                f"--root is needed: the DAVIS-{year} folder that holds JPEGImages and "
+                f"`root` is needed: the DAVIS-{year} folder that holds JPEGImages and "
                 f"Annotations; `vos data download davis-{year}` gets one"
             )
         return open_davis(Path(root), year=year, split=split or "val", sequences=sequences)
     if name == "youtube-vos":
         if root is None:
             raise MissingError(
-                "--root is needed: the YouTube-VOS folder that holds valid/meta.json; its makers "
+                "`root` is needed: the YouTube-VOS folder that holds valid/meta.json; its makers "
                 "give it out at https://youtube-vos.org"
             )
         return open_youtube_vos(Path(root), split=split, sequences=sequences)

@@ -52,7 +52,7 @@ def _split_folder(root: Path, split: str | None) -> tuple[Path, str]:
         raise MissingError(f"no YouTube-VOS folder at {root}: it is at https://youtube-vos.org")
     if (root / META).is_file():
         if split not in (None, root.name):
-            raise UsageError(f"{root} is a split by itself: leave --split out")
+            raise UsageError(f"{root} is a split by itself: leave `split` out")
         return root, root.name
     splits = sorted(path.parent.name for path in root.glob(f"*/{META}"))
     if not splits:

@@ -71,7 +71,7 @@ def load_model(
 def _with_layer(spec: str, backbone: Backbone, layer: int) -> str:
     options: dict[str, Any] = backbone.recipe.options if backbone.recipe else {}
     if "layer" not in options:
-        raise UsageError(f"{spec} has no layers to choose from: leave --layer out")
+        raise UsageError(f"{spec} has no layers to choose from: leave `layer` out")
     wanted: dict[str, Any] = {"layer": layer}
     if "head" in options:  # a projection belongs to the layer it was trained on
         wanted |= {"head": 0, "output": "layer"}

@@ -51,7 +51,7 @@ class Pictures:
                 raise UsageError(f"a picture is a .png or a .mp4 file, not {path}")
         check_clusters(self.clusters)
         if (self.similar is None) != (self.point is None):
-            raise UsageError("--similar FILE and --point FRAME:X,Y go together")
+            raise UsageError("`similar=FILE` and `point=FRAME:X,Y` go together")
 
     @property
     def paths(self) -> list[Path]:

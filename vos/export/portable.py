@@ -29,14 +29,14 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(\d+)x(\d+)", text.lower().replace(" ", ""))
     if not found or not 0 < int(found[1]) <= 16384 or not 0 < int(found[2]) <= 16384:
-        raise UsageError(f"--size takes WIDTHxHEIGHT in pixels, such as 854x480, not {text!r}")
+        raise UsageError(f"`size` takes WIDTHxHEIGHT in pixels, such as 854x480, not {text!r}")
     return int(found[2]), int(found[1])
 
 
 def check_portable_path(path: Path) -> None:
     """Raise before the work for a file that cannot be written: UsageError, MissingError."""
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"--out takes PATH.onnx or PATH.pt2, not {path}")
+        raise UsageError(f"`out` takes PATH.onnx or PATH.pt2, not {path}")
     if path.suffix == ".onnx":
         require_onnx()
 

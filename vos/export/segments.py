@@ -52,7 +52,7 @@ def fit_segments(features: Features, clusters: int, *, seed: int = 0) -> Segment
 def check_clusters(clusters: int) -> None:
     """Raise UsageError unless each cluster can have an id of its own."""
     if not 2 <= clusters < VOID:
-        raise UsageError(f"--clusters takes 2 to {VOID - 1}, not {clusters}")
+        raise UsageError(f"`clusters` takes 2 to {VOID - 1}, not {clusters}")
 
 
 def unit(features: np.ndarray, axis: int) -> np.ndarray:

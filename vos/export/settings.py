@@ -51,6 +51,6 @@ def check_out(out: Path, *, many: bool) -> None:
     if out.suffix == ".zarr":
         zarr_store.import_zarr()
     elif out.suffix not in SUFFIXES:
-        raise UsageError(f"--out takes PATH.zarr, PATH.npz or PATH.safetensors, not {out}")
+        raise UsageError(f"`out` takes PATH.zarr, PATH.npz or PATH.safetensors, not {out}")
     elif many:
-        raise UsageError(f"a {out.suffix} file holds one video: choose --out PATH.zarr for several")
+        raise UsageError(f"a {out.suffix} file holds one video: choose `out=PATH.zarr` for several")

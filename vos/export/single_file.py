@@ -41,7 +41,7 @@ class SingleFile:
         if total > LARGEST:
             raise UsageError(
                 f"{total / 2**30:.1f} GiB of features do not go into {path.name}: "
-                "--out PATH.zarr takes any number of frames"
+                "`out=PATH.zarr` takes any number of frames"
             )
         folder.check([path])
         self.finished = path.is_file()

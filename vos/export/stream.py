@@ -141,7 +141,7 @@ class FeatureStream:
         if self.dtype == np.float16 and not np.abs(feature).max() <= _FLOAT16_LIMIT:
             raise VosError(
                 f"frame {self.frame_indices[number]} of {self.video.path} has features beyond "
-                "the range of float16: use --precision float32"
+                "the range of float16: use `precision='float32'`"
             )
         return feature.astype(self.dtype)
 
@@ -149,8 +149,8 @@ class FeatureStream:
 def check_choices(every: int, resolution: int | None, precision: str) -> None:
     """Raise UsageError for choices that make no sense, before anything is loaded."""
     if every < 1:
-        raise UsageError(f"--every takes 1 or more, not {every}")
+        raise UsageError(f"`every` takes 1 or more, not {every}")
     if resolution is not None and not 1 <= resolution <= 16384:
-        raise UsageError(f"--resolution takes a short side of 1 to 16384 pixels, not {resolution}")
+        raise UsageError(f"`resolution` takes a short side of 1 to 16384 pixels, not {resolution}")
     if precision not in PRECISIONS:
-        raise UsageError(f"--precision takes {' or '.join(PRECISIONS)}, not {precision!r}")
+        raise UsageError(f"`precision` takes {' or '.join(PRECISIONS)}, not {precision!r}")

@@ -311,7 +311,7 @@ class RunFolder:
         if other or (stamp is not None and not stamp.fits(path)):
             raise UsageError(
                 f"{path} was changed since it was written: move it away, choose another place, "
-                "or add --overwrite to start anew without it"
+                "or add `overwrite=True` to start anew without it"
             )
 
     def _name(self, path: Path) -> str:
@@ -489,7 +489,7 @@ def _refuse_foreign(place: Path) -> None:
         )
     raise UsageError(
         f"{place} holds files of something else ({min(path.name for path in others)}): choose "
-        "another place, or add --overwrite to write beside them"
+        "another place, or add `overwrite=True` to write beside them"
     )
 
 
@@ -506,7 +506,7 @@ def _changes(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _another(place: Path, changed: str) -> UsageError:
     return UsageError(
         f"{place} holds a run with another {changed}: choose another place, "
-        "or add --overwrite to start anew"
+        "or add `overwrite=True` to start anew"
     )
 
 

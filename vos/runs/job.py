@@ -140,7 +140,9 @@ def read_list(path: Path) -> list[Path]:
         VosError: it cannot be read, or names no video.
     """
     if not path.is_file():
-        raise MissingError(f"there is no list {path}: --list takes a file with one path a line")
+        raise MissingError(
+            f"there is no list {path}: `list_file` takes a file with one path a line"
+        )
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     except OSError as error:
@@ -160,7 +162,7 @@ def named(videos: Iterable[Path]) -> dict[str, Path]:
     paths = [Path(path).absolute() for path in videos]
     names = [path.name if path.is_dir() else path.stem for path in paths]
     if not names:
-        raise UsageError("no video given: name some, or a --list of them")
+        raise UsageError("no video given: name some, or a `list_file` of them")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} videos are named {name}, as their results would be: rename them")

@@ -114,7 +114,7 @@ def check_shared(path: Path) -> None:
     """
     if not path.exists():
         raise MissingError(
-            f"{path} cannot be seen: --out must be on a disk that all machines share"
+            f"{path} cannot be seen: `out` must be on a disk that all machines share"
         )
 
 

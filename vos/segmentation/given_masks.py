@@ -37,7 +37,7 @@ def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
         is_frame = colon and path and not Path(option).exists() and not _is_drive(frame, path)
         masks.append(MaskFile(Path(path), frame) if is_frame else MaskFile(Path(option)))
     if not masks:
-        raise UsageError("no mask given: --mask FILE for the first frame, --mask 12:FILE for 12")
+        raise UsageError("no mask given: `mask=FILE` for the first frame, `mask=12:FILE` for 12")
     return masks
 
 
@@ -59,7 +59,7 @@ def open_with_masks(
     """
     for mask in masks:
         if not mask.path.exists():
-            raise MissingError(f"there is no mask {mask.path}: --mask takes FILE, or FRAME:FILE")
+            raise MissingError(f"there is no mask {mask.path}: `mask` takes FILE, or FRAME:FILE")
     opened = open_video(video, leave_out=[mask.path for mask in masks])
     names = _frame_numbers(opened)
     found: dict[int, Path] = {}

@@ -126,7 +126,7 @@ def propagate_many(
     """
     if not masks.is_dir():
         raise MissingError(
-            f"there is no folder {masks}: --masks holds VIDEO.png or VIDEO/FRAME.png"
+            f"there is no folder {masks}: `masks` holds VIDEO.png or VIDEO/FRAME.png"
         )
     paths = named(videos)
     chosen = Model.choose(model, seed=seed, precision=precision)

@@ -316,9 +316,13 @@ def check_outputs(overlay_file: Path | None, rle_file: Path | None) -> None:
         UsageError: the overlay is no video, or the RLE has the name of a mask.
     """
     if overlay_file is not None and overlay_file.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(f"{overlay_file}: --overlay takes the name of a video, such as shown.mp4")
+        raise UsageError(
+            f"{overlay_file}: `overlay_file` takes the name of a video, such as shown.mp4"
+        )
     if rle_file is not None and rle_file.suffix.lower() == ".png":
-        raise UsageError(f"{rle_file}: --rle takes the name of a JSON file, such as masks.json")
+        raise UsageError(
+            f"{rle_file}: `rle_file` takes the name of a JSON file, such as masks.json"
+        )
 
 
 def run_settings(model: Model, config: PropagationConfig) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Run:
         except Exception as error:
             raise VosError(
                 f"{self.state_path} cannot be read ({type(error).__name__}): "
-                "start over with --overwrite"
+                "start over with `overwrite=True`"
             ) from error
 
     def forget_after(self, step: int) -> None:
