@@ -44,6 +44,29 @@ def test_a_taken_port_is_named(running, tmp_path):
     assert "try --port" in ended.stderr and "Traceback" not in ended.stderr
 
 
+def test_a_server_that_is_told_to_end_removes_the_files_of_its_visitors(tmp_path):
+    code = f"""
+import importlib, time, types
+from pathlib import Path
+launch = importlib.import_module("vos.demo.launch")
+from vos.demo.store import SessionStore
+store = SessionStore(root=Path({str(tmp_path / "files")!r}))
+store.open("a" * 64)
+def wait():
+    print("serving", flush=True)
+    time.sleep(100)
+page = types.SimpleNamespace(block_thread=wait, close=lambda verbose: None)
+launch.start = lambda serving, quiet: launch.RunningPage(page, store, None)
+launch.launch()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline() == b"serving\n"
+        assert list((tmp_path / "files" / "sessions").iterdir())
+        server.terminate()
+        assert server.wait(60) == 0
+    assert not (tmp_path / "files").exists()
+
+
 def test_the_script_at_the_root_is_a_few_lines():
     lines = (ROOT / "app.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +122,11 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
 
 
 def launch(serving: Serving | None = None) -> None:
-    """Serve the page until interrupted. Raises as `start` does."""
+    """Serve the page until Ctrl-C or SIGTERM; then all files of visitors are removed.
+
+    Raises as `start` does.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `systemctl stop`, `docker stop`
     with start(serving, quiet=False) as running:
         running.wait()
 
