@@ -202,7 +202,7 @@ def with_scores(rows, labels):
     solution = torch.linalg.inv(moments) @ inputs[0].T @ (weight * labels.double())
     scores = [functional.normalize((each @ solution).clamp(0, 1) + 1e-3) for each in inputs]
     return [
-        torch.cat([each, 0.5 * score.float()], 1) / 1.25**0.5
+        torch.cat([each, score.float()], 1) / 2**0.5
         for each, score in zip(rows, scores, strict=True)
     ]
 
@@ -210,7 +210,7 @@ def with_scores(rows, labels):
 @pytest.mark.parametrize("name", ["default", "fine"])
 def test_our_own_protocol(name):
     """Frame 0 and the last 20, frame 0 twice; near places count more; labels are squared; scores
-    of a classifier of frame 0 stand beside the features with half their weight."""
+    of a classifier of frame 0 stand beside the features with the same weight."""
     config = preset(name)
     labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
     rows = with_scores(unit_rows(), labels[0])
