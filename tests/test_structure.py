@@ -15,7 +15,6 @@ PACKAGE = Path(vos.__file__).parent
 
 FLOORS = {
     "version": -1,
-    "defaults": -1,
     "lazy": -1,
     "errors": -1,
     "caches": 0,
