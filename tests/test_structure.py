@@ -16,7 +16,6 @@ TESTS = Path(__file__).parent
 
 FLOORS = {
     "version": -1,
-    "defaults": -1,
     "lazy": -1,
     "errors": -1,
     "caches": 0,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from vos.benchmarks.matrix import matrix_gflops
+from vos.benchmarks.propagation import matrix_gflops
 from vos.cli.exit_codes import exit_cleanly
 from vos.errors import UsageError, VosError, near_names
 from vos.machine import peak_memory_mb, resolve_device

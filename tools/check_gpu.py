@@ -29,12 +29,12 @@ import vos
 from vos.backbones.inference import FeatureExtractor
 from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import Sequence, open_dataset
-from vos.defaults import DEFAULT_MODEL
 from vos.media import write_mask
 from vos.media.background import BackgroundWriter
 from vos.progress import Stopwatch
 from vos.propagation import PRESETS, Propagator, preset
 from vos.segmentation import segment
+from vos.settings import DEFAULT_MODEL
 
 SIZE = (480, 854)
 

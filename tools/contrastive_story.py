@@ -20,7 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import vos
-from vos.analysis.probing import probe
+from vos.analysis.probe import probe
 from vos.backbones.families.cmc import Multiview
 from vos.cli.exit_codes import exit_cleanly
 from vos.datasets.labelled import open_labelled

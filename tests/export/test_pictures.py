@@ -13,9 +13,9 @@ from vos.errors import UsageError
 from vos.export import Features
 from vos.export.pca import fit_colours
 from vos.export.pictures import Pictures
+from vos.export.sampling import sample_tokens, spread
 from vos.export.segments import fit_segments
 from vos.export.similarity import Point, fit_similarity, parse_point
-from vos.export.tokens import sample_tokens, spread
 from vos.media import open_video, read_image
 
 

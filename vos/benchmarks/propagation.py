@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from vos.benchmarks.matrix import matrix_gflops
 from vos.errors import VosError
 from vos.machine import peak_memory_mb
 from vos.propagation import PropagationConfig, Propagator, frame_size, preset
@@ -112,7 +112,6 @@ def _config(case: Case) -> PropagationConfig:
 def _make_features(folder: Path, config: PropagationConfig, short_side: int, model: str) -> None:
     """Write features of a clip of the sample at 16:9, and its first mask, as files."""
     import cv2
-    import torch
 
     from vos.backbones import load
     from vos.backbones.inference import FeatureExtractor
@@ -151,7 +150,6 @@ def _measure_apart(case: Case, folder: Path) -> PropagationSpeed:
 
 def measure(case: Case, folder: Path) -> PropagationSpeed:
     """Measure in this process, whose peak of memory must still be its own."""
-    import torch
 
     maps = np.load(folder / "features.npy", mmap_mode="r")
     mask = cut_into_parts(np.load(folder / "mask.npy"), case.objects)
@@ -203,3 +201,19 @@ def _window(config: PropagationConfig, grid: tuple[int, int]) -> float:
 
 if __name__ == "__main__":
     print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))))
+
+
+def matrix_gflops(channels: int, device: str, seconds: float = 0.5) -> float:
+    """Measure the best rate of ``(n, channels) @ (channels, n)`` into memory of its own."""
+    side = 1024 if device == "cpu" else 8192
+    x = torch.randn(side, channels, device=device)
+    y = torch.randn(channels, side, device=device)
+    out = torch.empty(side, side, device=device)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        torch.mm(x, y, out=out)
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * side * side * channels / best / 1e9

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
-from vos.defaults import DEFAULT_MODEL
+from vos.settings import DEFAULT_MODEL
 
 
 def evaluate(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vos.cli import options
-from vos.defaults import DEFAULT_MODEL
+from vos.settings import DEFAULT_MODEL
 
 _SHOWN = 10  # videos; of more there is a manifest
 _PICTURES = "Pictures (.png: a sheet of 12 frames, .mp4: all frames)"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
-from vos.defaults import DEFAULT_MODEL
+from vos.settings import DEFAULT_MODEL
 
 
 def probe(
@@ -43,7 +43,7 @@ def probe(
 
     dataset = open_labelled(data.expanduser())
 
-    from vos.analysis.probing import probe as run_probe
+    from vos.analysis.probe import probe as run_probe
     from vos.backbones import load
 
     place = options.chosen_device(device)

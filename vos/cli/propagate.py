@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vos.cli import options
-from vos.defaults import DEFAULT_MODEL
+from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from vos.scheduling import Executor

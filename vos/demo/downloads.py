@@ -125,8 +125,8 @@ def _feature_colours(session: Session, path: Path, report: Report) -> None:
     from vos.export.model import load_model
     from vos.export.pca import fit_colours
     from vos.export.pictures import side_by_side
+    from vos.export.store import open_store
     from vos.export.stream import FeatureStream
-    from vos.export.unit import open_store
     from vos.machine import resolve_device
     from vos.runs.folder import RunFolder, record_beside
 

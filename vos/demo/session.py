@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vos.defaults import DEFAULT_MODEL
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
 from vos.errors import MissingError, UsageError, VosError
@@ -23,6 +22,7 @@ from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
 from vos.segmentation.history import Change
 from vos.segmentation.mask_store import Mark
+from vos.settings import DEFAULT_MODEL
 
 Direction = Literal["whole", "onwards", "back"]
 _LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first

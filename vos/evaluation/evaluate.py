@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vos.datasets import Dataset, Sequence, open_dataset
-from vos.defaults import DEFAULT_MODEL
 from vos.errors import VosError
 from vos.evaluation.report import write_report
 from vos.evaluation.results import check_truth, scored_sequences
@@ -31,6 +30,7 @@ from vos.runs.paths import Input, Output, check_paths
 from vos.scheduling import Executor, LocalExecutor, Task
 from vos.segmentation.run import is_written
 from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, run_settings
+from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import torch

@@ -12,10 +12,9 @@ from vos.errors import UsageError, near_names
 from vos.export.model import load_model
 from vos.export.pictures import Pictures
 from vos.export.reader import open_features
-from vos.export.settings import ExportSettings, check_out
 from vos.export.single_file import SUFFIXES
+from vos.export.store import ExportSettings, check_out, export_stream, open_store
 from vos.export.stream import FeatureStream
-from vos.export.unit import export_stream, open_store
 from vos.machine import device_name, resolve_device
 from vos.media import open_video
 from vos.runs.folder import RunFolder, record_beside

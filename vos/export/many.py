@@ -13,8 +13,7 @@ from vos.backbones.inference import ONNX_FRAMES
 from vos.errors import VosError
 from vos.export import zarr_store
 from vos.export.model import ExportModel, choose_model
-from vos.export.settings import ExportSettings, check_out
-from vos.export.unit import export_stream, open_store
+from vos.export.store import ExportSettings, check_out, export_stream, open_store
 from vos.media import open_video
 from vos.runs.folder import RunFolder, record_beside
 from vos.runs.job import named, part_record, run_job

@@ -8,7 +8,7 @@ import numpy as np
 
 from vos.export.geometry import resize_map
 from vos.export.reader import Features
-from vos.export.tokens import sample_tokens
+from vos.export.sampling import sample_tokens
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from vos.errors import UsageError
 from vos.export.pca import fit_colours
 from vos.export.reader import Features
+from vos.export.sampling import spread
 from vos.export.segments import check_clusters, fit_segments
 from vos.export.similarity import Point, fit_similarity
-from vos.export.tokens import spread
 from vos.media import Video, VideoWriter, contact_sheet, overlay, write_image
 from vos.media.listing import IMAGE_SUFFIXES
 from vos.media.video_writer import VIDEO_SUFFIXES

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vos.errors import MissingError, UsageError, VosError
+from vos.export.format import ARRAY, FORMAT
 from vos.export.geometry import Geometry, resize_map, sample_map
-from vos.export.layout import ARRAY, FORMAT
 from vos.export.single_file import SUFFIXES, read_description
 
 

@@ -10,7 +10,7 @@ from scipy.cluster.vq import kmeans2
 from vos.errors import UsageError
 from vos.export.geometry import resize_map
 from vos.export.reader import Features
-from vos.export.tokens import sample_tokens
+from vos.export.sampling import sample_tokens
 from vos.media import VOID
 
 _ITERATIONS = 30

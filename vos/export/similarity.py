@@ -11,8 +11,8 @@ import numpy as np
 from vos.errors import UsageError
 from vos.export.geometry import resize_map
 from vos.export.reader import Features
+from vos.export.sampling import sample_tokens
 from vos.export.segments import unit
-from vos.export.tokens import sample_tokens
 
 
 @dataclass(frozen=True)

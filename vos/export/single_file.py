@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vos.errors import UsageError, VosError
-from vos.export.layout import FORMAT
+from vos.export.format import FORMAT
 from vos.files import atomic_path
 
 if TYPE_CHECKING:

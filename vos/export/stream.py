@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from vos.errors import UsageError, VosError
+from vos.export.format import FORMAT
 from vos.export.geometry import Geometry
-from vos.export.layout import FORMAT
 from vos.export.model import ExportModel
 from vos.media import Video
 from vos.media.background import prefetch

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vos.errors import MissingError, VosError
-from vos.export.layout import ARRAY, COLLECTION
+from vos.export.format import ARRAY, COLLECTION
 from vos.files import read_json
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vos.defaults import DEFAULT_MODEL
 from vos.errors import UsageError, near_names
 from vos.media import Video, object_ids, open_video
 from vos.progress import Stopwatch
@@ -16,6 +15,7 @@ from vos.propagation.engines.choose import engine_for
 from vos.segmentation.marks import Mask, check_marks
 from vos.segmentation.passes import END, Ids, Pass, plan_passes, walk
 from vos.segmentation.segment import Observer, SegmentedFrame, segment
+from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vos.defaults import DEFAULT_MODEL
 from vos.errors import UsageError, near_names
 from vos.media import object_ids, open_video
 from vos.propagation import PropagationConfig
@@ -23,6 +22,7 @@ from vos.segmentation.mask_store import Mark, MaskStore
 from vos.segmentation.passes import Pass, plan_passes, walk
 from vos.segmentation.propagate import as_config, make_extractor, passes_in
 from vos.segmentation.segment import SegmentedFrame, segment
+from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import torch

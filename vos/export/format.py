@@ -1,4 +1,4 @@
-"""What stores and readers agree on: the names in a store of features."""
+"""Names that stores and readers of features agree on."""
 
 FORMAT = "vos-features"
 COLLECTION = f"{FORMAT}-collection"

@@ -1,17 +1,23 @@
-"""What is chosen for an export, and where its features may go."""
+"""What is chosen for an export, where its features may go, and one video into its store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vos.defaults import DEFAULT_MODEL
+import numpy as np
+
 from vos.errors import UsageError
 from vos.export import zarr_store
 from vos.export.model import ExportModel
-from vos.export.single_file import SUFFIXES
+from vos.export.single_file import SUFFIXES, SingleFile
 from vos.export.stream import FeatureStream, check_choices
+from vos.export.zarr_store import ZarrStore
 from vos.media import Video
+from vos.progress import progress
+from vos.runs.folder import RunFolder
+from vos.settings import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class ExportSettings:
         check_choices(self.every, self.resolution, self.precision)
 
     def stream(self, video: Video, model: ExportModel) -> FeatureStream:
-        """The features of a video."""
+        """Return the features of a video, computed when they are asked for."""
         return FeatureStream(
             video,
             model,
@@ -54,3 +60,32 @@ def check_out(out: Path, *, many: bool) -> None:
         raise UsageError(f"`out` takes PATH.zarr, PATH.npz or PATH.safetensors, not {out}")
     elif many:
         raise UsageError(f"a {out.suffix} file holds one video: choose `out=PATH.zarr` for several")
+
+
+def export_stream(store: ZarrStore | SingleFile) -> dict[str, Any]:
+    """Compute and write what the store lacks; doing it twice does it once.
+
+    Returns:
+        source, path, shape, frames, computed (frames of this call), bytes.
+    """
+    stream = store.stream
+    bar = progress(store.write(), total=stream.shape[0], description=stream.video.name)
+    computed = sum(1 for _ in bar)
+    return {
+        "source": str(stream.video.path),
+        "path": str(store.path),
+        "shape": list(stream.shape),
+        "frames": stream.shape[0],
+        "computed": computed,
+        "bytes": int(np.prod(stream.shape)) * stream.dtype.itemsize,
+    }
+
+
+def open_store(path: Path, stream: FeatureStream, folder: RunFolder) -> ZarrStore | SingleFile:
+    """Open or make the store that a path names by its suffix.
+
+    Args:
+        folder: the record of what is written.
+    """
+    kind = SingleFile if path.suffix in SUFFIXES else ZarrStore
+    return kind(path, stream, folder)
