@@ -5,7 +5,7 @@ document.addEventListener('keydown', event => {
   const inside = event.target.closest('input, textarea, select, [contenteditable], [role=slider]');
   const typing = inside && !['radio', 'checkbox'].includes(inside.type);
   const name = typing || event.altKey ? null : asked(event);
-  const button = name && (strokeButton(name) ?? document.getElementById(name));
+  const button = name && document.getElementById(name);
   if (!button?.offsetParent) return;
   event.preventDefault();
   event.stopImmediatePropagation();
@@ -23,9 +23,17 @@ function asked(event) {
 // While there are strokes in the editor, they are taken back one by one; marks come after them.
 function strokeButton(name) {
   const label = { undo: 'Undo', redo: 'Redo' }[name];
+  if (!label) return null;
   const button = document.querySelector(`#easel:not(.away) #editor button[aria-label="${label}"]`);
   return button && !button.disabled ? button : null;
 }
+document.addEventListener('click', event => {
+  const strokes = strokeButton(event.target.closest('#undo, #redo')?.id);
+  if (!strokes) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  strokes.click();
+}, true);
 
 // Work that would be lost is asked about: masks by another video, strokes by a reload.
 document.addEventListener('click', event => {
