@@ -95,7 +95,7 @@ def export(
                 "source": str(stream.video.path),
                 "path": str(target),
                 "shape": list(stream.shape),
-                "bytes": stream.bytes_a_frame * stream.shape[0],
+                "bytes": stream.bytes_per_frame * stream.shape[0],
             }
             for target, stream in plan.items()
         ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def propagate(
-    out: Annotated[Path, typer.Option(help="Folder of the masks, one PNG a frame.")],
+    out: Annotated[Path, typer.Option(help="Folder of the masks, one PNG per frame.")],
     videos: Annotated[
         list[Path] | None,
         typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
