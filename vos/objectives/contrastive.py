@@ -126,7 +126,7 @@ def log_partition(positive: Tensor, negative: Tensor, population: int) -> Tensor
 
 @torch.no_grad()
 def information_bound(positive: Tensor, negative: Tensor) -> Tensor:
-    """Return ``log k - L``, in nats, with L the softmax loss: on average a bound of I(z1; z2).
+    """Return ``log k - L``, in nats, L the softmax loss: on average a lower bound of I(z1; z2).
 
     It holds for negatives that are drawn independently of the anchor, and is log k at most.
     """
