@@ -76,7 +76,7 @@ class Model:
         """Return what computes features on ``device``; see `load`.
 
         Args:
-            frame_count: frames of the whole job, for the choice of an engine: that must not
+            frame_count: frames of the whole job, for the choice of a runtime: that must not
                 depend on how the job is shared out.
         """
         return FeatureExtractor(
