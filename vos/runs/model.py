@@ -50,10 +50,11 @@ class Model:
             MissingError: weights that cannot be had.
         """
         check_precision(precision)
-        by_name = isinstance(model, str | Path)
-        backbone = load(model, seed=seed) if by_name else check_backbone(model)
-        spec = spec_of(model)
-        source = _absolute(spec) if by_name else None
+        spec, source = spec_of(model), None
+        if isinstance(model, str | Path):
+            backbone, source = load(model, seed=seed), _absolute(spec)
+        else:
+            backbone = check_backbone(model)
         return cls(spec, seed, precision, weights_digest(backbone), source, backbone)
 
     def load(self) -> Backbone:
