@@ -238,7 +238,7 @@ def measure_on(
     def evaluate(backbone: Backbone) -> dict[str, float]:
         if getattr(backbone, "head", None) is not None:
             backbone.set_output("layer")  # what is used later; the head is for training
-        extract = FeatureExtractor(backbone, device, engine="eager")
+        extract = FeatureExtractor(backbone, device, runtime="eager")
         scores = []
         for frames, masks in sequences:
             propagator = Propagator(config)

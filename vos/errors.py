@@ -64,7 +64,7 @@ def memory_asked_for(error: BaseException) -> str:
 
 
 def near_names(name: object, known: Iterable[str], *, count: int = 3) -> str:
-    """Words to append to "unknown name" messages: near names first, else all of them.
+    """Return words to append to "unknown name" messages: near names first, else all of them.
 
     >>> near_names("resnet19", ["resnet18", "lab"])
     'did you mean resnet18?'

@@ -177,7 +177,7 @@ def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
         when_done(manifest, 5, lambda _: cluster.kill_a_node()),
     ]
     with pytest.raises(VosError, match=r"^1 of 11 videos failed: poisoned: .*poisoned\.mp4"):
-        export_features([*videos[:5], poisoned, *videos[5:]], out, engine=engine, model=MODEL)
+        export_features([*videos[:5], poisoned, *videos[5:]], out, executor=engine, model=MODEL)
     for killer in killers:
         killer.join(180)
     expected = {(video.name, "done"): 1 for video in videos} | {("poisoned", "failed"): 1}
@@ -186,7 +186,7 @@ def test_export_outlives_a_worker_a_node_and_a_poisoned_video(
     assert sum(entry["attempts"] - 1 for entry in entries) >= 1  # others took over
 
     alone = tmp_path / "alone.zarr"
-    export_features(videos, alone, engine=LocalExecutor("cpu"), model=MODEL)
+    export_features(videos, alone, executor=LocalExecutor("cpu"), model=MODEL)
     assert digests(out) == digests(alone)
     assert vos.open_features(out / videos[3].name).shape == (60, 48, 16, 24)
 
@@ -210,12 +210,12 @@ def test_propagation_goes_on_after_its_driver_was_killed(
     assert 3 <= len(before) < 8
 
     how = {"model": MODEL, "config": vos.preset("default")}
-    summary = propagate_many(videos, tmp_path / "first", out, engine=engine, **how)
+    summary = propagate_many(videos, tmp_path / "first", out, executor=engine, **how)
     assert (len(summary.results), summary.begun, summary.frames) == (8, 8 - len(before), 160)
     assert states(manifest) == {(video.name, "done"): 1 for video in videos}
 
     alone = tmp_path / "alone"
-    propagate_many(videos, tmp_path / "first", alone, engine=LocalExecutor("cpu"), **how)
+    propagate_many(videos, tmp_path / "first", alone, executor=LocalExecutor("cpu"), **how)
     assert digests(out, "*.png") == digests(alone, "*.png")
     assert len(digests(out, "*.png")) == 160
 
@@ -236,7 +236,7 @@ def test_evaluation_on_the_cluster_gives_the_figures_of_one_process(
             tmp_path / name,
             model=MODEL,
             device=torch.device("cpu"),
-            engine=engine and RayExecutor("cpu", engine.address, workers=1),
+            executor=engine and RayExecutor("cpu", engine.address, workers=1),
             report=False,
         )
         return evaluation.scores.as_dict(), digests(tmp_path / name, "*.png")

@@ -224,7 +224,7 @@ def _keeper(kept: list[Recorded], name: str):  # type: ignore[no-untyped-def]
 
 
 def _fields_of(module: nn.Module, output: Tensor, kept: Sequence[Recorded]) -> Fields | None:
-    """The fields of a layer's output: its own, its last sub-layer's, or those of its input."""
+    """Return the fields of a layer's output: its own, its last part's, or those of its input."""
     stated = [getattr(item, "fields", None) for item in module.modules()]
     own = [item for item in stated if isinstance(item, Fields)]
     earlier = [item.fields for item in reversed(kept) if item.fields is not None][:1]

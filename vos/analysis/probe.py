@@ -190,7 +190,7 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """A row a kind of features, and how many images they rest on."""
+    """A row per kind of features, and how many images they rest on."""
 
     rows: tuple[ProbeRow, ...]
     train_images: int

@@ -70,7 +70,7 @@ class Transformation:
     def inside(
         self, frame: tuple[int, int], size: tuple[int, int], stride: float, margin: float
     ) -> Tensor:
-        """Which tokens of the transformed map keep away from both frames' borders: (h, w) bool.
+        """Return which tokens of the transformed map keep away from both borders: (h, w) bool.
 
         Args:
             frame: height and width of the picture before, in pixels.

@@ -1,4 +1,4 @@
-"""Where a token looks: measured, because architecture alone does not tell."""
+"""Measure the pixel at which token 0 is centred: architecture alone does not tell."""
 
 from __future__ import annotations
 

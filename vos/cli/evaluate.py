@@ -31,7 +31,7 @@ def evaluate(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
-    engine: options.Executor = "local",
+    executor: options.Executor = "local",
     address: options.Address = None,
     workers: options.Workers = None,
     device: options.Device = "auto",
@@ -71,14 +71,14 @@ def evaluate(
         )
         return
 
-    chosen = options.chosen_executor(engine, device, address, workers)
+    chosen = options.chosen_executor(executor, device, address, workers)
     evaluation = run_evaluation(
         opened,
         out,
         model=model,
         preset=preset,
         settings=changes,
-        engine=chosen,
+        executor=chosen,
         precision=precision,
         seed=seed,
         overwrite=overwrite,

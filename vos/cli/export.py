@@ -46,7 +46,7 @@ def export(
         typer.Option(metavar="FRAME:X,Y", help="For --similar.", rich_help_panel=_PICTURES),
     ] = None,
     list_file: options.ListFile = None,
-    engine: options.Executor = "local",
+    executor: options.Executor = "local",
     address: options.Address = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,
@@ -79,13 +79,13 @@ def export(
     many = len(paths) > 1 or list_file is not None
     if pictures.paths and many:
         raise UsageError("pictures are of one video: export one, or leave the pictures out")
-    if not many and (engine != "local" or address or workers):
+    if not many and (executor != "local" or address or workers):
         raise UsageError("--executor, --address and --workers are for many videos")
     settings = ExportSettings(model, every, layer, resolution, precision, seed)
     if many and not dry_run:
         from vos.export.many import export_many
 
-        chosen = options.chosen_executor(engine, device, address, workers)
+        chosen = options.chosen_executor(executor, device, address, workers)
         _tell(export_many(paths, out, settings, chosen, overwrite=overwrite), precision, as_json)
         return
     plan = plan_export(paths, out, settings, options.chosen_device(device))
@@ -95,7 +95,7 @@ def export(
                 "source": str(stream.video.path),
                 "path": str(target),
                 "shape": list(stream.shape),
-                "bytes": stream.bytes_a_frame * stream.shape[0],
+                "bytes": stream.bytes_per_frame * stream.shape[0],
             }
             for target, stream in plan.items()
         ]

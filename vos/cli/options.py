@@ -114,7 +114,7 @@ def set_up_messages() -> None:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device for ``name``; the choice is told on standard error."""
+    """Return the device for ``name``; the choice is told on standard error."""
     from vos.machine import device_name, resolve_device
 
     device = resolve_device(name)
@@ -169,7 +169,7 @@ def parse_settings(pairs: list[str] | None) -> dict[str, str]:
 
 
 def parse_names(text: str | None) -> list[str] | None:
-    """``"a, b"`` as a list; None stays None (all)."""
+    """Return ``"a, b"`` as a list; None stays None (all)."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",") if name.strip()]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def propagate(
-    out: Annotated[Path, typer.Option(help="Folder of the masks, one PNG a frame.")],
+    out: Annotated[Path, typer.Option(help="Folder of the masks, one PNG per frame.")],
     videos: Annotated[
         list[Path] | None,
         typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
@@ -47,7 +47,7 @@ def propagate(
     ] = None,
     masks: options.Masks = None,
     list_file: options.ListFile = None,
-    engine: options.Executor = "local",
+    executor: options.Executor = "local",
     address: options.Address = None,
     workers: options.Workers = None,
     model: options.Model = DEFAULT_MODEL,
@@ -91,7 +91,7 @@ def propagate(
             out,
             dry_run=dry_run,
             as_json=as_json,
-            engine=lambda: options.chosen_executor(engine, device, address, workers),
+            executor=lambda: options.chosen_executor(executor, device, address, workers),
             overlays=overlay_file,
             sound=sound,
             rles=rle_file,
@@ -104,7 +104,7 @@ def propagate(
         return
     if len(paths) != 1:
         raise UsageError("give one VIDEO with --mask FILE, or any number with --masks FOLDER")
-    if engine != "local" or address or workers:
+    if executor != "local" or address or workers:
         raise UsageError("--executor, --address and --workers are for many videos with --masks")
     video = paths[0]
     given = parse_mask_options(mask or [])
@@ -169,7 +169,7 @@ def _propagate_many(
     *,
     dry_run: bool,
     as_json: bool,
-    engine: Callable[[], Executor],
+    executor: Callable[[], Executor],
     **how: Any,
 ) -> None:
     from vos.runs.job import named
@@ -180,7 +180,7 @@ def _propagate_many(
         plan = {"videos": len(named(videos)), "masks": str(masks), "out": str(out)}
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
         return
-    summary = propagate_many(videos, masks, out, engine=engine(), **how)
+    summary = propagate_many(videos, masks, out, executor=executor(), **how)
     record = {
         "videos": len(summary.results),
         **summary.to_dict(),

@@ -185,7 +185,7 @@ class _Survey:
 
 
 def _without(path: Path, error: VosError) -> str:
-    """The message of an error without the path it starts with."""
+    """Return the message of an error without the path it starts with."""
     text = str(error)
     for start in (
         f"{path}: ",

@@ -189,7 +189,7 @@ def load_clips(
 
 
 def decode(source: ClipSource, short_side: int) -> np.ndarray:
-    """All frames of a clip, (T, H, W, 3) uint8 RGB, shorter side at most ``short_side``.
+    """Return all frames of a clip, (T, H, W, 3) uint8 RGB, shorter side at most ``short_side``.
 
     Raises:
         VosError: the clip holds no frame that can be decoded, or frames of several sizes.
@@ -268,7 +268,7 @@ def _cached(source: ClipSource, short_side: int, folder: Path) -> np.ndarray:
 
 
 def _fingerprint(source: ClipSource, short_side: int) -> str:
-    """A name for the decoded clip that changes with the files, their dates and the size."""
+    """Return a name for the decoded clip that changes with the files, their dates and the size."""
     facts = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in source.files]
     text = json.dumps([facts, short_side])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]

@@ -61,7 +61,7 @@ def open_davis(
 
 
 def list_file(root: Path, *, year: int, split: str, resolution: str = "480p") -> Path:
-    """The list of a split, which must exist.
+    """Return the list of a split, which must exist.
 
     Raises:
         MissingError: the root or all its lists are missing.
@@ -174,7 +174,7 @@ def numbering_gaps(stems: list[str]) -> list[str]:
 
 
 def _check_complete(name: str, pairs: list[tuple[Path, Path]]) -> None:
-    """Frames that are silently absent would change every figure, so look before any work."""
+    """Refuse a data set that lacks frames: their absence would silently change every figure."""
     if not pairs:
         raise MissingError(f"the sequence {name} has no frames: `vos data check` lists the gaps")
     for image, _ in pairs:

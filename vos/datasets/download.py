@@ -165,7 +165,7 @@ def unpack(archive: Path, root: Path) -> None:
 
 
 def _receive(url: str, part: Path, bar: tqdm[NoReturn]) -> None:
-    """One request, written to disk as it comes.
+    """Make one request, and write the answer to disk as it comes.
 
     Raises ConnectionError when the line ends early; the bytes that came are kept.
     """
@@ -209,7 +209,7 @@ def _receive(url: str, part: Path, bar: tqdm[NoReturn]) -> None:
 
 
 def _extent(answer: http.client.HTTPResponse, had: int) -> tuple[int, int | None]:
-    """(first byte of the answer, bytes of the whole file), whether or not a range was granted."""
+    """Return (first byte of the answer, bytes of the whole file), with a range granted or not."""
     if answer.status == 206:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if found and int(found[1]) == had:

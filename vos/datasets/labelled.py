@@ -46,7 +46,7 @@ class LabelledImages:
         return len(self.labels)
 
     def subset(self, per_class: int) -> LabelledImages:
-        """The first ``per_class`` images of each class, in their order."""
+        """Return the first ``per_class`` images of each class, in their order."""
         kept = [np.flatnonzero(self.labels == label)[:per_class] for label in set(self.labels)]
         chosen = np.sort(np.concatenate(kept))
         return LabelledImages(self.labels[chosen], lambda index: self.read(int(chosen[index])))

@@ -25,8 +25,8 @@ class Sequence:
 
     Attributes:
         name: unique in its data set; the name of the results folder.
-        frame_paths: one image a frame, in order.
-        mask_paths: one path a frame, in step with ``frame_paths``. Some data sets publish the
+        frame_paths: one image per frame, in order.
+        mask_paths: one path per frame, in step with ``frame_paths``. Some data sets publish the
             masks of some frames only; ``annotated`` says which are there.
         binary: the masks say object or not (DAVIS-2016): every non-zero value is object 1.
         begins: pairs of object id and index of the frame that shows it first, where objects may
@@ -71,7 +71,7 @@ class Sequence:
         return not self.begins or not set(self.annotated) <= {index for _, index in self.begins}
 
     def first_masks(self) -> dict[int, np.ndarray]:
-        """What is given: by frame, the (H, W) uint8 mask of the objects that begin there.
+        """Return what is given: by frame, the (H, W) uint8 mask of the objects that begin there.
 
         Raises:
             MissingError: there is no mask where an object begins.
@@ -120,7 +120,7 @@ class Sequence:
         return image
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Every frame in order, read when it is asked for."""
+        """Return every frame in order, read when it is asked for."""
         return (self.frame(index) for index in range(len(self)))
 
     def mask(self, index: int) -> np.ndarray:

@@ -64,7 +64,7 @@ def _split_folder(root: Path, split: str | None) -> tuple[Path, str]:
 
 
 def _read_meta(path: Path) -> dict[str, dict[int, str]]:
-    """By video and object id, the name of the frame in which the object begins."""
+    """Return the name of the frame in which each object begins, by video and object id."""
     content = read_json(path)
     try:
         videos = {

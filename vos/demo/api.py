@@ -72,7 +72,7 @@ def add_endpoint(
         return write_download(session, kind)
 
     def _handed_over(path: Path, store: SessionStore) -> str:
-        """A place outside the session, which ends now; it is removed with the uploads."""
+        """Return a place outside the session, which ends now; it is removed with the uploads."""
         place = store.root / "results" / secrets.token_hex(16) / path.name
         place.parent.mkdir(parents=True)
         return str(path.rename(place))

@@ -19,13 +19,13 @@ EDITOR_SIDE = 854
 
 
 def editor_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) at which a frame of ``size`` is shown; never enlarged."""
+    """Return (height, width) at which a frame of ``size`` is shown; never enlarged."""
     scale = min(1.0, EDITOR_SIDE / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def picture_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the picture to look at and click on: small frames are enlarged.
+    """Return (height, width) of the picture to look at and click on: small frames are enlarged.
 
     Enlarged here and not by the browser, where Gradio would mistake the place of a click.
     """
@@ -34,7 +34,7 @@ def picture_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def shown_frame(frame: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 at the size of the editor."""
+    """Return (H, W, 3) uint8 at the size of the editor."""
     height, width = editor_size(frame.shape[:2])
     if (height, width) == frame.shape[:2]:
         return frame
@@ -42,27 +42,27 @@ def shown_frame(frame: np.ndarray) -> np.ndarray:
 
 
 def shown_mask(mask: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 ids at the size of the editor: of each cell, the pixel at its centre."""
+    """Return (H, W) uint8 ids at the size of the editor: of each cell, the pixel at its centre."""
     height, width = editor_size(mask.shape)
     rows, columns = _centres(mask.shape[0], height), _centres(mask.shape[1], width)
     return mask[rows[:, None], columns[None]]
 
 
 def _centres(length: int, cells: int) -> np.ndarray:
-    """The middle pixel of each cell, where pixel ``p`` lies in cell ``p * cells // length``."""
+    """Return the middle pixel of each cell; pixel ``p`` lies in cell ``p * cells // length``."""
     edges = -(-np.arange(cells + 1) * length // cells)  # first pixel of each cell
     return (edges[:-1] + edges[1:] - 1) // 2
 
 
 def enlarge(shown: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An array of the editor's size at full size: each pixel takes the cell it lies in."""
+    """Return an array of the editor's size at full size: each pixel takes the cell it lies in."""
     rows = np.arange(size[0]) * shown.shape[0] // size[0]
     columns = np.arange(size[1]) * shown.shape[1] // size[1]
     return shown[rows[:, None], columns[None]]
 
 
 def merge(mask: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    """``mask`` with the cells in which ``painted`` differs from what it was shown as.
+    """Return ``mask`` with the cells in which ``painted`` differs from what it was shown as.
 
     Args:
         mask: (H, W) uint8 ids, full size.
@@ -76,7 +76,7 @@ def merge(mask: np.ndarray, painted: np.ndarray) -> np.ndarray:
 
 
 def to_layer(mask: np.ndarray, objects: Iterable[DemoObject]) -> np.ndarray:
-    """(H, W, 4) uint8 RGBA: each object in its colour, the rest transparent."""
+    """Return (H, W, 4) uint8 RGBA: each object in its colour, the rest transparent."""
     table = np.zeros((256, 4), np.uint8)
     for item in objects:
         table[item.id] = (*rgb(item.colour), 255)
@@ -118,7 +118,7 @@ def from_layers(layers: Iterable[np.ndarray], objects: Iterable[DemoObject]) -> 
 def painted_mask(
     value: dict[str, Any] | None, size: tuple[int, int], objects: Iterable[DemoObject]
 ) -> np.ndarray | None:
-    """The ids an editor holds, at the editor's size for a frame of ``size``; None if it is empty.
+    """Return the ids an editor holds, at its size for a frame of ``size``; None if it is empty.
 
     Args:
         value: as Gradio's ImageEditor gives it, with layers as arrays.

@@ -1,4 +1,4 @@
-"""What one visitor may ask of the machine, and the clear words for what is too much."""
+"""Limits per session, and the errors for exceeding them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ class Limits:
         if (count := video.count_frames()) > self.frames:
             raise VosError(
                 f"The video has {count} frames, the limit is {self.frames} "
-                f"({self.frames / video.fps / 60:.1f} minutes at {video.fps:.4g} a second): "
+                f"({self.frames / video.fps / 60:.1f} minutes at {video.fps:.4g} per second): "
                 "cut it shorter, or into parts"
             )

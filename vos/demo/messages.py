@@ -20,7 +20,7 @@ def progress_bar(step: Step) -> str:
     """A bar with rate and time left."""
     rate = step.done / max(step.seconds, 1e-9)
     text = (
-        f"Frame {step.index}: {step.done} of {step.total}, {rate:.1f} a second, "
+        f"Frame {step.index}: {step.done} of {step.total}, {rate:.1f} per second, "
         f"{duration(step.seconds_left)} left"
     )
     return (

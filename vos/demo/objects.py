@@ -45,7 +45,7 @@ class ObjectList:
         return self._objects[object_id]
 
     def add(self, object_id: int | None = None, *, avoid: Collection[int] = ()) -> DemoObject:
-        """A new object, with the lowest free id unless one is given; known ids stay as they are.
+        """Add an object, with the lowest free id unless one is given; known ids stay as they are.
 
         Args:
             avoid: free ids to take last.
@@ -104,7 +104,7 @@ class ObjectList:
         return item
 
     def palette(self) -> np.ndarray:
-        """(256, 3) uint8: the colour of each id."""
+        """Return (256, 3) uint8: the colour of each id."""
         table = np.zeros((256, 3), np.uint8)
         for item in self:
             table[item.id] = rgb(item.colour)
@@ -126,7 +126,7 @@ class ObjectList:
 
 
 def wheel(turn: float) -> str:
-    """A saturated colour at ``turn`` (any number, whole turns alike) of the colour wheel."""
+    """Return a saturated colour at ``turn`` (any number, whole turns alike) of the colour wheel."""
     import colorsys
 
     red, green, blue = colorsys.hsv_to_rgb(turn % 1, 0.85, 0.95)

@@ -45,7 +45,7 @@ class GuardedBlocks(gr.Blocks):
 
 
 def _named_files(value: Any) -> Iterator[str]:
-    """The path of every file in what a client sent."""
+    """Yield the path of every file in what a client sent."""
     if isinstance(value, dict):
         path = value.get("path")
         if isinstance(path, str):
@@ -65,7 +65,7 @@ def build_page(
     model_names: list[str],
     examples: dict[str, Path],
 ) -> gr.Blocks:
-    """The page as a Gradio app, not launched yet."""
+    """Return the page as a Gradio app, not launched yet."""
     limits = store.limits
     with GuardedBlocks(
         title="vos: objects through a video",

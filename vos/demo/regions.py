@@ -65,7 +65,7 @@ def region_around(
     *,
     similarity: float,
 ) -> np.ndarray:
-    """The connected region whose features are like those under a click.
+    """Return the connected region whose features are like those under a click.
 
     Args:
         frame: (H, W, 3) uint8 RGB.

@@ -144,7 +144,7 @@ def _frame_label(session: Session) -> str:
 
 
 def brush(session: Session) -> gr.Brush:
-    """The colours of all objects, the chosen one's in hand."""
+    """Return the colours of all objects, the chosen one's in hand."""
     colours = [item.colour for item in session.objects] or ["#e6194b"]
     chosen = colours[0] if session.active is None else session.objects[session.active].colour
     size = max(6, min(canvas.editor_size(session.clip.size)) // 14)

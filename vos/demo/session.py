@@ -173,7 +173,7 @@ class Session:
         return new
 
     def opened_from(self, upload: Path) -> bool:
-        """Whether the opened video is this upload."""
+        """Return whether the opened video is this upload."""
         return self.has_clip and bool(self._uploads) and self._uploads[-1] == upload
 
     def discard(self) -> None:
@@ -340,6 +340,6 @@ def _remove_unused(upload: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name that is safe as a folder and file name everywhere."""
+    """Return a name that is safe as a folder and file name everywhere."""
     kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60].strip("-")
     return kept or "video"

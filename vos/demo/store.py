@@ -39,7 +39,7 @@ class SessionStore:
         return len(self._sessions)
 
     def open(self, token: str) -> Session:
-        """The session of ``token``, a new one if it has none.
+        """Return the session of ``token``, a new one if it has none.
 
         Raises:
             UsageError: not a token.
@@ -57,7 +57,7 @@ class SessionStore:
             return session
 
     def get(self, token: str) -> Session:
-        """The open session of ``token``.
+        """Return the open session of ``token``.
 
         Raises:
             VosError: it has ended, with its files.

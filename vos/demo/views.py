@@ -18,7 +18,7 @@ VIEWS_KEPT = 24  # files that a browser may still be fetching
 def picture(
     session: Session, index: int, *, opacity: float, corner: tuple[int, int] | None = None
 ) -> Path:
-    """A file with frame ``index`` and its visible objects, at most 854 pixels wide.
+    """Return a file with frame ``index`` and its visible objects, at most 854 pixels wide.
 
     Args:
         corner: (x, y) in pixels of the frame, the first corner of a box, marked by a cross.
@@ -41,7 +41,7 @@ def picture(
 
 
 def editor_value(session: Session, index: int) -> dict[str, object]:
-    """What Gradio's ImageEditor takes: the frame below, the mask as a layer of colours."""
+    """Return what Gradio's ImageEditor takes: the frame below, the mask as a layer of colours."""
     background = _new_file(session, f"paint-{index:05d}", ".jpg")
     write_image(background, shown_frame(session.clip.frames[index]))
     # `page.js` waits for a layer of this name.
@@ -62,7 +62,7 @@ def visible(session: Session, mask: np.ndarray) -> np.ndarray:
 
 
 def _new_file(session: Session, name: str, suffix: str) -> Path:
-    """A name not used before, for browsers keep what they fetched; old files are removed."""
+    """Return a name not used before, for browsers keep what they fetched; old files are removed."""
     folder = session.folder / "views"
     folder.mkdir(exist_ok=True)
     files = sorted(folder.glob("[0-9]*"))  # those that are being written begin with a dot

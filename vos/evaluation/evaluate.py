@@ -62,7 +62,7 @@ def evaluate(
     preset: str = "default",
     settings: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
-    engine: Executor | None = None,
+    executor: Executor | None = None,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
@@ -84,8 +84,8 @@ def evaluate(
         preset: name of the protocol.
         settings: choices of the protocol that are changed, by name.
         precision: of the network; see `FeatureExtractor`.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, where no ``engine`` has one of its own.
-        engine: who segments the sequences; None does it here, one after another.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, where no ``executor`` has one of its own.
+        executor: who segments the sequences; None does it here, one after another.
 
     Raises:
         UsageError: an unknown data set, model, preset, setting or precision, ``out`` holds
@@ -98,7 +98,7 @@ def evaluate(
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
     out = Path(out) if out is not None else results_folder(dataset, model, preset)
-    place = resolve_device(engine.device if engine else str(device))
+    place = resolve_device(executor.device if executor else str(device))
     check_names(sequence.name for sequence in dataset)
     check_paths(
         dataset_inputs(dataset),
@@ -129,7 +129,7 @@ def evaluate(
         outputs=results,
     )
     run.check(results)
-    summary = _segment(dataset, run, chosen, config, engine or LocalExecutor(str(place)))
+    summary = _segment(dataset, run, chosen, config, executor or LocalExecutor(str(place)))
     run.write(write_json, out / RUN, _described(run, summary))
     summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
@@ -211,7 +211,7 @@ def _may_be_sequence(name: str) -> bool:
 
 
 def _segment(
-    dataset: Dataset, run: RunFolder, model: Model, config: Any, engine: Executor
+    dataset: Dataset, run: RunFolder, model: Model, config: Any, executor: Executor
 ) -> Summary:
     """Write the masks of every sequence that is not done yet."""
     jobs = {}
@@ -226,7 +226,7 @@ def _segment(
     return run_job(
         [Task(sequence.name, jobs[sequence.name], len(sequence)) for sequence in dataset],
         OpenSegmenter(run.record.absolute(), model, config, from_first_mask, frames),
-        engine,
+        executor,
         run,
         is_done=lambda name: is_written(jobs[name], run.items[name]["frames"]),
         description="segmenting",

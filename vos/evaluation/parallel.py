@@ -29,7 +29,7 @@ def run_jobs(jobs: Sequence[Callable[[], Result]], workers: int | None = None) -
 
     Args:
         jobs: functions without arguments, whose results can be pickled.
-        workers: number of processes; None takes one a processor.
+        workers: number of processes; None takes one per processor.
 
     Raises:
         Exception: whatever a job raised.

@@ -181,7 +181,7 @@ def _drawn(task: Task, sequence: Sequence, index: int) -> np.ndarray:
 
 
 def _jpeg(image: np.ndarray, width: int) -> str:
-    """An (H, W, 3) RGB image, no wider than ``width``, as a data address."""
+    """Return an (H, W, 3) RGB image, no wider than ``width``, as a data URI."""
     if image.shape[1] > width:
         height = max(1, round(image.shape[0] * width / image.shape[1]))
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

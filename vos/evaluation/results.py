@@ -95,7 +95,7 @@ class Task:
 
 
 def plan_scoring(results: Path, dataset: Dataset) -> list[Task]:
-    """One task a sequence, once it is sure that no file is missing.
+    """Return one task per sequence, once it is sure that no file is missing.
 
     Raises:
         InvalidResultsError: the results folder, a sequence or a frame is missing.
@@ -110,7 +110,7 @@ def plan_scoring(results: Path, dataset: Dataset) -> list[Task]:
 
 
 def masks_of(results: Path, dataset: Dataset) -> Path:
-    """The folder of the masks in a results folder, which may be that folder itself."""
+    """Return the folder of the masks in a results folder, which may be that folder itself."""
     inside = results / dataset.masks_folder
     return inside if inside.is_dir() else results
 

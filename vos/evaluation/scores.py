@@ -90,7 +90,7 @@ class Scores:
         return list(dict.fromkeys(each.sequence for each in self.objects))
 
     def of_sequence(self, name: str) -> list[ObjectScores]:
-        """The objects of one sequence."""
+        """Return the objects of one sequence."""
         return [each for each in self.objects if each.sequence == name]
 
     def as_dict(self) -> dict[str, Any]:

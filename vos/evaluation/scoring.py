@@ -34,7 +34,7 @@ def score_results(results: Path, dataset: Dataset, *, workers: int | None = None
         results: ``<results>/<sequence>/<frame>.png``, ids as in the first true mask; for binary
             data sets the object may be 1 or 255.
         dataset: the truth; all its sequences are scored.
-        workers: processes to use; None takes one a processor.
+        workers: processes to use; None takes one per processor.
 
     Raises:
         InvalidResultsError: a frame is missing, is not a mask of the right size, or holds an id

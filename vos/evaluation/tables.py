@@ -23,7 +23,7 @@ DECIMALS = 9  # the official code writes three, which hides what two scorers dif
 
 
 def global_row(scores: Scores) -> list[float]:
-    """The figures of ``GLOBAL_COLUMNS``."""
+    """Return the figures of ``GLOBAL_COLUMNS``."""
     return [
         scores.JF,
         *(scores.J.mean, scores.J.recall, scores.J.decay),
@@ -61,7 +61,7 @@ def write_tables(folder: Path, scores: Scores) -> list[Path]:
 
 
 def format_table(scores: Scores) -> str:
-    """A table for people: a line an object, then the averages, in per cent."""
+    """Return a table for people: a line per object, then the averages, in per cent."""
     header = ("object", "J&F", "J", "recall", "decay", "F", "recall", "decay")
     rows = [
         (each.name, each.JF, *_numbers(each.J_statistics), *_numbers(each.F_statistics))
@@ -76,7 +76,7 @@ def format_table(scores: Scores) -> str:
 
 
 def format_comparison(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """Two rows of ``GLOBAL_COLUMNS`` under each other, and their largest difference."""
+    """Return two rows of ``GLOBAL_COLUMNS`` under each other, and their largest difference."""
     header = f"{'':<10}" + "".join(f"{name:>14}" for name in GLOBAL_COLUMNS)
     rows = [
         f"{name:<10}" + "".join(f"{value:>14.9f}" for value in values)

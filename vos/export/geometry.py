@@ -21,7 +21,7 @@ class Geometry:
         size: (height, width) of the source frames.
         input_size: (height, width) at which the backbone saw them.
         grid: rows and columns of tokens.
-        stride: pixels of the input a token.
+        stride: pixels of the input per token.
         centre: the pixel of the input, in x and in y, at which token 0 is centred: 0 for networks
             padded on all sides, (stride - 1) / 2 for those that cut the frame into cells.
     """
@@ -33,12 +33,12 @@ class Geometry:
     centre: float
 
     def to_tokens(self, points: np.ndarray) -> np.ndarray:
-        """(N, 2) pixel coordinates (x, y) of the source as token coordinates."""
+        """Return (N, 2) pixel coordinates (x, y) of the source as token coordinates."""
         scale, _ = self._scale()
         return ((np.asarray(points, np.float64) + 0.5) * scale - 0.5 - self.centre) / self.stride
 
     def to_pixels(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, 2) token coordinates (x, y) as pixel coordinates of the source."""
+        """Return (N, 2) token coordinates (x, y) as pixel coordinates of the source."""
         scale, _ = self._scale()
         return (np.asarray(tokens, np.float64) * self.stride + self.centre + 0.5) / scale - 0.5
 
@@ -62,7 +62,7 @@ class Geometry:
         return points
 
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Input pixels a source pixel, and the source size, both as (x, y)."""
+        """Return input pixels per source pixel, and the source size, both as (x, y)."""
         source = np.array(self.size[::-1], np.float64)
         return np.array(self.input_size[::-1], np.float64) / source, source
 

@@ -34,7 +34,7 @@ def export_features(
     out: str | Path,
     *,
     device: str | torch.device = "auto",
-    engine: Executor | None = None,
+    executor: Executor | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def export_features(
         videos: one or several video files or folders of frames.
         out: ``PATH.zarr``, ``PATH.npz`` or ``PATH.safetensors``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        engine: who does several videos (`vos.scheduling.choose_executor`); None does them here, one
-            after another.
+        executor: who does several videos (`vos.scheduling.choose_executor`); None does them here,
+            one after another.
         overwrite: start anew instead of going on where a run stopped.
         settings: fields of `ExportSettings`: model, every, layer, resolution, precision, seed.
 
@@ -74,8 +74,8 @@ def export_features(
     from vos.export.many import export_many
 
     paths = [Path(path) for path in videos]
-    engine = engine or LocalExecutor(str(target))
-    return export_many(paths, Path(out), chosen, engine, overwrite=overwrite)
+    executor = executor or LocalExecutor(str(target))
+    return export_many(paths, Path(out), chosen, executor, overwrite=overwrite)
 
 
 def plan_export(
@@ -93,7 +93,7 @@ def plan_export(
     check_out(out, many=len(videos) > 1)
     settings.check()
     opened = {name: open_video(path) for name, path in named(videos).items()}
-    # All of them, though some may be finished: the choice of an engine must not depend on that.
+    # All of them, though some may be finished: the choice of a runtime must not depend on that.
     frames = sum(-(-video.count_frames() // settings.every) for video in opened.values())
     model = load_model(
         settings.model,

@@ -67,7 +67,7 @@ def export_many(
     videos: Sequence[Path],
     out: Path,
     settings: ExportSettings,
-    engine: Executor,
+    executor: Executor,
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def export_many(
     summary = run_job(
         [Task(name, job) for name, job in jobs.items()],
         OpenExporter(folder.record, settings, model, _frames(paths.values())),
-        engine,
+        executor,
         folder,
         is_done=lambda name: (out / name / zarr_store.ARRAY / "zarr.json").is_file(),
         description="exporting",
@@ -127,14 +127,14 @@ def export_many(
         "bytes": sum(row["bytes"] for row in rows),
         "model": model.spec,
         "weights_sha256": model.digest,
-        "device": engine.device,
+        "device": executor.device,
         "out": str(out),
         "manifest": str(folder.record),
     }
 
 
 def _frames(videos: Iterable[Path]) -> int:
-    """About how many frames there are, for the choice of an engine; reads the headers of a few."""
+    """About how many frames there are, for the choice of a runtime; reads the headers of a few."""
     paths = list(videos)
     if len(paths) > FEW:
         return ONNX_FRAMES

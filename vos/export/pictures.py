@@ -100,7 +100,7 @@ def draw(path: Path, features: Features, video: Video, paint: Painter) -> None:
 
 
 def side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Two pictures of one size as one, the second below a wide one and beside a tall one."""
+    """Return two pictures of one size as one, the second below a wide one and beside a tall one."""
     height, width = first.shape[:2]
     return np.concatenate([first, second], axis=0 if width > height else 1)
 

@@ -87,7 +87,7 @@ class Features:
         return np.asarray(self._array[number : number + 1])[0]
 
     def resize(self, t: int, size: tuple[int, int] | None = None) -> np.ndarray:
-        """The features of every pixel of one frame, by bilinear interpolation.
+        """Return the features of every pixel of one frame, by bilinear interpolation.
 
         Args:
             t: number of the frame.
@@ -99,7 +99,7 @@ class Features:
         return resize_map(self[t], self.geometry, size or self.geometry.size)
 
     def sample(self, t: int, points: np.ndarray) -> np.ndarray:
-        """The features at points of one frame, by bilinear interpolation.
+        """Return the features at points of one frame, by bilinear interpolation.
 
         Args:
             t: number of the frame.

@@ -11,18 +11,18 @@ _FRAMES = 64
 
 
 def sample_tokens(features: Features, *, seed: int = 0) -> np.ndarray:
-    """Tokens from frames spread evenly over the clip, at most 16384 of at most 64 frames.
+    """Return tokens from frames spread evenly over the clip, at most 16384 of at most 64 frames.
 
     Returns:
         (N, C) float32, the same for the same clip and seed.
     """
     chosen = spread(len(features), _FRAMES)
-    a_frame = min(-(-_TOKENS // len(chosen)), features.shape[2] * features.shape[3])
+    per_frame = min(-(-_TOKENS // len(chosen)), features.shape[2] * features.shape[3])
     random = np.random.default_rng(seed)
     parts = []
     for number in chosen:
         tokens = features[number].reshape(features.shape[1], -1).T
-        parts.append(tokens[random.permutation(len(tokens))[:a_frame]].astype(np.float32))
+        parts.append(tokens[random.permutation(len(tokens))[:per_frame]].astype(np.float32))
     return np.concatenate(parts)
 
 

@@ -27,7 +27,7 @@ class Segments:
     centres: np.ndarray
 
     def mask(self, features: Features, t: int) -> np.ndarray:
-        """(H, W) uint8 at the source's size: 1 + the cluster of each pixel."""
+        """Return (H, W) uint8 at the source's size: 1 + the cluster of each pixel."""
         similarity = np.tensordot(self.centres, unit(features[t], axis=0), axes=1)
         pixels = resize_map(similarity, features.geometry, features.geometry.size)
         return (pixels.argmax(0) + 1).astype(np.uint8)

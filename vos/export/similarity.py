@@ -53,12 +53,12 @@ class Similarity:
     low: float
 
     def map(self, features: Features, t: int) -> np.ndarray:
-        """(H, W) float32 in [-1, 1], at the source's size."""
+        """Return (H, W) float32 in [-1, 1], at the source's size."""
         tokens = np.tensordot(self.feature, unit(features[t], axis=0), axes=1)
         return resize_map(tokens[None], features.geometry, features.geometry.size)[0]
 
     def paint(self, features: Features, t: int, frame: np.ndarray) -> np.ndarray:
-        """The map as heat over the frame; the point itself is ringed. (H, W, 3) uint8."""
+        """Return the map as heat over the frame; the point itself is ringed. (H, W, 3) uint8."""
         level = (self.map(features, t) - self.low) / max(1 - self.low, 1e-6)
         heat = cv2.applyColorMap((level.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[
             ..., ::-1
@@ -73,7 +73,7 @@ class Similarity:
 
 
 def fit_similarity(features: Features, point: Point) -> Similarity:
-    """The feature at a point of an exported frame.
+    """Return the feature at a point of an exported frame.
 
     Raises:
         UsageError: the frame is not among the exported ones, or the point lies outside it.

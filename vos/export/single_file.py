@@ -37,7 +37,7 @@ class SingleFile:
         self.path = path
         self.stream = stream
         self.folder = folder
-        total = stream.bytes_a_frame * stream.shape[0]
+        total = stream.bytes_per_frame * stream.shape[0]
         if total > LARGEST:
             raise UsageError(
                 f"{total / 2**30:.1f} GiB of features do not go into {path.name}: "
@@ -63,7 +63,7 @@ class SingleFile:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The description in a file of either kind.
+    """Return the description in a file of either kind.
 
     Raises:
         VosError: the file is damaged or holds no features.

@@ -78,11 +78,11 @@ class FeatureStream:
         return (len(self.frame_indices), self.model.extractor.channels, *self.geometry.grid)
 
     @property
-    def bytes_a_frame(self) -> int:
+    def bytes_per_frame(self) -> int:
         return int(np.prod(self.shape[1:])) * self.dtype.itemsize
 
     def description(self) -> dict[str, Any]:
-        """What goes with the array: plain values for JSON."""
+        """Return what goes with the array: plain values for JSON."""
         geometry = self.geometry
         return {
             "format": FORMAT,
@@ -102,7 +102,7 @@ class FeatureStream:
         }
 
     def settings(self) -> dict[str, Any]:
-        """What decides the features; the same names may stand for other files later."""
+        """Return what decides the features; the same names may stand for other files later."""
         return {
             "command": "export",
             **self.description(),
@@ -110,7 +110,7 @@ class FeatureStream:
         }
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Features number ``start`` to ``stop`` (not included) of the chosen frames.
+        """Yield features number ``start`` to ``stop`` (not included) of the chosen frames.
 
         The grouping into batches begins anew at ``start``, so that the same range gives the same
         bytes wherever a run began.

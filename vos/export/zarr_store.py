@@ -1,4 +1,4 @@
-"""Features as zarr v3: one chunk a frame, several frames a shard, a shard the unit of work.
+"""Features as zarr v3: one chunk per frame, several frames per shard, a shard the unit of work.
 
 A shard file appears whole or not at all, so that what is there after an interruption is finished,
 and the same command goes on behind it.
@@ -25,7 +25,7 @@ SHARD_BYTES = 32 * 2**20
 
 
 def import_zarr() -> ModuleType:
-    """zarr, or what to do about it.
+    """Return the library zarr, or say how to install it.
 
     Raises:
         MissingError: the extra is not installed.
@@ -37,9 +37,9 @@ def import_zarr() -> ModuleType:
     return zarr
 
 
-def frames_a_shard(stream: FeatureStream) -> int:
+def frames_per_shard(stream: FeatureStream) -> int:
     """As many frames as fill about 32 MiB, but no more than there are."""
-    return min(max(1, SHARD_BYTES // stream.bytes_a_frame), stream.shape[0])
+    return min(max(1, SHARD_BYTES // stream.bytes_per_frame), stream.shape[0])
 
 
 class ZarrStore:
@@ -106,7 +106,7 @@ def shard_path(path: Path, array: Any, start: int) -> Path:
 
 
 def holds_collection(path: Path) -> bool:
-    """Whether the folder is a group of such stores."""
+    """Return whether the folder is a group of such stores."""
     return _attributes(path).get("format") == COLLECTION
 
 
@@ -154,7 +154,7 @@ def _create(zarr: ModuleType, path: Path, stream: FeatureStream) -> Any:
         shape=stream.shape,
         dtype=stream.dtype,
         chunks=(1, *frame),
-        shards=(frames_a_shard(stream), *frame),
+        shards=(frames_per_shard(stream), *frame),
         compressors=zarr.codecs.ZstdCodec(level=1),
         fill_value=np.nan,  # a frame that is not there yet must not look like one
         dimension_names=("time", "channel", "y", "x"),

@@ -1,4 +1,4 @@
-"""Work done ahead of its use, or after it, in a thread beside the main one."""
+"""Read ahead and write behind in a background thread."""
 
 from __future__ import annotations
 

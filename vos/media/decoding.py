@@ -65,7 +65,7 @@ def decode(path: Path, container: InputContainer, stream: VideoStream) -> Iterat
 
 
 def _frames_before(timestamp: int | None, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """What the decoder still holds from before a lost packet; later frames would be misnumbered."""
+    """Yield what the decoder holds from before a lost packet; later frames would be misnumbered."""
     for frame in stream.codec_context.decode(None):
         if timestamp is not None and frame.pts is not None and frame.pts >= timestamp:
             return
@@ -73,7 +73,7 @@ def _frames_before(timestamp: int | None, stream: VideoStream) -> Iterator[av.Vi
 
 
 def _ends_beyond_file(path: Path, stream: VideoStream) -> bool:
-    """Whether the container's own table places the last sample behind the end of the file."""
+    """Return whether the container's own table places the last sample behind the file's end."""
     entries = stream.index_entries
     if len(entries) == 0:
         return False
@@ -108,7 +108,7 @@ class Orientation:
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """The orientation in a frame's display matrix, as phones write it.
+    """Return the orientation in a frame's display matrix, as phones write it.
 
     The matrix maps a stored point to a shown one, ``x' = a x + c y``, ``y' = b x + d y``. Turns
     that are no multiple of 90 degrees are ignored, as browsers do.

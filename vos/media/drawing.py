@@ -60,7 +60,7 @@ def overlay(
 def contact_sheet(
     frames: Iterable[np.ndarray], columns: int = 4, *, cell_width: int | None = None, gap: int = 4
 ) -> np.ndarray:
-    """Frames side by side in rows of ``columns``, on white.
+    """Return frames side by side in rows of ``columns``, on white.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; those of another size than the first are fitted into

@@ -25,7 +25,7 @@ class FrameReader:
         self._frame: np.ndarray | None = None
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, not to be changed.
+        """Return (H, W, 3) uint8 RGB, not to be changed.
 
         Raises:
             UsageError: there is no such frame.

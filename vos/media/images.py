@@ -104,7 +104,7 @@ def _check_single(path: Path, image: Image.Image) -> None:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of an image turned upright, from its header alone.
+    """Return (height, width) of an image turned upright, from its header alone.
 
     Raises:
         VosError: the file is missing, unreadable, empty, not an image, or of several pictures.

@@ -44,7 +44,7 @@ def in_natural_order(paths: Iterable[Path]) -> list[Path]:
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that orders the numbers in names by value: 2 before 10, 007 beside 7.
+    """Return a sort key that orders the numbers in names by value: 2 before 10, 007 beside 7.
 
     >>> sorted(["f10.png", "f2.png"], key=natural_key)
     ['f2.png', 'f10.png']

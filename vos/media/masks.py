@@ -23,7 +23,7 @@ WHAT_TO_DO = "save it as a palette or grey PNG whose pixel values are the object
 
 
 def _voc_palette() -> np.ndarray:
-    """The PASCAL VOC colour map, which DAVIS uses: bit triples of the id, spread from bit 7 down.
+    """Return the PASCAL VOC colour map, which DAVIS uses: bit triples of the id, from bit 7 down.
 
     Bits 0, 3, 6 of an id become bits 7, 6, 5 of red; bits 1, 4, 7 of green; bits 2, 5 of blue.
     """
@@ -41,7 +41,7 @@ PALETTE.setflags(write=False)
 
 
 def object_ids(mask: np.ndarray) -> list[int]:
-    """The object ids in a mask, sorted, without background (0) and void (255).
+    """Return the object ids in a mask, sorted, without background (0) and void (255).
 
     >>> object_ids(np.array([[0, 3], [255, 1]], np.uint8))
     [1, 3]

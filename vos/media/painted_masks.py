@@ -141,7 +141,7 @@ def _is_black_and_white(colours: np.ndarray) -> bool:
 
 
 def _grey_step(path: Path, image: Image.Image) -> int:
-    """What Pillow multiplies the values of 2- and 4-bit grey PNGs by, to make white 255."""
+    """Return what Pillow multiplies the values of 2- and 4-bit grey PNGs by, to make white 255."""
     depth = grey_depth(path) if image.format == "PNG" and image.mode == "L" else None
     return {2: 85, 4: 17}.get(depth or 8, 1)
 
@@ -170,7 +170,7 @@ def _ids_of_grey(path: Path, values: np.ndarray, *, step: int = 1) -> np.ndarray
 
 
 def _levels(values: np.ndarray) -> np.ndarray:
-    """The distinct values but 0, increasing."""
+    """Return the distinct values but 0, increasing."""
     if values.dtype == np.uint8:
         return 1 + np.flatnonzero(np.bincount(values.ravel(), minlength=256)[1:])
     return np.unique(values[values != 0])
@@ -233,7 +233,7 @@ def _ids_of_levels(path: Path, shades: np.ndarray) -> np.ndarray:
 
 
 def _is_border(white: np.ndarray, shades: np.ndarray) -> bool:
-    """Whether white is nowhere wide and everywhere near an object, as void around objects is."""
+    """Return whether white is nowhere wide and everywhere near an object, as void is."""
     wide = cv2.erode(white.astype(np.uint8), _square(_REACH))
     objects = ((shades > 0) & ~white).astype(np.uint8)
     alone = white & (cv2.dilate(objects, _square(_REACH)) == 0)
@@ -241,7 +241,7 @@ def _is_border(white: np.ndarray, shades: np.ndarray) -> bool:
 
 
 def _has_soft_edges(shades: np.ndarray) -> bool:
-    """Whether levels of an (H, W) uint8 image are steps or specks of edges, and not areas.
+    """Return whether levels of an (H, W) uint8 image are steps or specks of edges, and not areas.
 
     A step belongs to no area of one level with a core of 3 x 3 pixels, and has a darker and a
     lighter pixel among its eight neighbours; a speck belongs to none and touches another level
@@ -272,13 +272,13 @@ def _has_soft_edges(shades: np.ndarray) -> bool:
 
 
 def _areas(shades: np.ndarray) -> np.ndarray:
-    """Which pixels, (H, W) bool, belong to a square of 3 x 3 pixels of one level."""
+    """Return which pixels, (H, W) bool, belong to a square of 3 x 3 pixels of one level."""
     flat = cv2.erode(shades, _square(1)) == cv2.dilate(shades, _square(1))
     return cv2.dilate(flat.astype(np.uint8), _square(1)) > 0
 
 
 def _was_jpeg(shades: np.ndarray) -> bool:
-    """Whether all levels crowd around black and white, as JPEG leaves a black and white image."""
+    """Return whether all levels crowd around black and white, as JPEG leaves such an image."""
     levels = _levels(shades)
     middle = (levels > _NEAR) & (levels < VOID - _NEAR)
     dark = levels <= _NEAR

@@ -189,7 +189,7 @@ class RleWriter:
         return {"videos": [self._video()], "images": images, "categories": self._categories()}
 
     def _annotations(self) -> Iterator[str]:
-        """The entries of COCO: one per object and frame that shows it."""
+        """Yield the entries of COCO: one per object and frame that shows it."""
         number = 0
         for id in sorted(self._entries):
             for index, record in enumerate(self._records(id)):
@@ -205,7 +205,7 @@ class RleWriter:
         return {"videos": [video], "categories": self._categories()}
 
     def _tracks(self) -> Iterator[str]:
-        """The entries of YouTube-VIS, a list at a time: one per object."""
+        """Yield the entries of YouTube-VIS, a list at a time: one per object."""
         height, width = self.size
         for number, id in enumerate(sorted(self._entries)):
             entry = {"id": id, "video_id": 1, "category_id": id, "iscrowd": 0}
@@ -220,7 +220,7 @@ class RleWriter:
             yield "}"
 
     def _records(self, id: int) -> Iterator[bytes]:
-        """The record of one object in each frame, empty where it is absent."""
+        """Yield the record of one object in each frame, empty where it is absent."""
         entries = np.array(self._entries[id], np.int64).reshape(-1, 3)
         places = np.zeros((self.frame_count, 2), np.int64)
         for index, *place in entries:
@@ -290,7 +290,7 @@ def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:
 
 
 def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """A mask of 0 and 1 from run lengths, or from the polygons that COCO has too."""
+    """Return a mask of 0 and 1 from run lengths, or from the polygons that COCO has too."""
     if isinstance(segmentation, list):
         segmentation = coco.merge(coco.frPyObjects(segmentation, height, width))
     return decode_rle(segmentation)

@@ -28,7 +28,7 @@ class Video(ABC):
         path: the file or folder.
         name: its name without suffix.
         height, width: of the upright frames, in pixels.
-        frame_rate: frames a second, exact; the average where the rate varies.
+        frame_rate: frames per second, exact; the average where the rate varies.
         frame_count: how many frames there are. Exact for folders, and for files once
             ``count_frames`` or indexing has looked; before that what the container claims, or
             None if it claims nothing.
@@ -50,7 +50,7 @@ class Video(ABC):
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Return the frames per second."""
         return float(self.frame_rate)
 
     @property
@@ -60,10 +60,10 @@ class Video(ABC):
 
     @abstractmethod
     def count_frames(self) -> int:
-        """The exact number of frames; reads through a file the first time."""
+        """Return the exact number of frames; reads through a file the first time."""
 
     def frame_times(self) -> np.ndarray:
-        """(T,) float64, seconds at which each frame is shown, the first at 0.
+        """Return (T,) float64, seconds at which each frame is shown, the first at 0.
 
         What the file says, where it says it; else by the frame rate.
         """
@@ -85,7 +85,7 @@ class Video(ABC):
 
     @abstractmethod
     def _read(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
-        """Frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""
+        """Return frames ``start`` (>= 0) to ``stop`` (not included; None means the end)."""
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
         """Stream frames ``start`` to ``stop`` (not included), ending early where the video ends.

@@ -102,7 +102,7 @@ class VideoFile(Video):
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:
-    """The average rate; rates no camera has are signs of a broken header, and become 25."""
+    """Return the average rate; rates no camera has are signs of a broken header, and become 25."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate is not None and 0 < rate <= 1000:
             return Fraction(rate)

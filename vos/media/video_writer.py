@@ -52,7 +52,7 @@ class VideoWriter:
 
     Args:
         path: the file, ending in .mp4, .m4v or .mov; its folder is made if need be.
-        fps: frames a second; a Fraction is kept (30000/1001), with denominators up to 1001.
+        fps: frames per second; a Fraction is kept (30000/1001), with denominators up to 1001.
         size: (height, width) of the frames that will be written.
         times: (T,) rising seconds at which the frames are shown, where the rate varies; the first
             is taken as 0. None spaces them by ``fps``.

@@ -73,7 +73,7 @@ def critic_in_batch(
     *,
     temperature: float = 0.07,
 ) -> tuple[Tensor, Tensor]:
-    """The scores of `critic` with all other scenes of the batch as negatives.
+    """Return the scores of `critic` with all other scenes of the batch as negatives.
 
     Args:
         anchors: features of one view, ``(B, d)``.
@@ -126,7 +126,7 @@ def log_partition(positive: Tensor, negative: Tensor, population: int) -> Tensor
 
 @torch.no_grad()
 def information_bound(positive: Tensor, negative: Tensor) -> Tensor:
-    """``log k - L``, in nats, with L the softmax loss: a lower bound of I(z1; z2) on average.
+    """Return ``log k - L``, in nats, L the softmax loss: on average a lower bound of I(z1; z2).
 
     It holds for negatives that are drawn independently of the anchor, and is log k at most.
     """
@@ -139,7 +139,7 @@ def _log_count(scores: Tensor) -> Tensor:
 
 
 def view_pairs(graph: str, views: int) -> list[tuple[int, int]]:
-    """Which views are compared: the first with all others (core) or each with each (full).
+    """Return which views are compared: the first with all others (core) or each with each (full).
 
     A single view is compared with itself: with the memory of the same scene.
 

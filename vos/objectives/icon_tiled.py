@@ -172,7 +172,7 @@ def _log_sums(samples: list[Sample]) -> list[LogSums]:
 
 
 def _forward_strips(strips: list[slice], sample: Sample) -> LogSums:
-    """The log-sums over some strips, and for v those of the strips."""
+    """Return the log-sums over some strips, and for v those of the strips."""
     count, like = len(sample.a_row), sample.a_row
     sum_h, sum_u = LogSum.of_none(count, like), LogSum.of_none(count, like)
     strip_v, tile = like.new_empty(count * STRIP), like.new_empty(ROWS * STRIP)

@@ -71,7 +71,7 @@ class MemoryBank:
         return kept
 
     def rows(self, ids: Tensor) -> Tensor:
-        """Features of the scenes ``ids`` (of any shape), without gradient: ``(*ids, dim)``."""
+        """Return features of the scenes ``ids`` (any shape), without gradient: ``(*ids, dim)``."""
         flat = ids.reshape(-1)
         if self.world == 1:
             return self.kept.index_select(0, flat).view(*ids.shape, self.dim)
@@ -99,7 +99,7 @@ class MemoryBank:
         self.kept[places] = functional.normalize(moved, dim=1)
 
     def state(self) -> Tensor:
-        """The whole bank ``(size, dim)`` on the CPU, whatever the number of processes."""
+        """Return the whole bank ``(size, dim)`` on the CPU, whatever the number of processes."""
         if self.world == 1:
             return self.kept.cpu()
         share = -(-self.size // self.world)

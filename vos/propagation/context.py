@@ -101,11 +101,11 @@ class Context:
             frame.shift = shift
 
     def _frames(self) -> list[ContextFrame]:
-        """Each frame once, whether it is annotated, recent or both."""
+        """Return each frame once, whether it is annotated, recent or both."""
         return list({id(frame): frame for frame in (*self.annotated, *self.recent)}.values())
 
     def sources(self, grid: tuple[int, int]) -> list[Source]:
-        """What the next frame takes its labels from, newest frames first."""
+        """Return what the next frame takes its labels from, newest frames first."""
         config = self._config
         counts: dict[int, int] = {}
         frames: dict[int, ContextFrame] = {}
@@ -131,7 +131,7 @@ class Context:
 
 
 def _leads(frame: ContextFrame, grid: tuple[int, int]) -> Tensor | None:
-    """Where the flow leads to in ``frame``; ``None`` where nothing has moved by half a token."""
+    """Return where the flow leads to in ``frame``; None where nothing moved by half a token."""
     if frame.shift is None:
         return None
     leads = places_led_to(frame.shift, grid)

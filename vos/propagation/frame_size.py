@@ -13,7 +13,7 @@ from vos.propagation.config import PropagationConfig, Resampling
 def frame_size(height: int, width: int, config: PropagationConfig, stride: int) -> tuple[int, int]:
     """Height and width, in pixels, of a ``height`` x ``width`` frame as the backbone sees it.
 
-    ``stride`` (pixels a token) stands in where the protocol rounds to the backbone's patch.
+    ``stride`` (pixels per token) stands in where the protocol rounds to the backbone's patch.
     """
     if config.short_side is None:
         new_height, new_width = float(height), float(width)

@@ -1,6 +1,6 @@
 """Soft labels to a mask whose borders are those of the frame: the guided filter.
 
-Soft labels are known once a token. Around each token they are taken for an affine function of the
+Soft labels are known once per token. Around each token they are taken for an affine function of the
 colour, ``label = slope . colour + offset``, by least squares over the tokens nearby. The functions
 are averaged over the windows that hold a token, enlarged as labels would be, and asked for the
 colour of each pixel. So a border runs where the colour changes, if it does so near the border of
@@ -29,7 +29,7 @@ RIDGE = 1e-4  # variance of colour, of 1, below which a slope is not trusted
 def guided_mask(
     labels: Tensor, ids: Sequence[int], grid: tuple[int, int], frame: np.ndarray
 ) -> np.ndarray:
-    """The mask that soft labels stand for in a frame.
+    """Return the mask that soft labels stand for in a frame.
 
     Args:
         labels: (N, K + 1) float, background first; each row sums to one.

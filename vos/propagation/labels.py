@@ -46,7 +46,7 @@ def labels_to_mask(
     seen_size: tuple[int, int],
     config: PropagationConfig,
 ) -> np.ndarray:
-    """The mask that soft labels stand for: enlarge, optionally stretch, take the largest.
+    """Return the mask that soft labels stand for: enlarge, optionally stretch, take the largest.
 
     Args:
         labels: (N, K + 1) float.
@@ -69,7 +69,7 @@ def labels_to_mask(
 def _strongest(
     labels: Tensor, grid: tuple[int, int], size: tuple[int, int], how: str, *, min_max: bool
 ) -> Tensor:
-    """(H, W) the channel with the largest enlarged value of every pixel; the first one on ties.
+    """Return (H, W) the channel with the largest enlarged value of every pixel, the first on ties.
 
     A few planes at a time, so that memory does not grow with the number of objects.
     """
@@ -87,19 +87,19 @@ def _strongest(
 
 
 def enlarge(labels: Tensor, grid: tuple[int, int], size: tuple[int, int], how: str) -> Tensor:
-    """(N, K + 1) labels of a grid as planes (1, K + 1, H, W)."""
+    """Return (N, K + 1) labels of a grid as planes (1, K + 1, H, W)."""
     return _resize(labels.T.reshape(1, -1, *grid), size, how)
 
 
 def stretch(planes: Tensor) -> Tensor:
-    """Each plane of (B, K + 1, H, W) stretched to [0, 1]; a constant plane becomes zero."""
+    """Return each plane of (B, K + 1, H, W) stretched to [0, 1]; a constant plane becomes zero."""
     low = planes.amin((-2, -1), keepdim=True)
     high = planes.amax((-2, -1), keepdim=True)
     return (planes - low) / (high - low).clamp(min=torch.finfo(planes.dtype).tiny)
 
 
 def sharpen(labels: Tensor, power: float) -> Tensor:
-    """(N, K + 1) labels raised to ``power`` and made to sum to one, without those below 1 %."""
+    """Return (N, K + 1) labels to the given power that sum to one, without those below 1 %."""
     powers = labels.clamp(min=0) ** power
     shares = powers / powers.sum(1, keepdim=True).clamp(min=torch.finfo(labels.dtype).tiny)
     kept = torch.where(shares < FAINT, 0, shares)

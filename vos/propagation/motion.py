@@ -15,7 +15,7 @@ from vos.errors import UsageError
 
 
 def token_motion(flow: np.ndarray | Tensor, grid: tuple[int, int]) -> Tensor:
-    """The mean flow of each token's pixels, as a motion.
+    """Return the mean flow of each token's pixels, as a motion.
 
     Args:
         flow: (H, W, 2) columns and rows, in pixels of its own grid, from each pixel to where it
@@ -58,7 +58,7 @@ def follow(motion: Tensor, onwards: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def places_led_to(motion: Tensor, grid: tuple[int, int]) -> Tensor:
-    """(N,) int64 the place nearest to where each token was, at the border if that lies outside."""
+    """Return (N,) int64 the place nearest to where each token was, the border if outside."""
     height, width = grid
     own = torch.arange(height * width, device=motion.device)
     rows = (own // width + (motion[:, 0] + 0.5).floor()).clamp(0, height - 1)

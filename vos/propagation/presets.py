@@ -121,7 +121,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> PropagationConfig:
-    """The configuration called ``name``.
+    """Return the configuration called ``name``.
 
     Raises:
         UsageError: there is none of that name (near names are offered).

@@ -46,7 +46,7 @@ class SoftLabels:
         *,
         frame: np.ndarray | None = None,
     ) -> np.ndarray:
-        """(H, W) uint8 ids at ``size``.
+        """Return (H, W) uint8 ids at ``size``.
 
         Args:
             size: height and width of the mask.
@@ -195,7 +195,7 @@ class Propagator:
             frame.derived.clear()
 
     def _describe(self, rows: Tensor) -> Tensor:
-        """(N, C) features as they are compared: beside them, the classifier's scores."""
+        """Return (N, C) features as they are compared: beside them, the classifier's scores."""
         if self._classifier is None:
             return rows
         return beside(rows, self._classifier.scores(rows), self.config.classifier)

@@ -38,7 +38,7 @@ def _half_width(shape: WindowShape, radius: float, dy: int) -> int:
 
 
 def in_window(places: Tensor, centres: Tensor, halves: Tensor, width: int) -> Tensor:
-    """Whether ``places`` lie in the windows around ``centres``, on a grid of that width.
+    """Return whether ``places`` lie in the windows around ``centres``, on a grid of that width.
 
     Args:
         places, centres: integers, of shapes that go together.

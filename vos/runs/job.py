@@ -83,7 +83,7 @@ class Summary:
 def run_job(
     tasks: Sequence[Task],
     open_worker: OpenWorker,
-    engine: Executor,
+    executor: Executor,
     folder: RunFolder,
     *,
     is_done: Callable[[str], bool],
@@ -104,7 +104,7 @@ def run_job(
     outcome = run_tasks(
         todo,
         open_worker,
-        engine,
+        executor,
         description=description,
         unit=unit,
         on_end=lambda task, event, attempts: _note(folder, task, event, attempts),

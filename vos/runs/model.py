@@ -50,10 +50,11 @@ class Model:
             MissingError: weights that cannot be had.
         """
         check_precision(precision)
-        by_name = isinstance(model, str | Path)
-        backbone = load(model, seed=seed) if by_name else check_backbone(model)
-        spec = spec_of(model)
-        source = _absolute(spec) if by_name else None
+        spec, source = spec_of(model), None
+        if isinstance(model, str | Path):
+            backbone, source = load(model, seed=seed), _absolute(spec)
+        else:
+            backbone = check_backbone(model)
         return cls(spec, seed, precision, weights_digest(backbone), source, backbone)
 
     def load(self) -> Backbone:
@@ -76,7 +77,7 @@ class Model:
         """Return what computes features on ``device``; see `load`.
 
         Args:
-            frame_count: frames of the whole job, for the choice of an engine: that must not
+            frame_count: frames of the whole job, for the choice of a runtime: that must not
                 depend on how the job is shared out.
         """
         return FeatureExtractor(

@@ -103,7 +103,7 @@ def _meant(ids: np.ndarray, known: Collection[int]) -> np.ndarray:
 
 
 def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:
-    """(H, W) uint8 ids, a copy, of the size of the video."""
+    """Return (H, W) uint8 ids, a copy, of the size of the video."""
     what = f"the mask of frame {index}"
     if isinstance(mask, str | Path):
         if not Path(mask).exists():

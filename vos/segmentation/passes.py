@@ -178,7 +178,7 @@ def walk(
 
 
 def _frames(video: Video, part: Pass) -> Iterator[IndexedFrame]:
-    """The frames of a pass as it walks them: anchors, its start, what lies before it."""
+    """Return the frames of a pass as it walks them: anchors, its start, what lies before it."""
     anchors = ((index, video[index]) for index in part.anchors)
     if part.last >= part.start:
         stop = None if part.last >= END else part.last + 1

@@ -104,7 +104,7 @@ def propagate_many(
     sound: bool = True,
     model: str,
     config: PropagationConfig,
-    engine: Executor,
+    executor: Executor,
     precision: str = "float32",
     seed: int = 0,
     overwrite: bool = False,
@@ -160,7 +160,7 @@ def propagate_many(
     summary = run_job(
         [Task(name, job) for name, job in jobs.items()],
         OpenSegmenter(folder.record, chosen, config),
-        engine,
+        executor,
         folder,
         is_done=lambda name: is_written(jobs[name], folder.items[name]["frames"]),
         description="segmenting",

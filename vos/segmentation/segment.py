@@ -152,7 +152,7 @@ def _read_ahead(
 
 
 def _frames_at_once(extractor: FeatureExtractor) -> int:
-    """One by one on a processor, where more at once only fill the caches."""
+    """Return the batch size: 1 on a CPU, where larger batches only fill the caches, else more."""
     return 1 if extractor.device.type == "cpu" else 8
 
 

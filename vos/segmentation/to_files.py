@@ -310,7 +310,7 @@ class MaskFiles:
 
 
 def check_outputs(overlay_file: Path | None, rle_file: Path | None) -> None:
-    """See before the work that overlay and RLE can be written.
+    """Check, before the work, that overlay and RLE can be written.
 
     Raises:
         UsageError: the overlay is no video, or the RLE has the name of a mask.

@@ -103,7 +103,7 @@ def unwarp(features: Tensor, drawn: Draw, size: tuple[int, int]) -> Tensor:
 
 
 def unwarp_validity(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Tensor:
-    """Which tokens of features of ``shape`` (B, C, h, w) the warp left inside: (B, h, w) bool.
+    """Return which tokens of features of ``shape`` (B, C, h, w) stay inside: (B, h, w) bool.
 
     A token is invalid where the affine map pushed its place out of the image, or within half a
     token of the border, so that what ``unwarp`` gives for it comes from the opposite border.
@@ -114,7 +114,7 @@ def unwarp_validity(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Te
 
 
 def _source_of_token(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Tensor:
-    """Where the warped features hold each original token: (B, h, w, 2), -1 to 1."""
+    """Return where the warped features hold each original token: (B, h, w, 2), -1 to 1."""
     batch, _, rows, columns = shape
     matrix = functional.pad(drawn.matrix, (0, 0, 0, 1))
     matrix[:, 2, 2] = 1
@@ -127,7 +127,7 @@ def _source_of_token(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> T
 
 
 def _relative(shift: Tensor, size: tuple[int, int]) -> Tensor:
-    """A shift (rows, columns) in pixels as (x, y) in units of half the image."""
+    """Return a shift (rows, columns) in pixels as (x, y) in units of half the image."""
     height, width = size
     return torch.stack([shift[:, 1] * 2 / width, shift[:, 0] * 2 / height], dim=1)
 

@@ -110,7 +110,7 @@ class ContrastiveModel(Objective):
     def prepare(
         self, crops: Tensor, step: int, numbers: range
     ) -> tuple[Tensor, Tensor, Tensor, list[Draw]]:
-        """Inputs of ``forward``.
+        """Return inputs of ``forward``.
 
         Returns:
             images (frames, B, 3, H, W) in [0, 1], scenes (B,), ids of the negatives, and, where
@@ -138,7 +138,7 @@ class ContrastiveModel(Objective):
         return images, torch.tensor(scenes, device=device), ids.to(device), warps
 
     def _draws(self, images: Tensor, generator: torch.Generator, part: slice) -> list[Draw]:
-        """The warp of each view, drawn for the whole batch: the same on every process."""
+        """Return the warp of each view, drawn for the whole batch: the same on every process."""
         augmentation, size = self.config.augmentation, (images.shape[-2], images.shape[-1])
         return [
             draw(

@@ -10,7 +10,7 @@ class ContrastiveConfig:
     """Which views are compared (the views themselves are the backbone's), with what, and how.
 
     ``negatives`` of each anchor come from a memory bank of all frames; 0 takes the rest of the
-    batch and keeps no bank. ``draw`` is ``batch`` (one set of negatives a step) or ``sample``
+    batch and keeps no bank. ``draw`` is ``batch`` (one set of negatives per step) or ``sample``
     (one an anchor, as published, which costs memory traffic). ``level`` ``tokens`` compares the
     tokens of the maps of a batch, of which ``negatives`` (0: all) serve as such.
     """
@@ -36,7 +36,7 @@ CHOICES = {
 
 
 def contrastive_rules(config: ContrastiveConfig) -> dict[str, bool]:
-    """What must hold of the numbers: message -> whether it does."""
+    """Return what must hold of the numbers: message -> whether it does."""
     return {
         "objective.contrastive.negatives must not be negative": config.negatives >= 0,
         "objective.contrastive.temperature must be positive": config.temperature > 0,

@@ -16,7 +16,7 @@ from vos.training.config import EvaluationConfig
 def make_evaluation(
     config: EvaluationConfig, folder: Path, device: torch.device
 ) -> Callable[[Backbone], dict[str, float]]:
-    """A function from a backbone to ``{"J&F", "J", "F"}`` (0 to 1), as ``config`` says.
+    """Return a function from a backbone to ``{"J&F", "J", "F"}`` (0 to 1), as ``config`` says.
 
     Args:
         folder: the masks, tables and weights of the latest measure are left here.

@@ -73,7 +73,7 @@ class IconModel(Objective):
             }
 
     def _round_trip(self, features: Tensor, drawn: Draw, size: tuple[int, int]) -> RoundTrip:
-        """Tokens of the B pairs, with those left out that either draw of a frame pushed outside."""
+        """Return tokens of the B pairs, without those that a draw of a frame pushed outside."""
         trip = RoundTrip(*tokens(features).chunk(DRAWS))
         if not self.config.augmentation.validity:
             return trip

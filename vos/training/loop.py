@@ -196,7 +196,7 @@ class Trainer:
             raise KeyboardInterrupt
 
     def _step(self, batches: Generator[Tensor], numbers: range) -> dict[str, Tensor]:
-        """One step of the optimiser; returns the measures of its last part."""
+        """Make one step of the optimiser; return the measures of its last part."""
         config = self.config
         factor = rate_factor(config.optimiser, self.step, self._done())
         set_rate(self.optimiser, factor)
@@ -302,7 +302,7 @@ class Trainer:
         return found
 
     def backbone(self) -> Backbone:
-        """A copy of the backbone, with averaged weights where the run keeps them; eval mode."""
+        """Return a copy of the backbone, with averaged weights where the run keeps them."""
         copy = load(self.config.model.backbone, seed=self.config.seed)
         state = self._averaged().state_dict()
         prefix = "backbone."
@@ -343,7 +343,7 @@ class Trainer:
         self.fabric.barrier()
 
     def result(self) -> Trained:
-        """What the run gave."""
+        """Return what the run gave."""
         return Trained(
             self.run.folder, self.run.weights_path, self.step, self.seconds, self.metrics
         )

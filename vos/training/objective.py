@@ -30,10 +30,10 @@ class Objective(nn.Module):
         return ()
 
     def begin(self, sampler: PairSampler, device: torch.device, rank: int, world: int) -> None:
-        """Called once before the first step that this process makes, when the data are known."""
+        """Get ready, once, before the first step that this process makes; the data are known."""
 
     def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Any, ...]:
-        """Inputs of ``forward``, drawn from seed and ``step`` alone.
+        """Return inputs of ``forward``, drawn from seed and ``step`` alone.
 
         Args:
             crops: (frames, B, 3, H, W) uint8, the pairs ``numbers`` of the global batch.
@@ -44,7 +44,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def memory(self) -> dict[str, Tensor]:
-        """What a resumed run needs beside ``state_dict``; every process calls it, the first
+        """Return what a resumed run needs beside ``state_dict``; every process calls it, the first
         one keeps it."""
         return {}
 

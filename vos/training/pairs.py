@@ -71,7 +71,7 @@ class PairSampler:
         return int(self.first_frames[pair.clip]) + pair.frames[0]
 
     def pair(self, number: int) -> Pair:
-        """The pair of this number."""
+        """Return the pair of this number."""
         random = np.random.default_rng([self.seed, number])
         # What random.choice(p=...) does, without its sum over all clips for every pair.
         clip = int(self.cumulative.searchsorted(random.random(), side="right"))
@@ -86,7 +86,7 @@ class PairSampler:
         return Pair(clip, (first, second), (boxes[0], boxes[1]), mirrored)
 
     def _frames(self, length: int, random: np.random.Generator) -> tuple[int, int]:
-        """Two frames 1 to ``gap`` apart, in either order; twice the same in a photo."""
+        """Return two frames 1 to ``gap`` apart, in either order; twice the same in a photo."""
         if length == 1:
             return 0, 0
         distance = int(random.integers(1, min(self.gap, length - 1) + 1))
@@ -112,7 +112,7 @@ class PairSampler:
 
 
 def _place(length: int, side: float, random: np.random.Generator) -> float:
-    """A centre such that a part of ``side`` lies inside ``length``."""
+    """Return a centre such that a part of ``side`` lies inside ``length``."""
     return side / 2 + random.random() * (length - side)
 
 

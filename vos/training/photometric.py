@@ -67,7 +67,7 @@ def apply_photometric(images: Tensor, drawn: Tensor) -> Tensor:
 
 
 def _chroma(saturation: Tensor, angle: Tensor) -> Tensor:
-    """The linear map (B, 3, 3) on RGB that scales and turns colour and keeps luminance."""
+    """Return the linear map (B, 3, 3) on RGB that scales and turns colour and keeps luminance."""
     to_yiq = torch.tensor(_TO_YIQ, device=angle.device)
     turn = torch.zeros(len(angle), 3, 3, device=angle.device)
     turn[:, 0, 0] = 1

@@ -83,7 +83,7 @@ class Run:
             torch.save(state, temporary)
 
     def load_state(self) -> dict[str, Any] | None:
-        """The state to resume from, None at the start.
+        """Return the state to resume from, None at the start.
 
         Raises:
             VosError: the file is damaged.
@@ -106,7 +106,7 @@ class Run:
             write_text(self.metrics_path, "".join(f"{line}\n" for line in kept))
 
     def metrics(self) -> list[dict[str, float]]:
-        """Every complete row of ``metrics.jsonl``."""
+        """Return every complete row of ``metrics.jsonl``."""
         rows = []
         for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
             try:

@@ -79,7 +79,7 @@ class Multiview(Backbone):
 
     Args:
         views: names joined with ``+``, see :mod:`vos.backbones.views`.
-        encoders: one a view, of the same strides.
+        encoders: one per view, of the same strides.
         layer: whose map is the output, 1 to the number of layers of the encoders.
         use: names of the views whose maps are the output, joined with ``+``, or ``all``.
         output: ``"layer"`` for maps, ``"head"`` for the projection of each token.

@@ -33,7 +33,7 @@ class GroupConv(ExpandedFilter):
         fields_in: of the input.
         fields_out: of the output; of the same group.
         size: of the filters, odd.
-        bias: one a field.
+        bias: one per field.
         border: what is beyond the map: ``zeros``, ``replicate`` or ``circular``.
 
     Raises:

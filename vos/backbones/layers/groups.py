@@ -81,7 +81,7 @@ class Group:
         )
 
     def moved(self, element: int) -> list[int]:
-        """For each ``g``, ``element^-1 g``: where a regular field reads when it is acted on."""
+        """Return ``element^-1 g`` for each ``g``: where an acted-on regular field reads."""
         undo = self.inverse(element)
         return [self.product(undo, other) for other in range(self.order)]
 

@@ -77,7 +77,7 @@ class FeatureHead(nn.Module):
     Args:
         before: regular fields, the input.
         features: fields of the output.
-        output: ``invariant`` (one channel a field) or ``regular`` (one a field and element).
+        output: ``invariant`` (one channel per field) or ``regular`` (one per field and element).
 
     Raises:
         UsageError: another output, or no features.

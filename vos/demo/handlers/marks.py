@@ -133,7 +133,7 @@ class MarkHandlers(Handlers):
 
 
 def _full_size(shown: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """(x, y) on the frame, from (x, y) on the picture of it that the page shows."""
+    """Return (x, y) on the frame, from (x, y) on the picture of it that the page shows."""
     height, width = canvas.picture_size(size)
     x = (float(shown[0]) + 0.5) * size[1] / width
     y = (float(shown[1]) + 0.5) * size[0] / height

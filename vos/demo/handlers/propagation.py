@@ -157,7 +157,7 @@ class CostHandlers(Handlers):
         first, last = session.clip.trim
         count = last - first + 1
         text = (
-            f"About {seconds:.2g} s a frame on this machine, {device}: "
+            f"About {seconds:.2g} s per frame on this machine, {device}: "
             f"{count} frames in {duration(seconds * count)}."
         )
         return {cost: f'<p class="hint">{text}</p>'}

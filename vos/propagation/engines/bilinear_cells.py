@@ -17,7 +17,7 @@ from vos.compiled import compiled
 def bilinear_places(
     tokens: int, pixels: int, corners: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every pixel of one side: the token before it, the one after it, and the latter's share.
+    """Return for every pixel of one side the tokens before and after it, and the latter's share.
 
     The places are those of `torch.nn.functional.interpolate`.
     """
@@ -35,7 +35,7 @@ def bilinear_places(
 
 @lru_cache(maxsize=32)
 def first_pixels(tokens: int, pixels: int, corners: bool) -> np.ndarray:
-    """(tokens + 1,) the first pixel of each column of cells, and the end."""
+    """Return (tokens + 1,) the first pixel of each column of cells, and the end."""
     before, _, _ = bilinear_places(tokens, pixels, corners)
     return np.searchsorted(before, np.arange(tokens + 1))
 

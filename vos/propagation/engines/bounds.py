@@ -6,7 +6,7 @@ over, and the latter is at most the product of the two left-over lengths:
 
     q . x  <=  q' . x',   q' = (leading coordinates of q, left-over length of q)
 
-So one matrix product over 48 numbers a token, instead of hundreds, bounds every similarity; where
+So one matrix product over 48 numbers per token, instead of hundreds, bounds every similarity; where
 the bound is below the k-th best similarity known, the place is out of the question.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vos.propagation.context import ContextFrame, Source
 
-NUMBERS = 48  # a token: fewer make looser bounds, more make longer products
+NUMBERS = 48  # per token: fewer make looser bounds, more make longer products
 SLACK = 1e-5  # squared length added to what is left over: rounding must not break the bound
 
 
@@ -52,7 +52,7 @@ class LeadingComponents:
         return torch.cat([leading, left_over.sqrt()], dim=1)
 
     def suit(self, reduced: Tensor) -> bool:
-        """Whether these directions still hold most of a frame, or the scene has changed."""
+        """Return whether these directions still hold most of a frame, or the scene has changed."""
         return float(reduced[:, -1].square().mean()) <= 2 * self.left_over + 0.05
 
 

@@ -27,7 +27,7 @@ class Engine(Protocol):
         grid: tuple[int, int],
         config: PropagationConfig,
     ) -> Tensor:
-        """(N, K + 1) soft labels of a frame."""
+        """Return (N, K + 1) soft labels of a frame."""
 
     def labels_to_mask(
         self,
@@ -38,11 +38,11 @@ class Engine(Protocol):
         seen_size: tuple[int, int],
         config: PropagationConfig,
     ) -> np.ndarray:
-        """(H, W) uint8 ids."""
+        """Return (H, W) uint8 ids."""
 
 
 def engine_for(device: torch.device, name: str = "auto") -> Engine:
-    """The implementation for tensors on ``device``.
+    """Return the implementation for tensors on ``device``.
 
     ``auto`` takes compiled loops on the processor, a fused kernel on CUDA devices where Triton is
     installed, and PyTorch by tiles elsewhere (MPS).

@@ -3,8 +3,8 @@
 Four things save the work that the plain form spends:
 
 - **windows**: tokens are taken in tiles of 8 x 8; a tile meets only the union of its windows, in
-  one matrix product a frame, instead of every place of the frame (windows that flow leads far away
-  are met apart, by tokens that are led to neighbouring places together);
+  one matrix product per frame, instead of every place of the frame (windows that flow leads far
+  away are met apart, by tokens that are led to neighbouring places together);
 - **bounds**: of each similarity an upper bound is computed first, at a fraction of its cost
   (`bounds.py`), and the similarity itself only if that beats the k-th best so far;
 - **a running threshold**: bounds are scanned while they are in cache and dropped at once unless
@@ -131,7 +131,7 @@ class _Step:
         )
 
     def thresholds(self, tokens: np.ndarray) -> np.ndarray:
-        """A lower bound of the k-th best similarity of each of ``tokens``; -inf if there is none.
+        """Return a lower bound of the k-th best similarity of each of ``tokens``; -inf if none is.
 
         It comes from the places that the token most resembles, if nothing goes wrong: right
         beside where it was in the sources inside the window.
@@ -177,7 +177,7 @@ class _Best:
 def _known_classes(
     step: _Step, windowed: Sequence[Source], anywhere: Sequence[Source]
 ) -> np.ndarray:
-    """(N,) the channel that a token must get whatever its similarities, or -1."""
+    """Return (N,) the channel that a token must get whatever its similarities, or -1."""
     known = np.full(len(step.rows), kernels.MIXED, np.int32)
     if not windowed:
         return known
@@ -195,7 +195,7 @@ def _known_classes(
 def _out_of_reach(
     tokens: np.ndarray, channel: int, step: _Step, anywhere: Sequence[Source]
 ) -> np.ndarray:
-    """Those of ``tokens`` that no place of another label, anywhere, can win a vote for."""
+    """Return the ``tokens`` whose label is certain: no place of another label can win a vote."""
     foreign = [np.flatnonzero(_classes(source.frame) != channel) for source in anywhere]
     undecided = np.ones(len(tokens), bool)
     thresholds = step.thresholds(tokens)
@@ -279,7 +279,7 @@ def _parts(tokens: np.ndarray) -> list[np.ndarray]:
 
 
 def _tiles(tokens: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens sorted by the tile they lie in, and where each tile starts."""
+    """Return tokens sorted by the tile they lie in, and where each tile starts."""
     width = grid[1]
     across = -(-width // TILE)
     tile = (tokens // width // TILE) * across + tokens % width // TILE
@@ -295,7 +295,7 @@ def _classes(frame: ContextFrame) -> np.ndarray:
 
 
 def _extremes(source: Source, step: _Step) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) the smallest and the largest class in reach of each token."""
+    """Return (N,) the smallest and the largest class in reach of each token."""
     frame = source.frame
     if "extremes" not in frame.derived:
         frame.derived["extremes"] = kernels.extremes_around(

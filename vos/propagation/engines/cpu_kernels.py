@@ -378,9 +378,9 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
         tiles: tokens, grouped by tile; tile i is ``tiles[tile_starts[i] : tile_starts[i + 1]]``.
         worker, workers: this call does tiles worker, worker + workers, ...
         query, reduced_query: (N, C) and (N, d + 1).
-        keys, reduced_keys: lists of the like, one a source, of which the first ``near`` are
+        keys, reduced_keys: lists of the like, one per source, of which the first ``near`` are
             windowed; ``counts`` says how often each one counts.
-        leads: list of (N,), one a source: the place that the flow leads to from each token, its
+        leads: list of (N,), one per source: the place that the flow leads to from each token, its
             own place where it does not move.
         grid: height and width.
         halves: (2 R + 1,) half widths of the window's rows.

@@ -32,7 +32,7 @@ def labels_to_mask(
     seen_size: tuple[int, int],
     config: PropagationConfig,
 ) -> np.ndarray:
-    """(H, W) uint8 ids; see `labels.labels_to_mask`."""
+    """Return (H, W) uint8 ids; see `labels.labels_to_mask`."""
     table = np.array([0, *ids], np.uint8)
     values = labels.numpy()
     if config.grid_to_mask == "nearest":
@@ -54,7 +54,7 @@ def _decide(
     corners: bool,
     min_max: bool,
 ) -> np.ndarray:
-    """(H, W) the winning channel of every pixel of the bilinearly enlarged labels."""
+    """Return (H, W) the winning channel of every pixel of the bilinearly enlarged labels."""
     rows = bilinear_places(grid[0], size[0], corners)
     columns = bilinear_places(grid[1], size[1], corners)
     edges = first_pixels(grid[1], size[1], corners)
@@ -84,7 +84,7 @@ def _stretching(
     channels: np.ndarray,
     plain: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What to subtract from, and to multiply with, each channel to stretch it to [0, 1]."""
+    """Return what to subtract from, and to multiply with, each channel to stretch it to [0, 1]."""
     results: list[Any] = []
 
     def measure(worker: int, workers: int) -> None:

@@ -55,7 +55,7 @@ def propagate_labels(
 
 
 def window_bias(grid: tuple[int, int], config: PropagationConfig, device: torch.device) -> Tensor:
-    """(N, N) float: `bias_around` the own place of every token."""
+    """Return (N, N) float: `bias_around` the own place of every token."""
     tokens = torch.arange(grid[0] * grid[1], device=device).split(QUERIES_AT_ONCE)
     return torch.cat([bias_around([part], grid, config) for part in tokens])
 
@@ -63,7 +63,7 @@ def window_bias(grid: tuple[int, int], config: PropagationConfig, device: torch.
 def bias_around(
     centres: Sequence[Tensor], grid: tuple[int, int], config: PropagationConfig
 ) -> Tensor:
-    """(q, N) float: what a similarity to each place gains for each of q tokens.
+    """Return (q, N) float: what a similarity to each place gains for each of q tokens.
 
     Minus infinity outside all of the token's windows; inside any of them, minus the penalty of the
     squared distance from the nearest centre.

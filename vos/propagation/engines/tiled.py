@@ -130,7 +130,7 @@ def _windows(
 
 
 def _reach(halves: Tensor) -> tuple[int, int]:
-    """How many rows and columns the window reaches."""
+    """Return how many rows and columns the window reaches."""
     return len(halves) // 2, int(halves.max())
 
 
@@ -155,7 +155,7 @@ Bias = Callable[[Tensor, Tensor], Tensor]
 
 
 def _search(query: Tensor, source: Source, windows: _Windows) -> Candidates:
-    """Tokens (q,), similarities (q, U) and places (q, U) in a source, some tiles at a time."""
+    """Yield tokens (q,), similarities (q, U) and places (q, U) in a source, by tiles."""
     if not source.windowed:
         yield from _anywhere(query, source)
     elif source.leads is None:
@@ -165,7 +165,7 @@ def _search(query: Tensor, source: Source, windows: _Windows) -> Candidates:
 
 
 def _anywhere(query: Tensor, source: Source) -> Candidates:
-    """All places of a source."""
+    """Yield all places of a source."""
     for tokens in torch.arange(len(query), device=query.device).split(TOKENS_AT_ONCE):
         similarities = query[tokens] @ source.frame.features.T
         places = torch.arange(similarities.shape[1], device=query.device)
@@ -173,11 +173,11 @@ def _anywhere(query: Tensor, source: Source) -> Candidates:
 
 
 def _in_both_windows(query: Tensor, source: Source, leads: Tensor, windows: _Windows) -> Candidates:
-    """The windows around the tokens' own places, then what those around their leads add."""
+    """Yield the windows around the tokens' own places, then what those around their leads add."""
     halves, width = windows.halves, windows.grid[1]
 
     def nearer(tokens: Tensor, places: Tensor) -> Tensor:
-        """What a similarity (t, m, U) gains."""
+        """Return what a similarity (t, m, U) gains."""
         own, led = (
             squared_distance(places[:, None], centres[..., None], width)
             for centres in (tokens, leads[tokens])
@@ -201,7 +201,7 @@ def _in_both_windows(query: Tensor, source: Source, leads: Tensor, windows: _Win
 
 
 def _patches_led_to(leads: Tensor, windows: _Windows) -> Iterator[_Patches]:
-    """The tiles with a rectangle where most of their tokens are led to, then the other tokens."""
+    """Yield tiles with a rectangle where most of their tokens are led to, then other tokens."""
     tokens, width = windows.tiles.tokens, windows.grid[1]
     reach_y, reach_x = _reach(windows.halves)
     own = torch.arange(len(leads), device=leads.device)

@@ -1,4 +1,4 @@
-"""The propagation step on CUDA devices: one fused Triton kernel a frame.
+"""The propagation step on CUDA devices: one fused Triton kernel per frame.
 
 A program labels a tile of tokens. It meets the union of their windows source by source, then what
 the windows add that the flow leads to, a few places at a time: products, window, the k best so far
@@ -76,7 +76,7 @@ def propagate_labels(
 
 
 def _half(frame: ContextFrame) -> Tensor:
-    """(N, C) float16 features of a context frame, made once."""
+    """Return (N, C) float16 features of a context frame, made once."""
     if "half" not in frame.derived:
         frame.derived["half"] = frame.features.half().contiguous()
     return frame.derived["half"]
