@@ -1,5 +1,5 @@
-// Keys: space plays, arrows step, u or Ctrl+Z takes back, U, Ctrl+Shift+Z or Ctrl+Y does again.
-const KEYS = { ' ': 'play', ArrowLeft: 'back', ArrowRight: 'forth', u: 'undo', U: 'redo' };
+// Keys: space plays, arrows step, u or Ctrl+Z takes back; with Shift, or Ctrl+Y, does it again.
+const KEYS = { ' ': 'play', ArrowLeft: 'back', ArrowRight: 'forth' };
 
 document.addEventListener('keydown', event => {
   const inside = event.target.closest('input, textarea, select, [contenteditable], [role=slider]');
@@ -13,10 +13,11 @@ document.addEventListener('keydown', event => {
 }, true);
 
 function asked(event) {
-  if (event.ctrlKey || event.metaKey) {
-    const key = event.key.toLowerCase();
-    return key === 'y' || (key === 'z' && event.shiftKey) ? 'redo' : key === 'z' ? 'undo' : null;
-  }
+  const command = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase(); // whatever Caps Lock is
+  if (command && key === 'y') return 'redo';
+  if (key === (command ? 'z' : 'u')) return event.shiftKey ? 'redo' : 'undo';
+  if (command) return null;
   return event.key === ' ' && event.target.closest('button') ? null : KEYS[event.key];
 }
 
