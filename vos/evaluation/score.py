@@ -12,7 +12,7 @@ from vos.evaluation.results import masks_of
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import table_paths, write_tables
-from vos.files import write_json
+from vos.files import as_path, write_json
 from vos.runs.folder import RunFolder
 from vos.runs.paths import Input, Output, check_paths
 
@@ -48,6 +48,8 @@ def score_to_files(
         UsageError: ``out`` holds an input or something else.
         InvalidResultsError, MissingError, VosError: see `score_results`; nothing is written then.
     """
+    results = as_path(results, "the results")
+    out = None if out is None else as_path(out, "out")
     beside = out is None or out.resolve() == results.resolve()
     folder = results if out is None or beside else out
     files = [folder / METRICS, *table_paths(folder, dataset.split)]

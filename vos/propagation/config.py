@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -90,6 +91,7 @@ class PropagationConfig:
                 raise UsageError(
                     f"{name} cannot be {value!r}: {near_names(str(value), get_args(hint))}"
                 )
+            _check_kind(name, value, hint)
         positive = {
             "radius": self.radius,
             "temperature": self.temperature,
@@ -129,8 +131,18 @@ class PropagationConfig:
         for name, text in settings.items():
             if name not in hints:
                 raise UsageError(f"unknown setting {name!r}: {near_names(name, hints)}")
-            values[name] = _parse(name, text, hints[name])
+            values[name] = _parse(name, str(text), hints[name])
         return dataclasses.replace(self, **values)
+
+
+def _check_kind(name: str, value: Any, hint: Any) -> None:
+    """Refuse what is no number where one is needed; numbers of numpy are numbers."""
+    if value is None and type(None) in get_args(hint):
+        return
+    if hint in (int, int | None) and not isinstance(value, numbers.Integral):
+        raise UsageError(f"{name} must be a whole number, not {value!r}")
+    if hint in (float, float | None) and not isinstance(value, numbers.Real):
+        raise UsageError(f"{name} must be a number, not {value!r}")
 
 
 def _parse(name: str, text: str, hint: Any) -> Any:
