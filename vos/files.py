@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from vos.errors import VosError
+from vos.errors import UsageError, VosError
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
@@ -68,6 +69,25 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def as_path(value: Any, what: str) -> Path:
+    """Return the path that a caller gave for ``what``.
+
+    Raises:
+        UsageError: it is no path: of another type, with a null character, or too long.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise UsageError(f"{what} is a path, not of type {type(value).__name__}")
+    path = Path(value)
+    try:
+        os.path.lexists(path) or path.lstat()
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{what} is no path: {getattr(error, 'strerror', error)}") from error
+    return path
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ from vos.datasets.davis import open_davis
 from vos.datasets.sequence import Dataset
 from vos.datasets.youtube_vos import open_youtube_vos
 from vos.errors import MissingError, UsageError, near_names
+from vos.files import as_path
 
 NAMES = ("sample", "davis", "youtube-vos")
 
@@ -34,6 +35,10 @@ def open_dataset(
         UsageError: an unknown data set, year, split or sequence; near names are offered.
         MissingError: the data is not there; the message holds the command that gets it.
     """
+    if root is not None:
+        root = as_path(root, "root")
+    if sequences is not None:
+        sequences = _names(sequences)
     if name == "sample":
         from vos.datasets.sample import open_sample
 
@@ -44,12 +49,21 @@ def open_dataset(
                 f"`root` is needed: the DAVIS-{year} folder that holds JPEGImages and "
                 f"Annotations; `vos data download davis-{year}` gets one"
             )
-        return open_davis(Path(root), year=year, split=split or "val", sequences=sequences)
+        return open_davis(root, year=year, split=split or "val", sequences=sequences)
     if name == "youtube-vos":
         if root is None:
             raise MissingError(
                 "`root` is needed: the YouTube-VOS folder that holds valid/meta.json; its makers "
                 "give it out at https://youtube-vos.org"
             )
-        return open_youtube_vos(Path(root), split=split, sequences=sequences)
+        return open_youtube_vos(root, split=split, sequences=sequences)
     raise UsageError(f"unknown data set {name!r}: {near_names(name, NAMES)}")
+
+
+def _names(sequences: Iterable[str]) -> list[str]:
+    """Return names of sequences as a list; a single name is one."""
+    if isinstance(sequences, str):
+        return [sequences]
+    if not isinstance(sequences, Iterable):
+        raise UsageError(f"sequences are a list of names, not of type {type(sequences).__name__}")
+    return list(sequences)

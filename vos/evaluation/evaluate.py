@@ -18,7 +18,7 @@ from vos.evaluation.results import check_truth, scored_sequences
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import table_paths, write_tables
-from vos.files import write_json
+from vos.files import as_path, write_json
 from vos.machine import describe, device_name, resolve_device, versions
 from vos.media import Video
 from vos.media.images import image_size
@@ -94,10 +94,10 @@ def evaluate(
         VosError: ``out`` cannot be written, or a frame or mask cannot be read: what can be told
             without decoding all of them is told before anything is segmented.
     """
-    config = find_preset(preset).with_settings(settings or {})
+    config = find_preset(preset).with_settings(dict(settings or {}))
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
-    out = Path(out) if out is not None else results_folder(dataset, model, preset)
+    out = results_folder(dataset, model, preset) if out is None else as_path(out, "out")
     place = resolve_device(executor.device if executor else str(device))
     check_names(sequence.name for sequence in dataset)
     check_paths(

@@ -14,7 +14,7 @@ from vos.evaluation.results import masks_of
 from vos.evaluation.scores import Scores
 from vos.evaluation.scoring import score_results
 from vos.evaluation.tables import table_paths, write_tables
-from vos.files import write_json
+from vos.files import as_path, write_json
 from vos.runs.folder import RunFolder
 from vos.runs.paths import Input, Output, check_paths
 
@@ -66,10 +66,11 @@ def score(
         UsageError: an unknown data set, or ``out`` holds an input or something else.
         InvalidResultsError, MissingError, VosError: see `score_results`; nothing is written then.
     """
+    results = as_path(results, "the results")
+    place = None if out is None else as_path(out, "out")
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
-    place = Path(out) if out is not None else None
-    scores, files = score_to_files(Path(results), dataset, out=place, workers=workers)
+    scores, files = score_to_files(results, dataset, out=place, workers=workers)
     if files.written:
         names = ", ".join(path.name for path in files.written)
         log.info("wrote %s in %s", names, files.written[0].parent)

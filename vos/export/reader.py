@@ -13,6 +13,7 @@ from vos.errors import MissingError, UsageError, VosError
 from vos.export.format import ARRAY, FORMAT
 from vos.export.geometry import Geometry, resize_map, sample_map
 from vos.export.single_file import SUFFIXES, read_description
+from vos.files import as_path
 
 
 class Features:
@@ -136,7 +137,7 @@ def open_features(path: str | Path) -> Features:
         >>> features[3].shape, features.sample(3, [(200, 120)]).shape  # doctest: +SKIP
         ((128, 60, 107), (1, 128))
     """
-    path = Path(path)
+    path = as_path(path, "the features")
     if not path.exists():
         raise MissingError(f"there are no features at {path}: `vos export VIDEO --out {path}`")
     return _open_file(path) if path.is_file() else _open_store(path)

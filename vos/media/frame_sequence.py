@@ -225,6 +225,8 @@ def as_array(value: Any) -> np.ndarray | None:
     """
     if hasattr(value, "detach"):
         tensor = value.detach().cpu()
+        if "strided" not in str(tensor.layout):
+            return None
         return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
     if not hasattr(value, "__array__") and not hasattr(value, "__array_interface__"):
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import MissingError, UsageError
+from vos.files import as_path
 from vos.media.frame_sequence import open_camera, open_frames, open_stream_at
 from vos.media.images import open_pictures, picture_indices
 from vos.media.listing import IMAGE_SUFFIXES, list_frames
@@ -52,7 +53,7 @@ def open_video(
         return open_stream_at(path)
     if not isinstance(path, str | os.PathLike):
         return open_frames(path, rate=rate)
-    path = Path(path)
+    path = as_path(path, "the video")
     if path.is_dir():
         return FrameFolder(path, list_frames(path, leave_out=leave_out), rate)
     if not path.exists():

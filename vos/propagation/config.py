@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -91,6 +92,7 @@ class PropagationConfig:
                 raise UsageError(
                     f"{name} cannot be {value!r}: {near_names(str(value), get_args(hint))}"
                 )
+            _check_kind(name, value, hint)
         positive = {
             "radius": self.radius,
             "temperature": self.temperature,
@@ -126,3 +128,13 @@ class PropagationConfig:
             UsageError: an unknown name (near names are offered) or a value of the wrong kind.
         """
         return change_settings(self, settings)
+
+
+def _check_kind(name: str, value: Any, hint: Any) -> None:
+    """Refuse what is no number where one is needed; numbers of numpy are numbers."""
+    if value is None and type(None) in get_args(hint):
+        return
+    if hint in (int, int | None) and not isinstance(value, numbers.Integral):
+        raise UsageError(f"{name} must be a whole number, not {value!r}")
+    if hint in (float, float | None) and not isinstance(value, numbers.Real):
+        raise UsageError(f"{name} must be a number, not {value!r}")

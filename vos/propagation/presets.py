@@ -126,6 +126,6 @@ def preset(name: str) -> PropagationConfig:
     Raises:
         UsageError: there is none of that name (near names are offered).
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}: {near_names(name, PRESETS)}")
     return PRESETS[name].config

@@ -79,6 +79,11 @@ class Propagator:
     """
 
     def __init__(self, config: PropagationConfig, *, engine: str = "auto") -> None:
+        if not isinstance(config, PropagationConfig):
+            raise UsageError(
+                f"config is a PropagationConfig, such as vos.preset('default') gives, "
+                f"not of type {type(config).__name__}"
+            )
         self.config = config
         self.ids: tuple[int, ...] = ()
         self._engine_name = engine

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from vos.errors import MissingError, UsageError, VosError
+from vos.files import as_path
 from vos.media import VOID, Video, object_ids, read_mask
 from vos.media.frame_sequence import as_array
 
@@ -106,7 +107,7 @@ def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:
     """Return (H, W) uint8 ids, a copy, of the size of the video."""
     what = f"the mask of frame {index}"
     if isinstance(mask, str | Path):
-        if not Path(mask).exists():
+        if not as_path(mask, what).exists():
             raise MissingError(f"{what}: there is no file {mask}; give a file or an array of ids")
         return read_mask(Path(mask), size=video.size)
     if isinstance(mask, Image.Image):

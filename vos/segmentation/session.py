@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vos.errors import UsageError, near_names
+from vos.errors import UsageError, VosError, near_names
+from vos.files import as_path
 from vos.media import object_ids, open_video
 from vos.propagation import PropagationConfig
 from vos.segmentation.confidence import frame_confidence
@@ -117,15 +118,15 @@ class Session:
 
     def mask(self, index: int) -> np.ndarray:
         """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
-        return self._store.mask(index)
+        return self._store.mask(frame_index(index))
 
     def mask_path(self, index: int) -> Path:
         """Return the file of a frame's mask, a palette PNG; there is none where none is known."""
-        return self._store.mask_path(index)
+        return self._store.mask_path(frame_index(index))
 
     def has_mask(self, index: int) -> bool:
         """Return whether a frame has a mask, given or propagated."""
-        return self._store.has_mask(index)
+        return self._store.has_mask(frame_index(index))
 
     def masked_frames(self) -> list[int]:
         """Return the frames that have a mask, in order."""
@@ -153,8 +154,14 @@ class Session:
         self._store.write_mark(index, given, frozenset((erased | (before - shown)) - shown))
 
     def clear(self, index: int) -> None:
-        """Forget the mark and the mask of frame ``index``."""
+        """Forget the mark and the mask of frame ``index``.
+
+        Raises:
+            UsageError: there is no such frame.
+        """
         self._refuse_while_propagating()
+        index = frame_index(index)
+        check_frames([index], self.video)
         self._history.begin(Change("clear", index)).keep(self._store, index)
         self._store.clear(index)
 
@@ -197,7 +204,8 @@ class Session:
         Raises:
             UsageError: as `propagate` raises it.
         """
-        end = self.frame_count - 1 if last is None else last
+        first = frame_index(first)
+        end = self.frame_count - 1 if last is None else frame_index(last)
         if direction not in ("both", "forward", "backward"):
             raise UsageError(
                 f"no direction {direction!r}: "
@@ -295,8 +303,11 @@ def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Call
     if folder is None:
         own = Path(tempfile.mkdtemp(prefix="vos-session-"))
         return own, weakref.finalize(session, shutil.rmtree, own, ignore_errors=True)
-    given = Path(folder)
-    if given.exists() and (not given.is_dir() or any(given.iterdir())):
-        raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
-    given.mkdir(parents=True, exist_ok=True)
+    given = as_path(folder, "the folder of a session")
+    try:
+        if given.exists() and (not given.is_dir() or any(given.iterdir())):
+            raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
+        given.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VosError(f"cannot write {given}: {error.strerror or error}") from error
     return given, partial(shutil.rmtree, given / "undo", ignore_errors=True)

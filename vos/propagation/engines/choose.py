@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -48,10 +49,15 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     installed, and PyTorch by tiles elsewhere (MPS).
 
     Raises:
-        UsageError: there is no engine of that name.
+        UsageError: there is no engine of that name, or not for this device.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: {near_names(name, ENGINES)}")
+    if name == "triton" and not _can_run_triton(device):
+        raise UsageError(
+            f"the engine triton is for CUDA devices with Triton, not for {device.type}: "
+            "leave it out, and the best one there is taken"
+        )
     if name == "cpu" or (name == "auto" and device.type == "cpu"):
         from vos.propagation.engines import cpu
 
@@ -67,6 +73,11 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
     from vos.propagation.engines import tiled
 
     return tiled
+
+
+def _can_run_triton(device: torch.device) -> bool:
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # slowly, on any device
+    return _has_triton() and (device.type == "cuda" or interpreted)
 
 
 def _has_triton() -> bool:
