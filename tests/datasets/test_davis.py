@@ -95,7 +95,7 @@ def test_spaces_and_other_scripts_in_paths(davis_2017):
         ({"sequences": []}, UsageError, "name at least one"),
         ({"split": "vall"}, UsageError, "did you mean val"),
         ({"year": 2018}, UsageError, "2016 or 2017"),
-        ({"year": 2016}, UsageError, "--year 2017"),
+        ({"year": 2016}, UsageError, "add `year=2017`"),
     ],
 )
 def test_unknown_names_offer_near_ones(davis_2017, options, error, message):

@@ -142,7 +142,7 @@ def test_video_of_every_third_frame_keeps_the_pace(export: Any, clip: Path, tmp_
     ("pictures", "words"),
     [
         (Pictures(pca=Path("pca.gif")), "a picture is a .png or a .mp4 file"),
-        (Pictures(segments=Path("s.png"), clusters=1), "--clusters takes 2 to 254"),
+        (Pictures(segments=Path("s.png"), clusters=1), "`clusters` takes 2 to 254"),
         (Pictures(similar=Path("s.png")), "go together"),
         (Pictures(point=Point(0, 1, 2)), "go together"),
     ],

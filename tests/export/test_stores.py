@@ -249,9 +249,9 @@ def test_features_beyond_float16_are_refused(export: Any, clip: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"every": 0}, "--every takes 1 or more"),
-        ({"precision": "int8"}, "--precision takes float16 or float32"),
-        ({"resolution": 0}, "--resolution takes a short side"),
+        ({"every": 0}, "`every` takes 1 or more"),
+        ({"precision": "int8"}, "`precision` takes float16 or float32"),
+        ({"resolution": 0}, "`resolution` takes a short side"),
         ({"model": "resnet19"}, "resnet18"),
         ({"model": "lab", "layer": 2}, "lab has no layers"),
         ({"layer": 9}, "layers 1 to 4"),

@@ -259,8 +259,8 @@ def test_an_overlay_of_someone_else_is_never_replaced(run, tmp_path: Path) -> No
     ("how", "match"),
     [
         ({"model": "labb"}, "did you mean lab"),
-        ({"overlay_file": Path("shown.gif")}, r"shown\.gif: --overlay takes"),
-        ({"overlay_file": Path("/")}, "--overlay takes"),
+        ({"overlay_file": Path("shown.gif")}, r"shown\.gif: `overlay_file` takes"),
+        ({"overlay_file": Path("/")}, "`overlay_file` takes"),
         ({"rle_file": Path("/")}, "is a folder"),
     ],
 )
