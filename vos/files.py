@@ -81,7 +81,7 @@ def as_path(value: Any, what: str) -> Path:
         raise UsageError(f"{what} is a path, not of type {type(value).__name__}")
     path = Path(value)
     try:
-        os.path.lexists(path) or path.lstat()
+        path.lstat()
     except FileNotFoundError:
         return path
     except (OSError, ValueError) as error:

@@ -88,3 +88,8 @@ def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "out", tmp_path / "out" / "masks"):
         with pytest.raises(UsageError, match=r"is a link to .*gone, which is not there"):
             check_paths([], [Output("the masks", path, folder=True)])
+
+
+def test_a_place_below_a_file_is_refused(clip: Path) -> None:
+    with pytest.raises(UsageError, match=r"lies below a file, .*clip\.mp4"):
+        check_paths([], [Output("the run lengths", clip / "deep" / "shot.json")])

@@ -371,3 +371,10 @@ def test_hidden_files_are_no_masks(folder: Path, masks, tmp_path: Path) -> None:
     (tmp_path / "given" / folder.name / "._00000.png").write_bytes(b"\x00\x05")
     (found,) = find_masks(tmp_path / "given", folder)
     assert found.path.name == "00000.png"
+
+
+def test_names_of_frames_may_hold_colons(tmp_path: Path) -> None:
+    mask = tmp_path / "5:3.png"
+    mask.touch()
+    assert parse_mask_options([f"5:3:{mask}"]) == [MaskFile(mask, "5:3")]
+    assert parse_mask_options([str(mask)]) == [MaskFile(mask)]

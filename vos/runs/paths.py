@@ -106,6 +106,11 @@ def _check_kind(output: Output, path: Path) -> None:
                 f"{place} is a link to {place.readlink()}, which is not there: make that, or "
                 f"choose another place for {output.what}"
             )
+    for parent in path.parents:
+        if parent.is_file():
+            raise UsageError(
+                f"{output.path} lies below a file, {parent}: choose another place for {output.what}"
+            )
     if output.folder and path.exists() and not path.is_dir():
         raise UsageError(f"{output.path} is a file: {output.what} need a folder, choose another")
     if not output.folder and path.is_dir():

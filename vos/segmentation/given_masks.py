@@ -33,9 +33,7 @@ def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
     """
     masks = []
     for option in options:
-        frame, colon, path = option.partition(":")
-        is_frame = colon and path and not Path(option).exists() and not _is_drive(frame, path)
-        masks.append(MaskFile(Path(path), frame) if is_frame else MaskFile(Path(option)))
+        masks.append(MaskFile(Path(option)) if Path(option).exists() else _said(option))
     if not masks:
         raise UsageError("no mask given: `mask=FILE` for the first frame, `mask=12:FILE` for 12")
     return masks
@@ -94,6 +92,17 @@ def find_masks(folder: Path, video: Path) -> list[MaskFile]:
 
 def _visible_masks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.png") if not is_hidden(path))
+
+
+def _said(option: str) -> MaskFile:
+    """Return ``FRAME:FILE`` as a mask file; names of frames and of files may hold colons, too."""
+    colons = [at for at, sign in enumerate(option) if sign == ":"]
+    pairs = [(option[:at], option[at + 1 :]) for at in colons]
+    pairs = [(frame, path) for frame, path in pairs if path and not _is_drive(frame, path)]
+    if not pairs:
+        return MaskFile(Path(option))
+    frame, path = next((pair for pair in pairs if Path(pair[1]).exists()), pairs[0])
+    return MaskFile(Path(path), frame)
 
 
 def _is_drive(frame: str, path: str) -> bool:
