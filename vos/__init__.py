@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from vos.backbones import Backbone, load
+    from vos.backbones import Backbone
+    from vos.backbones.load import load
     from vos.datasets import open_dataset
     from vos.evaluation.evaluate import evaluate
     from vos.evaluation.score import score
