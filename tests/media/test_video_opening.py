@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +243,12 @@ def test_one_frame_in_two_formats_is_found_wherever_it_is_sorted(tmp_path: Path)
     frames_in(tmp_path, ["a.bmp", "a.k.bmp", "a.png"])
     with pytest.raises(VosError, match=r"holds both a\.bmp and a\.png"):
         open_video(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_file_is_no_frame(tmp_path: Path) -> None:
+    for name in ("0.png", "1.png"):
+        write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    os.mkfifo(tmp_path / "2.png")  # reading it would wait for ever
+    (tmp_path / "3.png").mkdir()
+    assert open_video(tmp_path).frame_count == 2

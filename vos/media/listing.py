@@ -65,7 +65,8 @@ def list_frames(folder: Path, *, leave_out: Iterable[Path] = ()) -> list[Path]:
         VosError: the folder cannot be read, or holds one frame in two formats.
     """
     try:
-        paths = in_natural_order(filter(is_image, folder.iterdir()))
+        images = (path for path in folder.iterdir() if is_image(path) and path.is_file())
+        paths = in_natural_order(images)
     except OSError as error:
         raise VosError(f"cannot read {folder}: {error.strerror or error}") from error
     others = {path.resolve() for path in leave_out}

@@ -112,7 +112,7 @@ def _check_kind(output: Output, path: Path) -> None:
                 f"{output.path} lies below a file, {parent}: choose another place for {output.what}"
             )
     if output.folder and path.exists() and not path.is_dir():
-        raise UsageError(f"{output.path} is a file: {output.what} need a folder, choose another")
+        raise UsageError(f"{output.path} is a file: choose a folder for {output.what}")
     if not output.folder and path.is_dir():
         raise UsageError(f"{output.path} is a folder: give {output.what} the name of a file")
 
