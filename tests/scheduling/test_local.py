@@ -154,7 +154,7 @@ def _alive(pid: int) -> bool:
 def test_choices_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="unknown executor 'rya': did you mean ray"):
         choose_executor("rya")
-    with pytest.raises(UsageError, match="workers must be 1 or more"):
+    with pytest.raises(UsageError, match="`workers` must be 1 or more"):
         choose_executor(workers=0)
     with pytest.raises(UsageError, match="goes with the executor ray"):
         choose_executor(address="head:6379")

@@ -84,7 +84,6 @@ Address = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1,
         help="How many at once.",
         show_default="local 1, ray one per device",
         rich_help_panel=_MANY,

@@ -53,7 +53,7 @@ def choose_executor(
     if name not in NAMES:
         raise UsageError(f"unknown executor {name!r}: {near_names(name, NAMES)}")
     if workers is not None and workers < 1:
-        raise UsageError(f"workers must be 1 or more, not {workers}")
+        raise UsageError(f"`workers` must be 1 or more, not {workers}")
     if name == "local":
         if address is not None:
             raise UsageError("address is that of a cluster: it goes with the executor ray")
