@@ -187,7 +187,7 @@ class TestOutput:
         (tmp_path / "notes").write_text("")
         name = {"--out": "masks", "--overlay": "a.mp4", "--rle": "a.json"}[option]
         ended = vos_propagate(option, tmp_path / "notes" / name)
-        assert ended.code == 1
+        assert ended.code == 2  # refused before any work
         assert f"{tmp_path / 'notes'} is a file, not a folder" in ended.complaint
 
     @full_device

@@ -18,6 +18,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from vos.media import open_video, read_palette_mask, read_rle
+from vos.media.listing import in_natural_order
 
 HEIGHT, WIDTH = 60, 80
 _Y, _X = np.mgrid[:HEIGHT, :WIDTH]
@@ -61,7 +62,7 @@ def carried(vos_command, tmp_path: Path) -> Callable[..., Any]:
 
 
 def masks_in(folder: Path) -> list[np.ndarray]:
-    return [read_palette_mask(path) for path in sorted(folder.glob("*.png"))]
+    return [read_palette_mask(path) for path in in_natural_order(folder.glob("*.png"))]
 
 
 def test_a_mask_that_lies_among_the_frames_is_no_frame(

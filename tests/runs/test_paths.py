@@ -91,5 +91,5 @@ def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
 
 
 def test_a_place_below_a_file_is_refused(clip: Path) -> None:
-    with pytest.raises(UsageError, match=r"lies below a file, .*clip\.mp4"):
+    with pytest.raises(UsageError, match=r"clip\.mp4 is a file, not a folder"):
         check_paths([], [Output("the run lengths", clip / "deep" / "shot.json")])

@@ -199,10 +199,6 @@ def _window(config: PropagationConfig, grid: tuple[int, int]) -> float:
     return total / (grid[0] * grid[1])
 
 
-if __name__ == "__main__":
-    print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))))
-
-
 def matrix_gflops(channels: int, device: str, seconds: float = 0.5) -> float:
     """Measure the best rate of ``(n, channels) @ (channels, n)`` into memory of its own."""
     side = 1024 if device == "cpu" else 8192
@@ -217,3 +213,7 @@ def matrix_gflops(channels: int, device: str, seconds: float = 0.5) -> float:
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - start)
     return 2 * side * side * channels / best / 1e9
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))))

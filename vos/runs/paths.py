@@ -109,7 +109,8 @@ def _check_kind(output: Output, path: Path) -> None:
     for parent in path.parents:
         if parent.is_file():
             raise UsageError(
-                f"{output.path} lies below a file, {parent}: choose another place for {output.what}"
+                f"{parent} is a file, not a folder: choose another place than {output.path} for "
+                f"{output.what}"
             )
     if output.folder and path.exists() and not path.is_dir():
         raise UsageError(f"{output.path} is a file: choose a folder for {output.what}")
