@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ from PIL import Image
 from vos.media import write_mask
 
 SIZE = (64, 96)  # height, width of the small scene
+
+
+@pytest.fixture(autouse=True)
+def log_as_at_the_start() -> Iterator[None]:
+    """Commands that are called within a test set what the log lets through: it is set back."""
+    log = logging.getLogger("vos")
+    level, handlers, propagates = log.level, list(log.handlers), log.propagate
+    log.setLevel(logging.NOTSET)
+    yield
+    log.setLevel(level)
+    log.handlers[:], log.propagate = handlers, propagates
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def test_segments_find_what_is_there() -> None:
         # By falling size: 1 the right part, 2 the left one, 3 the lower.
         assert np.bincount(truth.ravel()).argsort()[::-1].tolist() == [1, 0, 2]
         np.testing.assert_array_equal(centres, np.array([2, 1, 3])[truth])
-    with pytest.raises(UsageError, match="clusters takes 2 to 254"):
+    with pytest.raises(UsageError, match="`clusters` takes 2 to 254"):
         fit_segments(features, 1)
 
 

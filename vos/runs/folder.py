@@ -293,12 +293,13 @@ class RunFolder:
     def _take_back(self, known: Mapping[str, Stamp | None]) -> None:
         """Write down that claimed files were not written: they are what they were before.
 
-        So a file that someone puts there later is no file of this run.
+        So a file that someone puts there later is no file of this run. What was begun of them goes.
         """
         lines: list[dict[str, Any]] = []
         with self._lock, suppress(VosError, OSError):  # never hide why the block failed
             for name, stamp in known.items():
                 if not os.path.lexists(self._path(name)):
+                    remove(_unfinished(self._path(name)))
                     del self._files[name]
                     lines.append({"gone": name})
                 elif stamp is not None and stamp.fits(self._path(name)):
