@@ -51,8 +51,8 @@ def changed(**values: Any) -> Callable[[], object]:
         (lambda: open_dataset("sample", sequences="no-such"), "no sequence 'no-such'"),
         (lambda: score_to_files(5, open_dataset("sample")), "the results is a path"),
         (
-            lambda: evaluate(open_dataset("sample"), None, model="lab", device=torch.device("cpu")),
-            "out is a path, not of type NoneType",
+            lambda: evaluate(open_dataset("sample"), 5, model="lab", device=torch.device("cpu")),
+            "out is a path, not of type int",
         ),
     ],
 )

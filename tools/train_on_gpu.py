@@ -152,7 +152,7 @@ def pack_photos(files: list[Path], folder: Path, room: float) -> int:
 
 def pack_videos(files: list[Path], folder: Path, room: float) -> tuple[int, int]:
     """Copy videos until ``room`` bytes are full; return how many did and did not fit."""
-    from vos.datasets.clips import VIDEO_SUFFIXES
+    from vos.media.listing import VIDEO_SUFFIXES
 
     folder.mkdir(parents=True)
     files = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]

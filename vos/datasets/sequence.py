@@ -14,8 +14,7 @@ from vos.media.images import image_size, read_image, tones_of
 from vos.media.masks import object_ids, read_palette_mask
 from vos.media.painted_masks import read_mask
 from vos.media.tones import Tones
-from vos.media.video import FOLDER_FRAME_RATE
-from vos.media.video_base import Video
+from vos.media.video_base import FOLDER_FRAME_RATE, Video
 from vos.media.video_folder import FrameFolder
 
 

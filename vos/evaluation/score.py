@@ -66,11 +66,9 @@ def score(
         UsageError: an unknown data set, or ``out`` holds an input or something else.
         InvalidResultsError, MissingError, VosError: see `score_results`; nothing is written then.
     """
-    results = as_path(results, "the results")
-    place = None if out is None else as_path(out, "out")
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, root=root, year=year, split=split, sequences=sequences)
-    scores, files = score_to_files(results, dataset, out=place, workers=workers)
+    scores, files = score_to_files(results, dataset, out=out, workers=workers)
     if files.written:
         names = ", ".join(path.name for path in files.written)
         log.info("wrote %s in %s", names, files.written[0].parent)
@@ -83,9 +81,15 @@ def score(
 
 
 def score_to_files(
-    results: Path, dataset: Dataset, *, out: Path | None = None, workers: int | None = None
+    results: Path | str,
+    dataset: Dataset,
+    *,
+    out: Path | str | None = None,
+    workers: int | None = None,
 ) -> tuple[Scores, ScoreFiles]:
     """Score masks and write the tables, as `score` does; return where the tables went too."""
+    results = as_path(results, "the results")
+    out = None if out is None else as_path(out, "out")
     beside = out is None or out.resolve() == results.resolve()
     folder = results if out is None or beside else out
     files = [folder / METRICS, *table_paths(folder, dataset.split)]
