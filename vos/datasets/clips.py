@@ -208,12 +208,16 @@ def _on_demand(source: ClipSource, short_side: int) -> FramesOnDemand:
 
 
 def _open(source: ClipSource) -> Video:
-    from vos.media.video import open_video
+    from vos.media.picture_stack import PictureStack
     from vos.media.video_base import FOLDER_FRAME_RATE
     from vos.media.video_folder import FrameFolder
 
-    if len(source.files) == 1:
+    if source.is_video:
+        from vos.media.video import open_video  # needs PyAV, which a training machine may lack
+
         return open_video(source.files[0])
+    if len(source.files) == 1:
+        return PictureStack(source.files[0])
     return FrameFolder(source.files[0].parent, source.files, FOLDER_FRAME_RATE)
 
 
