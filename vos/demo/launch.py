@@ -147,7 +147,7 @@ def _model_names(more: tuple[str, ...]) -> list[str]:
 
 
 def _examples() -> dict[str, Path]:
-    """Folders of frames of the sample's clips, by name; rendered at the first start."""
+    """Return the folders of frames of the sample's clips, by name."""
     from vos.datasets import open_dataset
 
     return {clip.name: clip.frame_paths[0].parent for clip in open_dataset("sample")}
