@@ -128,7 +128,7 @@ def test_what_is_no_video(visit, clip, tmp_path):
     anna.page.wait_for_selector("#limits :text('large.mp4 has 21 MB, the limit is 20 MB')")
     anna.upload(broken)
     anna.page.wait_for_selector("#problem [role=alert]")
-    words = anna.page.inner_text("#problem")
+    words = anna.page.inner_text("#problem [role=alert]")
     assert "Traceback" not in words and "/" not in words.replace("video/", "")
     anna.upload(clip.path)
     anna.see_workspace()
