@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vos.backbones.base import Backbone
 from vos.backbones.digest import METADATA, weights_file_digest
+from vos.backbones.quantised import QUANTISED_NAME
 from vos.backbones.registry import build
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_text
@@ -93,7 +94,7 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     """Read a checkpoint folder.
 
     Args:
-        folder: holds ``model.safetensors`` and ``config.json``.
+        folder: holds ``model.safetensors`` and ``config.json``, and maybe ``int8.onnx``.
         options: override the saved options of the family (``output="head"``). Tensors that the
             changed network has no use for are left out.
 
@@ -109,6 +110,8 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     backbone = build(config["family"], **{**config["options"], **options})
     tensors = _read_weights(folder / WEIGHTS_NAME, config.get("sha256"))
     _fill(backbone, tensors, folder, surplus_allowed=bool(options))
+    if (folder / QUANTISED_NAME).is_file():
+        backbone.quantised = folder / QUANTISED_NAME
     return backbone.eval()
 
 

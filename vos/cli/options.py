@@ -44,8 +44,8 @@ Verbose = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        help="Of the network: float32, bfloat16 or float16. Lower ones are for GPUs; most "
-        "processors are slower with them."
+        help="Of the network: auto (int8 on a processor where the weights come with it, else "
+        "float32), float32, int8, and for GPUs bfloat16 and float16."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Decides random weights.")]

@@ -56,7 +56,7 @@ def propagate(
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     device: options.Device = "auto",
-    precision: options.Precision = "float32",
+    precision: options.Precision = "auto",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

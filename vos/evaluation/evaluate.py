@@ -63,7 +63,7 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
     executor: Executor | None = None,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
     report: bool = True,

@@ -33,7 +33,7 @@ def propagate(
     model: str | Path | Backbone | FeatureExtractor = DEFAULT_MODEL,
     preset: str | PropagationConfig = "default",
     device: str | torch.device = "auto",
-    precision: str = "float32",
+    precision: str = "auto",
     direction: Direction = "both",
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
@@ -59,8 +59,7 @@ def propagate(
             it shows: it corrects them, or adds them from its frame on.
         model: what `vos.load` takes, a backbone, or an extractor.
         preset: name of a protocol, or a configuration.
-        precision: of the network: ``float32``, ``bfloat16`` or ``float16``; an extractor has its
-            own.
+        precision: of the network, see `FeatureExtractor`; an extractor has its own.
         direction: ``forward`` leaves out the frames before the first annotated one, ``backward``
             those after it. ``online`` goes forward and uses masks from their frames on only, as
             benchmarks, cameras and generators ask for.
@@ -138,7 +137,7 @@ def make_extractor(
     model: str | Path | Backbone | FeatureExtractor,
     device: str | torch.device = "auto",
     *,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     frame_count: int | None = None,
 ) -> FeatureExtractor:

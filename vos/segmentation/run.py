@@ -44,7 +44,7 @@ def propagate_to_files(
     model: str,
     config: PropagationConfig,
     device: torch.device,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
 ) -> Summary:
@@ -105,7 +105,7 @@ def propagate_many(
     model: str,
     config: PropagationConfig,
     executor: Executor,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
 ) -> Summary:

@@ -68,7 +68,7 @@ class Session:
         model: str | Backbone | FeatureExtractor | None = DEFAULT_MODEL,
         preset: str | PropagationConfig = "default",
         device: str | torch.device = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         folder: str | Path | None = None,
     ) -> None:
         self.video = open_video(video)

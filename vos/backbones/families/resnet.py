@@ -94,13 +94,18 @@ class ResNet(Backbone):
         if self.recipe is not None:
             self.recipe.options["output"] = output
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def learnt_features(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) float RGB in [0, 1] -> (B, C, h, w), without the descriptor of colour."""
         features = self.stem(self.normalise(images))
         for stage in self.stages:
             features = stage(features)
         if self.output == "head":
             assert self.head is not None
             features = self.head(features)
+        return features
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.learnt_features(images)
         if self.describe_colour is None:
             return features
         beside = self.colour * self.describe_colour(images)

@@ -156,11 +156,11 @@ def _largest(row, start, stop):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=True)
-def _highest(bounds, first, columns, penalties, beyond, own, led):  # type: ignore[no-untyped-def]
-    """The largest of a row of bounds, each less what it loses.
+def _any_above(bounds, first, columns, penalties, beyond, own, led, least):  # type: ignore[no-untyped-def]
+    """Whether any of a row of bounds exceeds ``least``, each less what it loses.
 
     Most rows hold nothing new and are passed over by this loop, so it must vectorise: indices
-    without a sign, and no slices.
+    without a sign, no slices, and no way out.
 
     Args:
         bounds: of which entries ``first`` to ``first + columns`` are the row.
@@ -168,13 +168,11 @@ def _highest(bounds, first, columns, penalties, beyond, own, led):  # type: igno
             hold the first column's offset from the token and from its lead.
     """
     first, own, led = np.uint64(first), np.uint64(own), np.uint64(led)
-    highest = np.float32(-FAR)
+    above = False
     for column in range(np.uint64(columns)):
         value = bounds[first + column] - min(penalties[own + column], penalties[led + column])
-        value -= min(beyond[own + column], beyond[led + column])
-        if value > highest:
-            highest = value
-    return highest
+        above |= value - min(beyond[own + column], beyond[led + column]) > least
+    return above
 
 
 @compiled()
@@ -239,23 +237,25 @@ def _scan_region(  # type: ignore[no-untyped-def]
     """
     height, width = grid
     top, bottom, left, right = region
-    columns, across, reach = right - left, 2 * width - 1, len(halves) // 2
+    across, reach, reach_x = 2 * width - 1, len(halves) // 2, halves.max()
     for number in range(len(tokens)):
         token, lead = tokens[number], led[number]
-        y, led_y = token // width, lead // width
-        own_at = (height - 1 - y) * across + width - 1 - token % width + left
-        led_at = (height - 1 - led_y) * across + width - 1 - lead % width + left
+        y, led_y, x, led_x = token // width, lead // width, token % width, lead % width
+        start = max(left, min(x, led_x) - reach_x)
+        columns = min(right, max(x, led_x) + reach_x + 1) - start
+        own_at = (height - 1 - y) * across + width - 1 - x + start
+        led_at = (height - 1 - led_y) * across + width - 1 - led_x + start
         least = max(values[token, -1], thresholds[token])
         for row in range(max(top, min(y, led_y) - reach), min(bottom, max(y, led_y) + reach + 1)):
-            first = (number * (bottom - top) + row - top) * columns
+            first = (number * (bottom - top) + row - top) * (right - left) + start - left
             own, there = own_at + row * across, led_at + row * across
-            if _highest(bounds, first, columns, penalties, beyond, own, there) <= least:
+            if not _any_above(bounds, first, columns, penalties, beyond, own, there, least):
                 continue
             for column in range(columns):
                 penalty = min(penalties[own + column], penalties[there + column])
                 loss = penalty + min(beyond[own + column], beyond[there + column])
                 if bounds[first + column] - loss > least:
-                    place = row * width + left + column
+                    place = row * width + start + column
                     similarity = _similarity(query[token], key[place]) - penalty
                     _offer(
                         values[token],
