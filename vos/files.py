@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,19 @@ _ADVICE = {
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that you may write to",
 }
+
+BeforePlacing = Callable[[Path, Path], object]
+_before_placing: ContextVar[BeforePlacing | None] = ContextVar("before_placing", default=None)
+
+
+@contextmanager
+def before_placing(call: BeforePlacing) -> Iterator[None]:
+    """Call ``call(temporary, path)`` for each file of the block just before it has its name."""
+    token = _before_placing.set(call)
+    try:
+        yield
+    finally:
+        _before_placing.reset(token)
 
 
 @contextmanager
@@ -37,6 +51,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        call = _before_placing.get()
+        if call is not None:
+            call(temporary, path)
         temporary.replace(path)
     except VosError:  # of the block: it says already what went wrong
         raise
