@@ -88,6 +88,35 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def check_new_folder(folder: Path, what: str) -> None:
+    """See that a folder can be made for ``what``: that it is not there, or holds nothing that a
+    person sees.
+
+    Raises:
+        UsageError: there is something.
+    """
+    if folder.is_symlink() and not folder.exists():
+        raise UsageError(f"{folder} is a link to nowhere: choose another folder for {what}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: choose a folder for {what}")
+    held = [path.name for path in folder.iterdir()] if folder.exists() else []
+    seen = [name for name in held if not name.startswith(".")]
+    if seen:
+        raise UsageError(
+            f"{folder} exists already, and holds {min(seen)}: choose a new or empty folder for "
+            f"{what}"
+        )
+
+
+def move_into(folder: Path, made: Path) -> None:
+    """Give a folder that was made the name ``folder``, which may hold hidden files that stay."""
+    if folder.is_dir() and any(folder.iterdir()):
+        for path in made.iterdir():
+            path.replace(folder / path.name)
+    else:
+        made.replace(folder)
+
+
 def as_path(value: Any, what: str) -> Path:
     """Return the path that a caller gave for ``what``.
 
