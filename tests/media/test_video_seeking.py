@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +66,19 @@ def test_every_frame_by_walking_by_reading_and_by_number(
     assert video.count_frames() == video.frame_count == 40
 
 
-def cut_at_second_key(source: Path, path: Path) -> Path:
-    """Copy packets from the second key frame on, as `ffmpeg -ss -c copy` does."""
+def copy_packets(source: Path, path: Path, keep: Callable[[list[Any]], list[Any]]) -> Path:
+    """Copy the packets that ``keep`` chooses, as `ffmpeg -c copy` does."""
     with av.open(str(source)) as container, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(container.streams.video[0])
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
-        for packet in packets[keys[1] :]:
+        for packet in keep([packet for packet in container.demux(video=0) if packet.size]):
             packet.stream = stream
             output.mux(packet)
     return path
+
+
+def from_the_second_key(packets: list[Any]) -> list[Any]:
+    keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+    return packets[keys[1] :]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
@@ -92,7 +95,7 @@ def test_what_a_cut_leaves_undecodable_is_not_counted(
         "libx265": {"x265-params": "open-gop=1:keyint=12:bframes=3:scenecut=0:log-level=none"},
     }
     source = make_video(f"whole.{suffix}", codec=codec, options=parameters[codec])
-    video = open_video(cut_at_second_key(source, tmp_path / f"cut.{suffix}"))
+    video = open_video(copy_packets(source, tmp_path / f"cut.{suffix}", from_the_second_key))
     numbers = [frame_number(frame) for frame in open_video(video.path)]
     assert numbers == list(range(numbers[0], 40))
     assert len(numbers) in range(25, 32)
@@ -101,6 +104,37 @@ def test_what_a_cut_leaves_undecodable_is_not_counted(
         numbers[index] for index in (0, 1, 5, 12, 13, 14, -1)
     ]
     assert [frame_number(frame) for frame in video.read(7, 20)] == numbers[7:20]
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "lost"),
+    [
+        # Without key frames the picture is made whole little by little, and not shown before.
+        ("libx264", {"x264-params": "intra-refresh=1:keyint=12:bframes=0"}, range(12)),
+        ("libx265", {"x265-params": "keyint=12:bframes=3:scenecut=0:log-level=none"}, (15, 16)),
+        ("mpeg4", {"bf": "2", "g": "12", "qscale": "2"}, (15, 16, 29)),
+    ],
+)
+def test_what_lost_packets_leave_undecodable_is_not_counted(
+    make_video: Callable[..., Path],
+    frame_number: Callable[[np.ndarray], int],
+    tmp_path: Path,
+    codec: str,
+    options: dict[str, str],
+    lost: Iterable[int],
+) -> None:
+    source = make_video("whole.mkv", codec=codec, options=options)
+    left = copy_packets(
+        source,
+        tmp_path / "holes.mkv",
+        lambda packets: [packet for n, packet in enumerate(packets) if n not in lost],
+    )
+    walked = [frame_number(frame) for frame in open_video(left)]
+    assert 15 < len(walked) < 40 - len(list(lost))
+    video = open_video(left)
+    assert video.count_frames() == len(video.frame_times()) == len(walked)
+    last = range(len(walked) - 8, len(walked))
+    assert [frame_number(video[index]) for index in last] == walked[-8:]
 
 
 def test_frames_beyond_either_end(make_video: Callable[..., Path]) -> None:
