@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,10 @@ def from_the_second_key(packets: list[Any]) -> list[Any]:
     return packets[keys[1] :]
 
 
+def without_some(packets: list[Any]) -> list[Any]:
+    return [packet for number, packet in enumerate(packets) if number not in (15, 16, 29)]
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_what_a_cut_leaves_undecodable_is_not_counted(
@@ -107,12 +111,10 @@ def test_what_a_cut_leaves_undecodable_is_not_counted(
 
 
 @pytest.mark.parametrize(
-    ("codec", "options", "lost"),
+    ("codec", "options"),
     [
-        # Without key frames the picture is made whole little by little, and not shown before.
-        ("libx264", {"x264-params": "intra-refresh=1:keyint=12:bframes=0"}, range(12)),
-        ("libx265", {"x265-params": "keyint=12:bframes=3:scenecut=0:log-level=none"}, (15, 16)),
-        ("mpeg4", {"bf": "2", "g": "12", "qscale": "2"}, (15, 16, 29)),
+        ("libx265", {"x265-params": "keyint=12:bframes=3:scenecut=0:log-level=none"}),
+        ("mpeg4", {"bf": "2", "g": "12", "qscale": "2"}),
     ],
 )
 def test_what_lost_packets_leave_undecodable_is_not_counted(
@@ -121,17 +123,11 @@ def test_what_lost_packets_leave_undecodable_is_not_counted(
     tmp_path: Path,
     codec: str,
     options: dict[str, str],
-    lost: Iterable[int],
 ) -> None:
-    source = make_video("whole.mkv", codec=codec, options=options)
-    left = copy_packets(
-        source,
-        tmp_path / "holes.mkv",
-        lambda packets: [packet for n, packet in enumerate(packets) if n not in lost],
-    )
-    walked = [frame_number(frame) for frame in open_video(left)]
-    assert 15 < len(walked) < 40 - len(list(lost))
-    video = open_video(left)
+    source = make_video("whole.mp4", codec=codec, options=options)
+    video = open_video(copy_packets(source, tmp_path / "holes.mp4", without_some))
+    walked = [frame_number(frame) for frame in open_video(video.path)]
+    assert 15 < len(walked) < 37
     assert video.count_frames() == len(video.frame_times()) == len(walked)
     last = range(len(walked) - 8, len(walked))
     assert [frame_number(video[index]) for index in last] == walked[-8:]
