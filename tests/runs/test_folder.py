@@ -329,6 +329,7 @@ def test_a_file_outside_is_left_over_when_the_record_of_its_run_is_gone(
     with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
         RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run")
     shutil.rmtree(place)
+    RunFolder.open(place, SETTINGS)  # another run in the place of the first
     RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run")
     RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run, again")
     shutil.rmtree(other)
