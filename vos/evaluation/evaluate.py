@@ -129,7 +129,9 @@ def evaluate(
         outputs=results,
     )
     run.check(results)
-    summary = _segment(dataset, run, chosen, config, executor or LocalExecutor(str(place)))
+    summary = _segment(
+        dataset, run, chosen, config, executor or LocalExecutor(str(place)), overwrite=overwrite
+    )
     run.write(write_json, out / RUN, _described(run, summary))
     summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
@@ -211,7 +213,13 @@ def _may_be_sequence(name: str) -> bool:
 
 
 def _segment(
-    dataset: Dataset, run: RunFolder, model: Model, config: Any, executor: Executor
+    dataset: Dataset,
+    run: RunFolder,
+    model: Model,
+    config: Any,
+    executor: Executor,
+    *,
+    overwrite: bool,
 ) -> Summary:
     """Write the masks of every sequence that is not done yet."""
     jobs = {}
@@ -220,6 +228,7 @@ def _segment(
             partial(_open, _absolute(sequence)),
             run.place.absolute() / dataset.masks_folder / sequence.name,
             record=part_record(run, sequence.name).absolute(),
+            overwrite=overwrite,
         )
         run.part(jobs[sequence.name].out, part_record(run, sequence.name))
     frames = sum(map(len, dataset.sequences))
