@@ -113,7 +113,7 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     plain = {"model": "small"}
     run(**plain)
     full = read_all(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"another precision \(float32"):
+    with pytest.raises(UsageError, match=r"another precision \(auto"):
         run(**plain, precision="bfloat16")
     with pytest.raises(UsageError, match="unknown precision"):
         run(**plain, precision="half", overwrite=True)
