@@ -108,7 +108,7 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     config = read_config(folder)
     backbone = build(config["family"], **{**config["options"], **options})
     tensors = _read_weights(folder / WEIGHTS_NAME, config.get("sha256"))
-    _fill(backbone, tensors, folder, surplus_allowed=bool(options))
+    fill(backbone, tensors, folder / WEIGHTS_NAME, surplus_allowed=bool(options))
     return backbone.eval()
 
 
@@ -174,20 +174,25 @@ def _read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
         raise VosError(f"{path} is no safetensors file ({error})") from error
 
 
-def _fill(
-    backbone: Backbone, tensors: dict[str, Tensor], folder: Path, *, surplus_allowed: bool
+def fill(
+    backbone: Backbone, tensors: Mapping[str, Tensor], path: Path, *, surplus_allowed: bool
 ) -> None:
+    """Set the weights of a backbone to those that were read from ``path``.
+
+    Raises:
+        VosError: one is missing, has another shape, or is too many and may not be.
+    """
     wanted = _weights(backbone)
     missing = [key for key in wanted if key not in tensors]
     surplus = [key for key in tensors if key not in wanted]
     if missing or (surplus and not surplus_allowed):
         first = (missing or surplus)[0]
         problem = "lacks" if missing else "has unexpected"
-        raise VosError(f"{folder / WEIGHTS_NAME} {problem} tensor {first} for these options")
+        raise VosError(f"{path} {problem} tensor {first} for these options")
     for key, target in wanted.items():
         if tensors[key].shape != target.shape:
             found, expected = tuple(tensors[key].shape), tuple(target.shape)
-            raise VosError(f"{folder / WEIGHTS_NAME}: {key} is {found}, expected {expected}")
+            raise VosError(f"{path}: {key} is {found}, expected {expected}")
     backbone.load_state_dict({key: tensors[key] for key in wanted})
 
 

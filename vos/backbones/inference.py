@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone
 from vos.backbones.runtime import (
     RUNTIMES,
@@ -55,7 +56,7 @@ class FeatureExtractor:
     differs, the eager one goes on.
 
     Args:
-        backbone: is copied, not changed.
+        backbone: is copied, not changed; any other network becomes one by `as_backbone`.
         device: where to compute; the features stay there.
         precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32).
             Lower precision is slower on most processors.
@@ -84,6 +85,7 @@ class FeatureExtractor:
         frame_count: int | None = None,
     ) -> None:
         self.device = resolve_device(str(device))
+        backbone = as_backbone(backbone)
         self.stride = backbone.stride
         self.channels = backbone.channels
         self.precision = _checked(precision, "precision", PRECISIONS)
@@ -144,20 +146,6 @@ class FeatureExtractor:
         logger.debug("runtime %s %s: using eager", self.runtime, reason)
         self.runtime = "eager"
         self._fast = None
-
-
-def check_backbone(model: Any) -> Backbone:
-    """Return a network that can be used as a backbone.
-
-    Raises:
-        UsageError: it has no ``stride`` and ``channels``, or is no network.
-    """
-    if isinstance(model, nn.Module) and hasattr(model, "stride") and hasattr(model, "channels"):
-        return cast("Backbone", model)
-    raise UsageError(
-        f"model is of type {type(model).__name__}: give what vos.load takes, or a vos.Backbone, "
-        "which has stride and channels"
-    )
 
 
 def check_precision(name: str) -> None:
