@@ -6,6 +6,7 @@ Only tensors and JSON are ever read, so a checkpoint from a stranger cannot run 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -210,10 +211,26 @@ def _card(name: str, config: dict[str, Any], card: Mapping[str, object] | str | 
         body = f"# {name}\n\n| | |\n|---|---|\n{rows}".rstrip()
     options = ", ".join(f"{key}={value}" for key, value in config["options"].items())
     return (
-        f"{body}\n\n"
+        f"{_metadata(body, card)}{body}\n\n"
         "## Weights\n\n"
         f"- Backbone: {config['family']} ({options or 'no options'}), stride {config['stride']}, "
         f"{config['channels']} channels, {config['parameters']:,} parameters\n"
         f"- SHA-256 of {WEIGHTS_NAME}: `{config['sha256']}`\n"
-        f"- Use: `vos eval --model {name}` or `vos.load(PATH_OF_THIS_FOLDER)`\n"
+        "- Use: `vos eval --model PATH`, or `vos.load(PATH)` in Python, PATH being this folder\n"
+    )
+
+
+def _metadata(body: str, card: Mapping[str, object] | str | None) -> str:
+    """Return what a hub of models reads from the head of a card, unless the card has it already."""
+    if body.startswith("---\n"):
+        return ""
+    licence = str(card.get("Licence", "")) if isinstance(card, Mapping) else ""
+    known = re.fullmatch(r"[\w.-]+", licence)  # else it is a sentence, and no licence of the hub
+    return (
+        "---\n"
+        "library_name: vos-propagation\n"
+        "pipeline_tag: image-feature-extraction\n"
+        "tags: [video-object-segmentation, label-propagation, dense-features]\n"
+        f"license: {licence.lower() if known else 'other'}\n"
+        "---\n\n"
     )
