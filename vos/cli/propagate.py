@@ -29,7 +29,8 @@ def propagate(
         typer.Option(
             "--mask",
             help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
-            "or a number from 0. Repeatable.",
+            "or a number from 0. Or annotations: COCO or YouTube-VIS .json, MOTS PNG .zip. "
+            "Repeatable.",
         ),
     ] = None,
     overlay_file: Annotated[
