@@ -33,4 +33,4 @@ def test_every_cell_runs(capsys: pytest.CaptureFixture[str]) -> None:
         plt.close("all")
     assert len(names["masks"]) == 10
     assert names["scores"][1:-1].mean() > 0.5
-    assert names["features"].shape[1:] == (60, 107)
+    assert names["features"].shape[1:] == (26, 45)
