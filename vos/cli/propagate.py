@@ -105,9 +105,9 @@ def propagate(
         )
         return
     if len(paths) != 1:
-        given = f"{len(paths)} videos were given" if paths else "no video was given"
+        count = f"{len(paths)} videos were given" if paths else "no video was given"
         raise UsageError(
-            f"{given}: give one VIDEO with --mask FILE, or any number with --masks FOLDER"
+            f"{count}: give one VIDEO with --mask FILE, or any number with --masks FOLDER"
         )
     if executor != "local" or address or workers:
         raise UsageError("--executor, --address and --workers are for many videos with --masks")
