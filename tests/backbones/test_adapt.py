@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,30 @@ def test_a_timm_model_tells_its_normalisation_and_its_features() -> None:
 def test_a_backbone_stays_itself() -> None:
     backbone = vos.load("lab")
     assert vos.as_backbone(backbone) is backbone
+
+
+def test_networks_without_weights_are_told_apart() -> None:
+    """Else a run of the one would go on with the results of the other."""
+
+    def pooled(size: int) -> Callable[[Tensor], Tensor]:
+        return lambda images: functional.avg_pool2d(images, size)
+
+    def with_weights(layer: nn.Module) -> Callable[[Tensor], Tensor]:
+        return lambda images: layer(images)
+
+    layers = [nn.Conv2d(3, 4, 4, stride=4) for _ in range(2)]
+    networks = [
+        nn.AvgPool2d(4),
+        nn.AvgPool2d(8),
+        nn.MaxPool2d(4),
+        pooled(4),
+        pooled(8),
+        lambda images: functional.max_pool2d(images, 4),
+        *map(with_weights, layers),
+    ]
+    digests = [vos.backbones.weights_digest(vos.as_backbone(each)) for each in networks]
+    assert len(set(digests)) == len(networks)
+    assert digests == [vos.backbones.weights_digest(vos.as_backbone(each)) for each in networks]
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.backbones.base import Backbone, Equivariance
+from vos.backbones.digest import weights_file_digest
 from vos.backbones.layers import Normalise, pad_to_multiple
 from vos.backbones.layers.normalise import IMAGENET_MEAN, IMAGENET_STD
 from vos.errors import UsageError
@@ -95,6 +97,8 @@ class AdaptedNetwork(Backbone):
         super().__init__()
         self.network = network
         self.normalise = normalise
+        # With the weights, so that a run of another network is never taken for one of this.
+        self.register_buffer("code", _fingerprint(network))
         self.stride = 1
         self._prefix_tokens = 0
         self._measure()
@@ -181,6 +185,24 @@ def _tensor_of(found: Any) -> Tensor:
     if isinstance(found, list | tuple) and found:
         return _tensor_of(found[-1])
     raise UsageError(f"the network gives {type(found).__name__}, no tensor: {_FORM}")
+
+
+def _fingerprint(network: Any) -> Tensor:
+    """Return (32,) uint8 that tell what is computed, weights apart: two networks may have none."""
+    function = type(network).forward if isinstance(network, nn.Module) else network
+    told = [repr(network) if isinstance(network, nn.Module) else ""]
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
+        told += [code.co_code.hex(), repr(code.co_names), repr(constants)]
+    for cell in getattr(function, "__closure__", None) or ():
+        held = cell.cell_contents
+        if isinstance(held, nn.Module):
+            told.append(repr(held) + weights_file_digest(held.state_dict()))
+        elif isinstance(held, int | float | str | tuple):
+            told.append(repr(held))
+    digest = hashlib.sha256("\n".join(told).encode()).digest()
+    return torch.tensor(list(digest), dtype=torch.uint8)
 
 
 def _tensors_of(network: Any) -> Iterator[Tensor]:
