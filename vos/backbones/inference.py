@@ -6,7 +6,8 @@ import copy
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone
 from vos.backbones.checkpoint import weights_digest
 from vos.backbones.quantised import (
@@ -64,7 +66,7 @@ class FeatureExtractor:
     differs, the eager one goes on.
 
     Args:
-        backbone: is copied, not changed.
+        backbone: is copied, not changed; any other network becomes one by `as_backbone`.
         device: where to compute; the features stay there.
         precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32;
             slower than float32 on most processors), ``int8`` where the weights come with 8-bit ones
@@ -95,10 +97,11 @@ class FeatureExtractor:
         frame_count: int | None = None,
     ) -> None:
         self.device = resolve_device(str(device))
+        backbone = as_backbone(backbone)
         self.stride = backbone.stride
         self.channels = backbone.channels
         check_precision(precision)
-        self._quantised = backbone.quantised
+        self._quantised: Path | None = getattr(backbone, "quantised", None)
         self.precision = _precision(precision, backbone, self.device, runtime)
         self.runtime = _choose(runtime, self.device, self.precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
@@ -169,20 +172,6 @@ class FeatureExtractor:
             self.precision = "float32"
         self.runtime = "eager"
         self._fast = None
-
-
-def check_backbone(model: Any) -> Backbone:
-    """Return a network that can be used as a backbone.
-
-    Raises:
-        UsageError: it has no ``stride`` and ``channels``, or is no network.
-    """
-    if isinstance(model, nn.Module) and hasattr(model, "stride") and hasattr(model, "channels"):
-        return cast("Backbone", model)
-    raise UsageError(
-        f"model is of type {type(model).__name__}: give what vos.load takes, or a vos.Backbone, "
-        "which has stride and channels"
-    )
 
 
 def check_precision(name: str) -> None:

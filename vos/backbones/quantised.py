@@ -72,7 +72,7 @@ class QuantisedBackbone:
 
 def can_be_quantised(backbone: Backbone, digest: str) -> bool:
     """Return whether 8 bits are prepared for just these weights, and can be executed here."""
-    path = backbone.quantised
+    path: Path | None = getattr(backbone, "quantised", None)
     if path is None or importlib.util.find_spec("onnxruntime") is None:
         return False
     try:

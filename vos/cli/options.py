@@ -140,6 +140,20 @@ def chosen_executor(
     return executor
 
 
+def given_videos(videos: list[Path] | None, list_file: Path | None) -> list[Path]:
+    """Return the videos of arguments and of a list file; a folder of videos stands for those in it.
+
+    Raises:
+        MissingError: there is no such list.
+        VosError: it cannot be read, or names no video.
+    """
+    from vos.media.listing import videos_in
+    from vos.runs.job import read_list
+
+    paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    return [video for path in paths for video in videos_in(path)]
+
+
 def check_model(spec: str, seed: int) -> None:
     """See, for `--dry-run`, that a model is there and can be loaded.
 

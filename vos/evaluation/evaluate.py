@@ -35,7 +35,7 @@ from vos.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     import torch
 
-    from vos.backbones import Backbone
+    from vos.backbones.adapt import Network
 
 METRICS = "metrics.json"
 RUN = "run.json"
@@ -58,7 +58,7 @@ def evaluate(
     year: int = 2017,
     split: str | None = None,
     sequences: Iterable[str] | None = None,
-    model: str | Backbone = DEFAULT_MODEL,
+    model: str | Path | Network = DEFAULT_MODEL,
     preset: str = "default",
     settings: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
@@ -80,7 +80,7 @@ def evaluate(
         dataset: ``sample``, ``davis``, ``youtube-vos``, or an opened data set.
         out: folder of the results; see `results_folder` for where they go otherwise.
         root, year, split, sequences: for a data set by name, see `vos.open_dataset`.
-        model: what `vos.load` takes, or a backbone.
+        model: what `vos.load` takes, or any network (see `vos.as_backbone`).
         preset: name of the protocol.
         settings: choices of the protocol that are changed, by name.
         precision: of the network; see `FeatureExtractor`.
@@ -154,7 +154,7 @@ def evaluate(
     return Evaluation(scores, record)
 
 
-def results_folder(dataset: Dataset, model: str | Backbone, preset: str) -> Path:
+def results_folder(dataset: Dataset, model: str | Path | Network, preset: str) -> Path:
     """Return where results go by default: ``results/DATASET-SPLIT/MODEL-PRESET``."""
     name = spec_of(model)  # which may hold slashes, colons and commas
     plain = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in name)

@@ -21,12 +21,13 @@ from vos.errors import UsageError
 
 STRIDES = (4, 8, 16, 32)
 OUTPUTS = ("layer", "head")
+PADDINGS = ("zeros", "reflect")
 
 
 class ResNet(Backbone):
     """A torchvision ResNet up to stage ``layer``, without the strides beyond ``stride``.
 
-    Stages after ``layer`` are not built. Convolutions are padded with zeros on all sides, so
+    Stages after ``layer`` are not built. Convolutions are padded on all sides, so
     that token ``i`` is centred at pixel ``i * stride``, as in all published protocols.
 
     Args:
@@ -39,6 +40,7 @@ class ResNet(Backbone):
         colour: weight of a colour descriptor beside the features, both of unit length; 0 for
             none. What is learnt to survive a change of light and pose tells little of colour,
             which tells much from one frame to the next.
+        padding: ``zeros``, or ``reflect`` as in the weights that CRW published.
 
     Raises:
         UsageError: a choice that makes no sense.
@@ -54,9 +56,11 @@ class ResNet(Backbone):
         head_layers: int = 1,
         output: str = "layer",
         colour: float = 0.0,
+        padding: str = "zeros",
     ) -> None:
         super().__init__()
         _check(stride, layer, head, head_layers, output, colour)
+        _set_padding(network, padding)
         self.normalise = Normalise()
         self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
         stages = (network.layer1, network.layer2, network.layer3, network.layer4)[:layer]
@@ -127,6 +131,14 @@ def _check(
         raise UsageError(f"colour must be a weight of 0 or more, got {colour}")
 
 
+def _set_padding(network: nn.Module, padding: str) -> None:
+    if padding not in PADDINGS:
+        raise UsageError(f"unknown padding {padding!r}: known: {', '.join(PADDINGS)}")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.padding_mode = padding  # type: ignore[assignment]
+
+
 def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
     """Remove the strides of the stages that would exceed ``limit``; return the stride left."""
     stride = 4  # of the stem
@@ -168,6 +180,7 @@ def _builder(depth: int) -> Callable[..., ResNet]:
         head_layers: int = 1,
         output: str = "layer",
         colour: float = 0.0,
+        padding: str = "zeros",
     ) -> ResNet:
         return ResNet(
             getattr(torchvision.models, f"resnet{depth}")(),
@@ -177,6 +190,7 @@ def _builder(depth: int) -> Callable[..., ResNet]:
             head_layers=head_layers,
             output=output,
             colour=colour,
+            padding=padding,
         )
 
     return build
