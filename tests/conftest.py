@@ -38,6 +38,13 @@ def log_as_at_the_start() -> Iterator[None]:
     log.handlers[:], log.propagate = handlers, propagates
 
 
+@pytest.fixture(autouse=True)
+def list_of_files_outside(tmp_path_factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs of a test write outside their folders is not listed in the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr("vos.runs.outside.cache_folder", folder.joinpath)
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the development data (`VOS_DATA`); tests that want it are skipped without."""

@@ -46,6 +46,12 @@ def changed(**values: Any) -> Callable[[], object]:
         (lambda: DEFAULT.with_settings({"sharpness": None}), "sharpness must be a number"),
         (lambda: vos.open_features(5), "the features is a path, not of type int"),
         (lambda: vos.open_features(b"x"), "not of type bytes"),
+        (lambda: vos.export_features("a.mp4", 3, model="lab"), "out is a path, not of type int"),
+        (
+            lambda: vos.export_features(3, "a.npz", model="lab"),
+            "a video is a path, not of type int",
+        ),
+        (lambda: vos.export_features(["a.mp4", 3], "a.zarr", model="lab"), "a video is a path"),
         (lambda: open_dataset("davis", root=5), "root is a path, not of type int"),
         (lambda: open_dataset("sample", sequences=5), "a list of names, not of type int"),
         (lambda: open_dataset("sample", sequences="no-such"), "no sequence 'no-such'"),

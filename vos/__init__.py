@@ -17,6 +17,7 @@ _HOMES = {
     "PropagationConfig": "vos.propagation",
     "Propagator": "vos.propagation",
     "Session": "vos.segmentation",
+    "as_backbone": "vos.backbones",
     "evaluate": "vos.evaluation.evaluate",
     "export_features": "vos.export",
     "load": "vos.backbones",
@@ -40,6 +41,7 @@ __all__ = [
     "UsageError",
     "VosError",
     "__version__",
+    "as_backbone",
     "evaluate",
     "export_features",
     "load",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from vos.backbones import Backbone
+    from vos.backbones import Backbone, as_backbone
     from vos.backbones.load import load
     from vos.datasets import open_dataset
     from vos.evaluation.evaluate import evaluate

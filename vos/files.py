@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,19 @@ _ADVICE = {
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that you may write to",
 }
+
+BeforePlacing = Callable[[Path, Path], object]
+_before_placing: ContextVar[BeforePlacing | None] = ContextVar("before_placing", default=None)
+
+
+@contextmanager
+def before_placing(call: BeforePlacing) -> Iterator[None]:
+    """Call ``call(temporary, path)`` for each file of the block just before it has its name."""
+    token = _before_placing.set(call)
+    try:
+        yield
+    finally:
+        _before_placing.reset(token)
 
 
 @contextmanager
@@ -37,6 +51,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        call = _before_placing.get()
+        if call is not None:
+            call(temporary, path)
         temporary.replace(path)
     except VosError:  # of the block: it says already what went wrong
         raise
@@ -69,6 +86,35 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_new_folder(folder: Path, what: str) -> None:
+    """See that a folder can be made for ``what``: that it is not there, or holds nothing that a
+    person sees.
+
+    Raises:
+        UsageError: there is something.
+    """
+    if folder.is_symlink() and not folder.exists():
+        raise UsageError(f"{folder} is a link to nowhere: choose another folder for {what}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: choose a folder for {what}")
+    held = [path.name for path in folder.iterdir()] if folder.exists() else []
+    seen = [name for name in held if not name.startswith(".")]
+    if seen:
+        raise UsageError(
+            f"{folder} exists already, and holds {min(seen)}: choose a new or empty folder for "
+            f"{what}"
+        )
+
+
+def move_into(folder: Path, made: Path) -> None:
+    """Give a folder that was made the name ``folder``, which may hold hidden files that stay."""
+    if folder.is_dir() and any(folder.iterdir()):
+        for path in made.iterdir():
+            path.replace(folder / path.name)
+    else:
+        made.replace(folder)
 
 
 def as_path(value: Any, what: str) -> Path:

@@ -75,7 +75,7 @@ def peak_memory_mb() -> float:
 
 def versions() -> dict[str, str]:
     """Return versions of vos and of the libraries that decide its figures."""
-    names = ("torch", "torchvision", "numpy", "opencv-python", "av", "timm")
+    names = ("torch", "torchvision", "onnxruntime", "numpy", "opencv-python", "av", "timm")
     found = {"python": platform.python_version(), "vos-propagation": __version__}
     for name in names:
         try:

@@ -65,6 +65,9 @@ def test_card_holds_what_was_given_and_the_hash(tmp_path: Path) -> None:
     digest = hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
     assert digest in card
     assert "| Data | 441 clips |" in card
+    head = card.split("---\n")[1]  # what a hub of models reads
+    assert "library_name: vos-propagation\n" in head and "license: other\n" in head
+    assert str(tmp_path) not in card and "`vos.load(PATH)`" in card
     assert json.loads((tmp_path / "config.json").read_text())["sha256"] == digest
 
 

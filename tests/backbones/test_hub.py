@@ -36,7 +36,8 @@ def test_a_backbone_comes_back_from_the_hub(stored: Path) -> None:
     backbone = vos.load("resnet18,stride=4,layer=2", seed=5)
     address = push_to_hub(backbone, "someone/net", card={"Licence": "CC0"})
     assert address == "https://hub/someone/net/commit/1"
-    assert "| Licence | CC0 |" in (stored / "someone/net/README.md").read_text()
+    card = (stored / "someone/net/README.md").read_text()
+    assert "| Licence | CC0 |" in card and card.startswith("---\n") and "license: cc0\n" in card
     images = torch.rand(1, 3, 33, 47)
     for spec in ("someone/net", "hf:someone/net"):
         again = vos.load(spec)

@@ -115,6 +115,23 @@ def test_dry_run_writes_nothing(vos_eval, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_starting_anew_is_advised_where_it_helps_and_then_does(vos_eval, tmp_path: Path) -> None:
+    notes = tmp_path / "out" / "ant" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("of the user")
+    refused = vos_eval("--no-report")
+    assert refused.code == 2 and "add --overwrite to write beside them" in refused.err
+    metrics = tmp_path / "out" / "metrics.json"
+    metrics.write_text("of the user")
+    for more in ((), ("--overwrite",)):
+        refused = vos_eval("--no-report", *more)
+        assert refused.code == 2 and "overwrite" not in refused.err
+    metrics.unlink()
+    ended = vos_eval("--no-report", "--overwrite")
+    assert ended.code == 0, ended.err
+    assert notes.read_text() == "of the user" and len(list(notes.parent.glob("*.png"))) == 6
+
+
 def test_a_data_set_of_first_masks_is_segmented_and_not_scored(
     vos_eval, davis: Path, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def test_propagation_does_not_depend_on_the_workers(
     assert one.code == 0, one.err
     record = json.loads(one.out)
     assert (record["videos"], record["begun"], record["frames"]) == (3, 3, 18)
-    two = propagate("two", "--workers", 2)
+    two = propagate("two", "--workers", 2, videos=[clips[0].parent])  # the folder of all three
     assert two.code == 0, two.err
     masks, again = read_masks(tmp_path / "one"), read_masks(tmp_path / "two")
     assert masks.keys() == again.keys() and len(masks) == 18

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vos
 from vos.datasets import open_dataset
 from vos.media import (
     VideoWriter,
@@ -82,6 +83,35 @@ def test_masks_of_several_frames(vos_propagate, tmp_path: Path) -> None:
     for index in (2, 4):
         given = read_palette_mask(masks / f"{index}.png")
         np.testing.assert_array_equal(written[index], given)
+
+
+def test_the_same_marks_give_the_same_masks_in_python_and_in_a_session(
+    vos_propagate, clip: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(5)
+    config = vos.preset("default").with_settings({"radius": "6"})
+    how = {"model": "lab,stride=4", "preset": config, "device": "cpu"}
+    for chosen in ((1, 4), (0, 3, 5)):
+        marks = {}
+        for index in chosen:
+            mask = read_palette_mask(tmp_path / "masks" / f"{index}.png")
+            keep = [(2, 7), (2,), (7,)][rng.integers(3)]
+            marks[index] = np.where(np.isin(mask, keep), mask, 0).astype(np.uint8)
+            write_mask(tmp_path / f"{index}.png", marks[index])
+        ended = vos_propagate(
+            "--overwrite", masks=tuple(f"{index}:{tmp_path / f'{index}.png'}" for index in marks)
+        )
+        assert ended.code == 0, ended.err
+        written = [read_palette_mask(path) for path in sorted((tmp_path / "out").glob("*.png"))]
+        streamed = {frame.index: frame.mask for frame in vos.propagate(clip, marks, **how)}
+        with vos.Session(clip, **how) as session:
+            for index, mask in marks.items():
+                session.annotate(index, mask)
+            walked = {frame.index: frame.mask for frame in session.propagate()}
+        assert len(written) == len(streamed) == len(walked) == 6
+        for index, mask in enumerate(written):
+            np.testing.assert_array_equal(streamed[index], mask)
+            np.testing.assert_array_equal(walked[index], mask)
 
 
 def test_dry_run_writes_nothing(vos_propagate, tmp_path: Path) -> None:

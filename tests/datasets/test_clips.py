@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vos.datasets import clips as clips_module
-from vos.datasets.clips import find_clips, load_clips
+from vos.datasets.clips import CacheError, find_clips, load_clips
 from vos.errors import MissingError, UsageError, VosError
 from vos.media.images import write_image
 
@@ -148,3 +148,19 @@ def test_photos_whose_numbers_have_gaps_stay_photos(tmp_path: Path) -> None:
     folder = numbered(tmp_path / "sizes", ["1.png", "2.png", "3.png", "7.png"])
     numbered(folder, ["2.png"], size=(8, 9))
     assert [len(clip.files) for clip in find_clips([folder])] == [1] * 4
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_no_clip_is_blamed(
+    mixed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    warned: list[str] = []
+    with pytest.raises(CacheError, match=r"cache of decoded clips.*file is a file.*cache_folder"):
+        load_clips(
+            find_clips([mixed]),
+            short_side=16,
+            cache="disk",
+            cache_folder=tmp_path / "file" / "cache",
+            warn=warned.append,
+        )
+    assert not warned

@@ -208,10 +208,12 @@ def test_an_archive_without_a_top_folder_unpacks_too(server, tmp_path):
 def test_an_empty_folder_is_filled_and_a_full_one_left_alone(server, tmp_path):
     root = tmp_path / "davis"
     root.mkdir()
+    (root / ".DS_Store").write_bytes(b"of the Finder")
     get(server, root)
     assert_whole(root)
+    assert (root / ".DS_Store").read_bytes() == b"of the Finder"
     server.asked = []
-    with pytest.raises(VosError, match=r"exists already.*vos data check"):
+    with pytest.raises(UsageError, match=r"exists already.*vos data check"):
         get(server, root)
     assert server.asked == []
 

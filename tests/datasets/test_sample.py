@@ -109,8 +109,10 @@ def test_nothing_is_written_to_open_it(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(VosError, match="exists already"):
+    with pytest.raises(UsageError, match="exists already, and holds file: choose a new or empty"):
         copy_sample(tmp_path)
+    with pytest.raises(UsageError, match="is a file: choose a folder"):
+        copy_sample(tmp_path / "file")
     with pytest.raises(VosError, match="cannot write"):
         copy_sample(tmp_path / "file" / "sample")
     with pytest.raises(MissingError, match="vos data sample"):

@@ -104,3 +104,19 @@ def test_nothing_to_download(tmp_path, clip):
             write_download(session, key)
     with pytest.raises(UsageError, match="unknown format"):
         write_download(session, "../../etc/passwd")
+
+
+def test_masks_of_a_folder_of_frames_bear_the_names_of_the_frames(tmp_path, clip):
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for index in range(3):
+        Image.fromarray(open_video(clip.path)[index]).save(folder / f"shot_{index + 101:04d}.png")
+    session = Session(tmp_path / "session", Limits())
+    session.open(folder, name="shot")
+    session.annotate(1, clip.masks[1])
+    names = [f"shot_{index + 101:04d}.png" for index in range(3)]
+    for key, place in (("png", "shot"), ("cutouts", "shot"), ("mots", "default/instances")):
+        found = images(write_download(session, key))
+        assert list(found) == [f"{place}/{name}" for name in names]
+        values = [np.asarray(image).reshape(*image.size, -1)[..., -1] for image in found.values()]
+        assert [bool(value.any()) for value in values] == [False, True, False]

@@ -66,16 +66,23 @@ def test_every_frame_by_walking_by_reading_and_by_number(
     assert video.count_frames() == video.frame_count == 40
 
 
-def cut_at_second_key(source: Path, path: Path) -> Path:
-    """Copy packets from the second key frame on, as `ffmpeg -ss -c copy` does."""
+def copy_packets(source: Path, path: Path, keep: Callable[[list[Any]], list[Any]]) -> Path:
+    """Copy the packets that ``keep`` chooses, as `ffmpeg -c copy` does."""
     with av.open(str(source)) as container, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(container.streams.video[0])
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
-        for packet in packets[keys[1] :]:
+        for packet in keep([packet for packet in container.demux(video=0) if packet.size]):
             packet.stream = stream
             output.mux(packet)
     return path
+
+
+def from_the_second_key(packets: list[Any]) -> list[Any]:
+    keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+    return packets[keys[1] :]
+
+
+def without_some(packets: list[Any]) -> list[Any]:
+    return [packet for number, packet in enumerate(packets) if number not in (15, 16, 29)]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
@@ -92,7 +99,7 @@ def test_what_a_cut_leaves_undecodable_is_not_counted(
         "libx265": {"x265-params": "open-gop=1:keyint=12:bframes=3:scenecut=0:log-level=none"},
     }
     source = make_video(f"whole.{suffix}", codec=codec, options=parameters[codec])
-    video = open_video(cut_at_second_key(source, tmp_path / f"cut.{suffix}"))
+    video = open_video(copy_packets(source, tmp_path / f"cut.{suffix}", from_the_second_key))
     numbers = [frame_number(frame) for frame in open_video(video.path)]
     assert numbers == list(range(numbers[0], 40))
     assert len(numbers) in range(25, 32)
@@ -101,6 +108,29 @@ def test_what_a_cut_leaves_undecodable_is_not_counted(
         numbers[index] for index in (0, 1, 5, 12, 13, 14, -1)
     ]
     assert [frame_number(frame) for frame in video.read(7, 20)] == numbers[7:20]
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx265", {"x265-params": "keyint=12:bframes=3:scenecut=0:log-level=none"}),
+        ("mpeg4", {"bf": "2", "g": "12", "qscale": "2"}),
+    ],
+)
+def test_what_lost_packets_leave_undecodable_is_not_counted(
+    make_video: Callable[..., Path],
+    frame_number: Callable[[np.ndarray], int],
+    tmp_path: Path,
+    codec: str,
+    options: dict[str, str],
+) -> None:
+    source = make_video("whole.mp4", codec=codec, options=options)
+    video = open_video(copy_packets(source, tmp_path / "holes.mp4", without_some))
+    walked = [frame_number(frame) for frame in open_video(video.path)]
+    assert 15 < len(walked) < 37
+    assert video.count_frames() == len(video.frame_times()) == len(walked)
+    last = range(len(walked) - 8, len(walked))
+    assert [frame_number(video[index]) for index in last] == walked[-8:]
 
 
 def test_frames_beyond_either_end(make_video: Callable[..., Path]) -> None:

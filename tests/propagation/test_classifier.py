@@ -62,7 +62,7 @@ def test_scores_are_clipped_and_of_length_one():
 def test_products_mix_both_similarities():
     features, scores = unit(6, 5), unit(6, 3, seed=1)
     joined = beside(features, scores, 0.5)
-    expected = (features @ features.T + 0.25 * scores @ scores.T) / 1.25
+    expected = (features @ features.T + 0.5 * scores @ scores.T) / 1.5
     torch.testing.assert_close(joined @ joined.T, expected)
 
 
@@ -90,7 +90,7 @@ def overlap(config):
 
 def test_objects_are_followed_by_what_sets_them_apart():
     config = PropagationConfig(window="circle", radius=3, recent=3, temperature=0.05)
-    assert overlap(dataclasses.replace(config, classifier=2)) > overlap(config) + 0.2
+    assert overlap(dataclasses.replace(config, classifier=4)) > overlap(config) + 0.2
 
 
 def test_a_new_annotation_is_learnt_too():

@@ -47,6 +47,34 @@ def test_recent_frames_do_not_outvote_a_correction(early, expected) -> None:
     assert votes(context) == expected
 
 
+def test_gaps_between_context_frames_grow() -> None:
+    config = dataclasses.replace(
+        REPEAT, recent=20, spacing="growing", early="count", annotated_in_window=True
+    )
+    context = Context(config)
+    context.add_annotated(frame(0))
+    for index in range(1, 41):
+        context.add_recent(frame(index))
+    back = [40 - index + 1 for index, windowed in votes(context) if windowed and index]
+    assert back == [1, 2, 3, 4, 6, 8, 11, 15, 20]
+    assert votes(context)[0, True] == 1
+
+
+def test_missing_frames_are_repeated_once_for_each_place_in_the_context() -> None:
+    context = Context(dataclasses.replace(REPEAT, recent=8, spacing="growing"))
+    context.add_annotated(frame(0))
+    for index in (1, 2, 3):
+        context.add_recent(frame(index))
+    # Wanted are those 1, 2, 3, 4, 6 and 8 back; frame 0 is 4 back and stands in for the other two.
+    assert votes(context) == {
+        (3, True): 1,
+        (2, True): 1,
+        (1, True): 1,
+        (0, True): 3,
+        (0, False): 1,
+    }
+
+
 def test_the_background_of_earlier_frames_abstains_when_objects_are_added() -> None:
     context = Context(REPEAT)
     context.add_annotated(frame(0))

@@ -202,15 +202,22 @@ def with_scores(rows, labels):
     solution = torch.linalg.inv(moments) @ inputs[0].T @ (weight * labels.double())
     scores = [functional.normalize((each @ solution).clamp(0, 1) + 1e-3) for each in inputs]
     return [
-        torch.cat([each, score.float()], 1) / 2**0.5
+        torch.cat([each, score.float() * 0.5**0.5], 1) / 1.5**0.5
         for each, score in zip(rows, scores, strict=True)
     ]
 
 
-@pytest.mark.parametrize("name", ["default", "fine"])
-def test_our_own_protocol(name):
-    """Frame 0 and the last 20, frame 0 twice; near places count more; labels are squared; scores
-    of a classifier of frame 0 stand beside the features with the same weight."""
+@pytest.mark.parametrize(
+    ("name", "back"),
+    [
+        ("default", range(1, 21)),
+        ("fine", range(1, 21)),
+        ("fast", (1, 2, 3, 4, 6, 8, 11, 15, 20)),
+    ],
+)
+def test_our_own_protocol(name, back):
+    """Frame 0 beside frames ``back``; near places count more; labels are squared; scores of a
+    classifier of frame 0 stand beside the features with half their weight."""
     config = preset(name)
     labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
     rows = with_scores(unit_rows(), labels[0])
@@ -218,7 +225,7 @@ def test_our_own_protocol(name):
     prior = distances() ** 2 / (2 * config.motion_sigma**2)
     soft = run_preset(name)
     for t in range(1, FRAMES):
-        context = [0, *range(max(0, t - 20), t)]
+        context = [0, *(t - offset for offset in back if offset <= t)]
         similarity = torch.stack([rows[s] @ rows[t].T for s in context]) / 0.05 - prior
         similarity[:, far] = -torch.inf
         values, places = similarity.flatten(0, 1).topk(10, dim=0)

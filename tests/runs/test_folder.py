@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vos.errors import UsageError, VosError
 from vos.files import write_text
-from vos.runs.folder import RunFolder, check_owned, record_beside, write_owned
+from vos.runs.folder import RunFolder, check_owned, write_owned
+from vos.runs.record import Stamp, record_beside
 
 SETTINGS = {"model": "lab", "sizes": (1, 2)}
 
@@ -225,3 +230,150 @@ def test_a_damaged_line_is_none_and_owns_nothing(place: Path, line: str) -> None
         with pytest.raises(UsageError, match="not of this run"):
             run.claim([place / "00000.png"])
     assert (place / "00000.png").read_text() == "of the user"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vos.files import write_text
+from vos.runs.folder import RunFolder
+
+place, path, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+replace = Path.replace
+
+def killed(self, target):
+    if target == path:
+        if moment == "after":
+            replace(self, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+
+run = RunFolder.open(place, {"model": "lab"}, outputs=[path])
+Path.replace = killed
+run.write(write_text, path, "ours, the second time")
+"""
+
+
+def kill_in_a_write(place: Path, path: Path, moment: str) -> None:
+    arguments = [sys.executable, "-c", KILLED, str(place), str(path), moment]
+    assert subprocess.run(arguments).returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", ["out/00000.png", "shown.mp4"])
+def test_a_write_that_was_killed_is_done_again(tmp_path: Path, name: str, moment: str) -> None:
+    place, path = tmp_path / "out", tmp_path / name
+    RunFolder.open(place, {"model": "lab"}).write(write_text, path, "ours, the first time")
+    kill_in_a_write(place, path, moment)
+    assert path.read_text() == f"ours, the {'first' if moment == 'before' else 'second'} time"
+    again = RunFolder.open(place, {"model": "lab"}, outputs=[path])
+    assert [each.name for each in path.parent.glob(".*")] == []  # what was begun is gone
+    again.write(write_text, path, "ours, the third time")
+    assert path.read_text() == "ours, the third time"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", ["out/00000.png", "shown.mp4"])
+def test_what_comes_after_a_write_that_was_killed_is_not_of_the_run(
+    tmp_path: Path, name: str, moment: str
+) -> None:
+    place, path = tmp_path / "out", tmp_path / name
+    kill_in_a_write(place, path, moment)
+    path.write_text("of the user")
+    with pytest.raises(
+        UsageError, match="is not of this run" if moment == "before" else "changed since"
+    ):
+        RunFolder.open(place, {"model": "lab"}).write(write_text, path, "ours")
+    if moment == "before" or name == "shown.mp4":  # the other is a result that someone changed
+        RunFolder.open(place, {"model": "lab"}, overwrite=True)
+    assert path.read_text() == "of the user"
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_record_that_was_edited_removes_nothing_outside_its_folder(
+    place: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    other = RunFolder.open(elsewhere, SETTINGS)
+    other.write(write_text, elsewhere / "x.txt", "of another run")
+    for name in ("notes.txt", ".notes.12.txt"):
+        (tmp_path / name).write_text("of the user")
+    run = RunFolder.open(place, SETTINGS)
+    run.write(write_text, place / "a.txt", "ours")
+    (place / "linked").symlink_to(elsewhere)
+    claims = [
+        {"files": "../*.txt"},
+        {"files": str(tmp_path / "*")},
+        {"files": "linked/*"},
+        {"run": "../elsewhere/manifest.jsonl", "place": "../elsewhere"},
+        {"run": "../elsewhere/manifest.jsonl", "place": "."},
+        {"run": "linked/manifest.jsonl", "place": "linked"},
+    ]
+    for name in ("../notes.txt", "deep/../../notes.txt", str(tmp_path / "notes.txt")):
+        stamp = vars(Stamp.of(tmp_path / "notes.txt"))
+        claims += [{"file": name, **stamp}, {"file": name}, {"writing": name}]
+    claims += [{"file": name} for name in ("linked/x.txt", "../elsewhere/x.txt", "..")]
+    with run.record.open("a") as file:
+        file.writelines(json.dumps(claim) + "\n" for claim in claims)
+    RunFolder.open(place, SETTINGS if overwrite else {}, overwrite=overwrite, restart=True)
+    assert not (place / "a.txt").exists()
+    assert (elsewhere / "x.txt").exists() and (elsewhere / "manifest.jsonl").exists()
+    assert (tmp_path / "notes.txt").exists() and (tmp_path / ".notes.12.txt").exists()
+
+
+def test_a_file_outside_is_left_over_when_the_record_of_its_run_is_gone(
+    place: Path, tmp_path: Path
+) -> None:
+    film, other = tmp_path / "shown.mp4", tmp_path / "other"
+    RunFolder.open(place, SETTINGS).write(write_text, film, "of the first run")
+    with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
+        RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run")
+    shutil.rmtree(place)
+    RunFolder.open(place, SETTINGS)  # another run in the place of the first
+    RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run")
+    RunFolder.open(other, SETTINGS).write(write_text, film, "of the second run, again")
+    shutil.rmtree(other)
+    film.write_text("of the user")
+    with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
+        RunFolder.open(place, SETTINGS, overwrite=True, outputs=[film])
+    assert film.read_text() == "of the user"
+
+
+def test_a_folder_and_its_parts_may_move(place: Path, tmp_path: Path) -> None:
+    run = RunFolder.open(place, SETTINGS)
+    masks = place / "masks"
+    run.part(masks, run.parts / "masks.jsonl")
+    part = RunFolder.open(masks, SETTINGS, record=run.parts / "masks.jsonl")
+    part.write(write_text, masks / "a.txt", "ours")
+    moved = place.rename(tmp_path / "moved")
+    record = moved / "manifests" / "masks.jsonl"
+    again = RunFolder.open(moved / "masks", SETTINGS, record=record)
+    again.write(write_text, moved / "masks" / "a.txt", "ours again")
+    RunFolder.open(moved, SETTINGS, overwrite=True)
+    assert [path.name for path in moved.iterdir()] == ["manifest.jsonl"]
+
+
+def test_starting_anew_is_advised_only_where_it_helps(place: Path, tmp_path: Path) -> None:
+    film = tmp_path / "shown.mp4"
+    run = RunFolder.open(place, SETTINGS)
+    for path in (place / "a.txt", film):
+        run.write(write_text, path, "ours")
+        path.write_text("changed")
+    with pytest.raises(UsageError, match=r"a\.txt was changed since.*`overwrite=True`"):
+        run.check([place / "a.txt"])
+    with pytest.raises(UsageError, match=r"shown\.mp4 was changed since.*another place$"):
+        run.check([film])
+    for settings in ({}, SETTINGS):  # another run; a file that was changed
+        with pytest.raises(UsageError, match=r"another place$"):
+            RunFolder.open(place, settings, overwrite=None).check([place / "a.txt"])
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "metrics.json").write_text("of the user")
+    with pytest.raises(UsageError, match="another place, or add `overwrite=True` to write beside"):
+        RunFolder.open(tmp_path / "b", SETTINGS, outputs=[tmp_path / "b" / "run.json"])
+    with pytest.raises(UsageError, match=r"another place$"):
+        RunFolder.open(tmp_path / "b", SETTINGS, outputs=[tmp_path / "b" / "metrics.json"])
+    with pytest.raises(UsageError, match=r"metrics\.json is there"):
+        RunFolder.open(
+            tmp_path / "b", SETTINGS, outputs=[tmp_path / "b" / "metrics.json"], overwrite=True
+        )
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["metrics.json"]

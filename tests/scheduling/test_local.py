@@ -16,6 +16,7 @@ from steps import OpenWorker
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.scheduling import LocalExecutor, Task, choose_executor, processes, run_tasks
+from vos.scheduling.in_process import InProcess
 from vos.scheduling.processes import GIB
 from vos.scheduling.tasks import Done, Failed
 
@@ -170,3 +171,26 @@ def test_one_device_of_several_is_the_one_that_is_used(monkeypatch: pytest.Monke
     executors = [choose_executor("local", device=name, workers=2) for name in ("cuda:1", "cuda")]
     used = [each.pool(OpenWorker(), lambda units: None)._devices for each in executors]
     assert used == [["cuda:1"], ["cuda:0", "cuda:1", "cuda:2"]]
+
+
+@pytest.mark.parametrize(("size", "told"), [(1, []), (5, [2, 3])])
+def test_only_a_task_whose_size_is_known_tells_how_far_it_is(size: int, told: list[int]) -> None:
+    """The unit of the bar is the frame where frames are known, else the video."""
+    heard: list[int] = []
+
+    def work(payload: object, advance: Callable[[int], None]) -> dict[str, int]:
+        advance(2)
+        advance(3)
+        return {"computed": 5}
+
+    pool = InProcess(lambda device: work, "cpu", heard.append)
+    pool.wait(0)
+    pool.submit(0, Task("clip", None, size))
+    (event,) = pool.wait(0)
+    assert isinstance(event, Done)
+    assert heard == told and event.advanced == sum(told)
+
+
+def test_what_cannot_be_sent_to_a_worker_is_told() -> None:
+    with pytest.raises(UsageError, match=r"cannot be sent to another process .* leave out"):
+        run([Task("clip", lambda: None)], 2)

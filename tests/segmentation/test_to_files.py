@@ -113,7 +113,7 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     plain = {"model": "small"}
     run(**plain)
     full = read_all(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"another precision \(float32"):
+    with pytest.raises(UsageError, match=r"another precision \(auto"):
         run(**plain, precision="bfloat16")
     with pytest.raises(UsageError, match="unknown precision"):
         run(**plain, precision="half", overwrite=True)
@@ -273,9 +273,10 @@ def test_what_cannot_be_leaves_finished_masks_alone(
     assert len(read_all(tmp_path / "out")) == 10
 
 
-def test_run_lengths_over_the_record_are_refused(run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["manifest.jsonl", "confidence.json"])
+def test_run_lengths_over_other_results_are_refused(run, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="give each a name of its own"):
-        run(rle_file=tmp_path / "out" / "manifest.jsonl")
+        run(rle_file=tmp_path / "out" / name)
 
 
 def test_masks_of_the_frames_before_a_failure_stay(run, folder: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class EquivarianceReport:
             UsageError: the folder holds files that are not of such a report.
         """
         files = [folder / f"equivariance.{ending}" for ending in ("json", "csv", "png")]
-        run = RunFolder.open(folder, {"command": "equivariance"})
+        run = RunFolder.open(folder, {"command": "equivariance"}, overwrite=None)
         with run.writing(*files):
             self._write(folder)
 

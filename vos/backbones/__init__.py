@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import vos.backbones.families  # noqa: F401  (else it replaces the function of that name later)
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone, Equivariance, Recipe
 from vos.backbones.checkpoint import (
     load_checkpoint,
@@ -28,6 +29,7 @@ __all__ = [
     "Equivariance",
     "Family",
     "Recipe",
+    "as_backbone",
     "build",
     "families",
     "family",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,12 +54,14 @@ class Backbone(nn.Module):
         channels: channels of the feature map.
         equivariance: how the features follow transformations of the image.
         recipe: family and options that rebuild it; set by :func:`vos.backbones.build`.
+        quantised: the file of its learnt part in 8 bits, where its checkpoint has one.
     """
 
     stride: int
     channels: int
     equivariance: Equivariance
     recipe: Recipe | None = None
+    quantised: Path | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Compute the features of a batch.

@@ -6,6 +6,7 @@ Only tensors and JSON are ever read, so a checkpoint from a stranger cannot run 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from vos.backbones.base import Backbone
 from vos.backbones.digest import METADATA, weights_file_digest
+from vos.backbones.quantised import QUANTISED_NAME
 from vos.backbones.registry import build
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path, read_json, write_text
@@ -93,7 +95,7 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     """Read a checkpoint folder.
 
     Args:
-        folder: holds ``model.safetensors`` and ``config.json``.
+        folder: holds ``model.safetensors`` and ``config.json``, and maybe ``int8.onnx``.
         options: override the saved options of the family (``output="head"``). Tensors that the
             changed network has no use for are left out.
 
@@ -108,7 +110,9 @@ def load_checkpoint(folder: str | Path, **options: Any) -> Backbone:
     config = read_config(folder)
     backbone = build(config["family"], **{**config["options"], **options})
     tensors = _read_weights(folder / WEIGHTS_NAME, config.get("sha256"))
-    _fill(backbone, tensors, folder, surplus_allowed=bool(options))
+    fill(backbone, tensors, folder / WEIGHTS_NAME, surplus_allowed=bool(options))
+    if (folder / QUANTISED_NAME).is_file():
+        backbone.quantised = folder / QUANTISED_NAME
     return backbone.eval()
 
 
@@ -174,20 +178,25 @@ def _read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
         raise VosError(f"{path} is no safetensors file ({error})") from error
 
 
-def _fill(
-    backbone: Backbone, tensors: dict[str, Tensor], folder: Path, *, surplus_allowed: bool
+def fill(
+    backbone: Backbone, tensors: Mapping[str, Tensor], path: Path, *, surplus_allowed: bool
 ) -> None:
+    """Set the weights of a backbone to those that were read from ``path``.
+
+    Raises:
+        VosError: one is missing, has another shape, or is too many and may not be.
+    """
     wanted = _weights(backbone)
     missing = [key for key in wanted if key not in tensors]
     surplus = [key for key in tensors if key not in wanted]
     if missing or (surplus and not surplus_allowed):
         first = (missing or surplus)[0]
         problem = "lacks" if missing else "has unexpected"
-        raise VosError(f"{folder / WEIGHTS_NAME} {problem} tensor {first} for these options")
+        raise VosError(f"{path} {problem} tensor {first} for these options")
     for key, target in wanted.items():
         if tensors[key].shape != target.shape:
             found, expected = tuple(tensors[key].shape), tuple(target.shape)
-            raise VosError(f"{folder / WEIGHTS_NAME}: {key} is {found}, expected {expected}")
+            raise VosError(f"{path}: {key} is {found}, expected {expected}")
     backbone.load_state_dict({key: tensors[key] for key in wanted})
 
 
@@ -205,10 +214,26 @@ def _card(name: str, config: dict[str, Any], card: Mapping[str, object] | str | 
         body = f"# {name}\n\n| | |\n|---|---|\n{rows}".rstrip()
     options = ", ".join(f"{key}={value}" for key, value in config["options"].items())
     return (
-        f"{body}\n\n"
+        f"{_metadata(body, card)}{body}\n\n"
         "## Weights\n\n"
         f"- Backbone: {config['family']} ({options or 'no options'}), stride {config['stride']}, "
         f"{config['channels']} channels, {config['parameters']:,} parameters\n"
         f"- SHA-256 of {WEIGHTS_NAME}: `{config['sha256']}`\n"
-        f"- Use: `vos eval --model {name}` or `vos.load(PATH_OF_THIS_FOLDER)`\n"
+        "- Use: `vos eval --model PATH`, or `vos.load(PATH)` in Python, PATH being this folder\n"
+    )
+
+
+def _metadata(body: str, card: Mapping[str, object] | str | None) -> str:
+    """Return what a hub of models reads from the head of a card, unless the card has it already."""
+    if body.startswith("---\n"):
+        return ""
+    licence = str(card.get("Licence", "")) if isinstance(card, Mapping) else ""
+    known = re.fullmatch(r"[\w.-]+", licence)  # else it is a sentence, and no licence of the hub
+    return (
+        "---\n"
+        "library_name: vos-propagation\n"
+        "pipeline_tag: image-feature-extraction\n"
+        "tags: [video-object-segmentation, label-propagation, dense-features]\n"
+        f"license: {licence.lower() if known else 'other'}\n"
+        "---\n\n"
     )

@@ -6,7 +6,8 @@ import copy
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +15,15 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone
+from vos.backbones.checkpoint import weights_digest
+from vos.backbones.quantised import (
+    LEAST_COSINE,
+    QuantisedBackbone,
+    can_be_quantised,
+    mean_cosine,
+)
 from vos.backbones.runtime import (
     RUNTIMES,
     OnnxRuntime,
@@ -38,7 +47,9 @@ PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
+    "int8": torch.float32,  # around the integers
 }
+AUTO = "auto"
 # Frames from which a runtime's warm-up pays, on two CPU cores at 854 x 480: an ONNX session costs
 # 5 to 10 s and saves about 40 ms per frame, a compilation costs up to 30 s and saves 20 ms.
 ONNX_FRAMES = 400
@@ -55,10 +66,12 @@ class FeatureExtractor:
     differs, the eager one goes on.
 
     Args:
-        backbone: is copied, not changed.
+        backbone: is copied, not changed; any other network becomes one by `as_backbone`.
         device: where to compute; the features stay there.
-        precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32).
-            Lower precision is slower on most processors.
+        precision: ``float32``, ``bfloat16`` or ``float16`` (autocast; features come as float32;
+            slower than float32 on most processors), ``int8`` where the weights come with 8-bit ones
+            (see `vos.backbones.quantised`), or ``auto``: ``int8`` on a CPU where that can be had,
+            else ``float32``.
         runtime: ``eager``, ``compile`` (torch.compile), ``onnx`` (ONNX Runtime, CPU and float32),
             or ``auto``: a warm-up only where ``frame_count`` is large enough to win it back.
         frame_count: frames that are going to come, where known.
@@ -84,10 +97,13 @@ class FeatureExtractor:
         frame_count: int | None = None,
     ) -> None:
         self.device = resolve_device(str(device))
+        backbone = as_backbone(backbone)
         self.stride = backbone.stride
         self.channels = backbone.channels
-        self.precision = _checked(precision, "precision", PRECISIONS)
-        self.runtime = _choose(runtime, self.device, precision, frame_count)
+        check_precision(precision)
+        self._quantised: Path | None = getattr(backbone, "quantised", None)
+        self.precision = _precision(precision, backbone, self.device, runtime)
+        self.runtime = _choose(runtime, self.device, self.precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
         self._fast: Runtime | None = None
@@ -125,8 +141,7 @@ class FeatureExtractor:
         expected = self._compute(self._eager, images)
         try:
             if self._fast is None:
-                make = OnnxRuntime if self.runtime == "onnx" else compiled_runtime
-                self._fast = make(self._eager)
+                self._fast = self._make()
             features = self._compute(self._fast, images)
         except Exception as error:  # whatever a compiler or an exporter may raise
             self._give_up(f"does not work here ({error})")
@@ -134,39 +149,38 @@ class FeatureExtractor:
         if features.shape != expected.shape:
             self._give_up("gives another shape")
             return
+        if self.runtime == "int8":
+            cosine = mean_cosine(features, expected)
+            if not cosine >= LEAST_COSINE:
+                self._give_up(f"gives other features (mean cosine {cosine:.3f})")
+            return
         # Rounding of lower precision is not the runtime's fault.
         tolerance = TOLERANCE if self.precision == "float32" else 0.05
         difference = (features - expected).abs().max() / expected.abs().max().clamp(min=1e-12)
         if not difference <= tolerance:
             self._give_up(f"differs by {float(difference):.1e}")
 
+    def _make(self) -> Runtime:
+        if self.runtime == "int8":
+            assert self._quantised is not None
+            return QuantisedBackbone(self._eager, self._quantised)
+        return OnnxRuntime(self._eager) if self.runtime == "onnx" else compiled_runtime(self._eager)
+
     def _give_up(self, reason: str) -> None:
         logger.debug("runtime %s %s: using eager", self.runtime, reason)
+        if self.runtime == "int8":
+            self.precision = "float32"
         self.runtime = "eager"
         self._fast = None
-
-
-def check_backbone(model: Any) -> Backbone:
-    """Return a network that can be used as a backbone.
-
-    Raises:
-        UsageError: it has no ``stride`` and ``channels``, or is no network.
-    """
-    if isinstance(model, nn.Module) and hasattr(model, "stride") and hasattr(model, "channels"):
-        return cast("Backbone", model)
-    raise UsageError(
-        f"model is of type {type(model).__name__}: give what vos.load takes, or a vos.Backbone, "
-        "which has stride and channels"
-    )
 
 
 def check_precision(name: str) -> None:
     """Refuse, before any work, a precision that there is not.
 
     Raises:
-        UsageError: it is none of ``float32``, ``bfloat16``, ``float16``.
+        UsageError: it is none of ``auto``, ``float32``, ``bfloat16``, ``float16``, ``int8``.
     """
-    _checked(name, "precision", PRECISIONS)
+    _checked(name, "precision", [AUTO, *PRECISIONS])
 
 
 def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype]) -> str:
@@ -175,9 +189,25 @@ def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype
     return value
 
 
+def _precision(name: str, backbone: Backbone, device: torch.device, runtime: str) -> str:
+    if name not in (AUTO, "int8"):
+        return name
+    here = device.type == "cpu" and runtime == "auto"
+    if here and can_be_quantised(backbone, weights_digest(backbone)):
+        return "int8"
+    if name == "int8":
+        raise UsageError(
+            "precision int8 is for the CPU, runtime auto and weights that come with int8.onnx: "
+            "use float32"
+        )
+    return "float32"
+
+
 def _choose(runtime: str, device: torch.device, precision: str, frame_count: int | None) -> str:
     _checked(runtime, "runtime", RUNTIMES)
     plain = device.type == "cpu" and precision == "float32"
+    if precision == "int8":
+        return "int8"
     if runtime == "onnx" and not plain:
         raise UsageError("the onnx runtime is for the CPU in float32: use runtime='eager'")
     if runtime == "onnx":

@@ -1,20 +1,27 @@
-"""From a spec to a backbone: names, folders, libraries of models and hub ids."""
+"""From a spec to a backbone: names, folders, files, anyone's code, libraries and hub ids."""
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone
 from vos.backbones.checkpoint import CONFIG_NAME, load_checkpoint, shipped_checkpoints
 from vos.backbones.hub import load_from_hub
-from vos.backbones.registry import build, families, spec_names
+from vos.backbones.published import load_published
+from vos.backbones.registry import Family, build, build_member, families, spec_names
+from vos.backbones.weight_files import SUFFIXES
 from vos.errors import UsageError, near_names
 
 
 def load(spec: str | Path, *, seed: int = 0, device: str | torch.device = "cpu") -> Backbone:
-    """Make a backbone, in evaluation mode, from a name, a folder or a hub id.
+    """Make a backbone, in evaluation mode, from a name, a folder, a file or a hub id.
 
     ``spec`` is one of
 
@@ -22,10 +29,15 @@ def load(spec: str | Path, *, seed: int = 0, device: str | torch.device = "cpu")
       folder of a training run;
     - a family, for random weights decided by ``seed`` (``resnet18``, ``unet-short-64``, ``lab``);
     - ``timm:MODEL`` or ``torchvision:MODEL``, with the publisher's weights;
+    - a file of weights as others publish them, with the family they are for
+      (``crw.pth,family=resnet18``, ``dino.pth,family=timm:vit_small_patch8_224``);
+    - ``package.module:name``, a network of your own, or a function or class that makes one; it is
+      imported, from the working folder too, and becomes a backbone by `vos.as_backbone`;
     - a Hugging Face hub id of a vos checkpoint (``owner/name`` or ``hf:owner/name``);
 
     and may end in options: ``resnet18,stride=4,layer=2`` or ``timm:MODEL,pretrained=false``.
-    Options after a checkpoint override the ones it was saved with.
+    Options after a checkpoint override the ones it was saved with; those after
+    ``package.module:name`` are keyword arguments.
 
     Args:
         spec: what to load.
@@ -33,9 +45,9 @@ def load(spec: str | Path, *, seed: int = 0, device: str | torch.device = "cpu")
         device: where to put it.
 
     Raises:
-        UsageError: unknown name or option; the message lists near names.
+        UsageError: unknown name or option, or a network that is no backbone.
         MissingError: weights that are not here and cannot be downloaded.
-        VosError: a checkpoint that cannot be read.
+        VosError: a checkpoint that cannot be read, or does not fit its family.
 
     Example:
         >>> load("resnet18,stride=4").stride
@@ -57,6 +69,10 @@ def _find(name: str, options: dict[str, str], seed: int) -> Backbone:
     shipped = shipped_checkpoints()
     if name in shipped:
         return load_checkpoint(shipped[name], **options)
+    if Path(name).suffix.lower() in SUFFIXES and not Path(name).is_dir():
+        return load_published(Path(name), seed=seed, **options)
+    if rest and re.fullmatch(r"[^\W\d][\w.]*", prefix) and rest.isidentifier():
+        return _from_code(prefix, rest, options, seed)
     if Path(name).is_dir():
         for folder in (Path(name), Path(name) / "weights"):  # of a run, its weights
             if (folder / CONFIG_NAME).is_file():
@@ -67,6 +83,38 @@ def _find(name: str, options: dict[str, str], seed: int) -> Backbone:
     if "/" in name:
         raise UsageError(f"no checkpoint folder {name}")
     raise UsageError(f"unknown model {name!r}: {near_names(name, [*shipped, *spec_names()])}")
+
+
+def _from_code(module: str, name: str, options: dict[str, str], seed: int) -> Backbone:
+    """Return the network that ``module:name`` is or makes, as a backbone."""
+    spec = f"{module}:{name}"
+    member = _imported(module, name)
+    if isinstance(member, torch.nn.Module):
+        if options:
+            raise UsageError(f"{spec} is a network, which takes no option {next(iter(options))!r}")
+        return as_backbone(member)
+    if not callable(member):
+        raise UsageError(f"{spec} is of type {type(member).__name__}, no network and no function")
+    return build_member(Family(spec, member, ""), options, seed=seed)
+
+
+def _imported(module: str, name: str) -> Any:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # a console script does not look there
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise UsageError(
+                f"unknown model '{module}:{name}': there is no module {error.name} in {here} or "
+                f"where Python looks, and `vos models` lists no {module}:"
+            ) from error
+        raise UsageError(f"{module} cannot be imported: {error}") from error
+    except AttributeError as error:
+        public = [other for other in dir(sys.modules.get(module)) if not other.startswith("_")]
+        raise UsageError(f"{module} has no {name}: {near_names(name, public)}") from error
+    finally:
+        sys.path.remove(here)
 
 
 def _split(spec: str) -> tuple[str, dict[str, str]]:

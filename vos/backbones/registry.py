@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from vos.backbones.adapt import as_backbone
 from vos.backbones.base import Backbone, Recipe
 from vos.errors import UsageError, near_names
 
@@ -93,12 +94,26 @@ def build(family_name: str, /, *, seed: int = 0, **options: Any) -> Backbone:
     options = {**member.defaults, **_parse_options(member, options)}
     if member.prefix and not options.get("name"):
         raise UsageError(f"{family_name} needs a model: {family_name}:MODEL")
+    backbone = build_member(member, options, seed=seed)
+    backbone.recipe = Recipe(family_name, options)
+    return backbone
+
+
+def build_member(member: Family, options: dict[str, Any], *, seed: int = 0) -> Backbone:
+    """Build with ``member.build``, whether it is registered or not, as `build` does.
+
+    Raises:
+        UsageError: an unknown option, a value that makes no sense, or no network is built.
+    """
+    given = _parse_options(member, options)
+    for name, parameter in inspect.signature(member.build).parameters.items():
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if named and parameter.default is parameter.empty and name not in given:
+            raise UsageError(f"{member.name} needs the option {name}, which has no default")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also reseed the accelerators.
         torch.random.default_generator.manual_seed(seed)
-        backbone = member.build(**options)
-    backbone.recipe = Recipe(family_name, options)
-    return backbone
+        return as_backbone(member.build(**given))
 
 
 def spec_names() -> list[str]:
@@ -120,7 +135,7 @@ def _parse_options(member: Family, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_value(key: str, text: str, default: Any) -> Any:
-    if default is inspect.Parameter.empty or isinstance(default, str):
+    if default is inspect.Parameter.empty or default is None or isinstance(default, str):
         return text
     try:
         if isinstance(default, bool):

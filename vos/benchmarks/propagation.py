@@ -174,7 +174,8 @@ def measure(case: Case, folder: Path) -> PropagationSpeed:
     full = slice(min(case.recent + 1, case.frames // 2), None)
     propagation = float(np.mean(steps[full]))
     tokens = grid[0] * grid[1]
-    work = 2 * tokens * (case.recent + 1) * _window(config, (grid[0], grid[1])) * channels
+    context = len(config.context_offsets) + 1
+    work = 2 * tokens * context * _window(config, (grid[0], grid[1])) * channels
     return PropagationSpeed(
         case=case,
         seconds=propagation + float(np.mean(masks[full])),

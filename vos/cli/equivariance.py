@@ -52,7 +52,7 @@ def equivariance(
     if out is not None:
         read = [Input("an image", path) for path in images or []]
         check_paths([*read, *weights_inputs(model)], [Output("the report", out, folder=True)])
-        RunFolder.check_open(out, {"command": "equivariance"})
+        RunFolder.check_open(out, {"command": "equivariance"}, overwrite=None)
     report = report_equivariance(
         model,
         images=images or [],

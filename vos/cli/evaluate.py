@@ -35,7 +35,7 @@ def evaluate(
     address: options.Address = None,
     workers: options.Workers = None,
     device: options.Device = "auto",
-    precision: options.Precision = "float32",
+    precision: options.Precision = "auto",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

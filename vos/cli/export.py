@@ -19,7 +19,9 @@ def export(
     out: Annotated[Path, typer.Option(help="PATH.zarr, or PATH.npz, PATH.safetensors for small.")],
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
+        typer.Argument(
+            metavar="VIDEO...", help="Video files, folders of frames, or folders of these."
+        ),
     ] = None,
     model: options.Model = DEFAULT_MODEL,
     every: Annotated[int, typer.Option(help="Take every n-th frame.")] = 1,
@@ -70,12 +72,11 @@ def export(
     from vos.export.job import ExportSettings, plan_export, run_export
     from vos.export.pictures import Pictures
     from vos.export.similarity import parse_point
-    from vos.runs.job import read_list
 
     place = parse_point(point) if point else None
     pictures = Pictures(pca, segments, clusters, similar, place)
     pictures.check()
-    paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    paths = options.given_videos(videos, list_file)
     many = len(paths) > 1 or list_file is not None
     if pictures.paths and many:
         raise UsageError("pictures are of one video: export one, or leave the pictures out")

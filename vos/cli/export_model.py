@@ -35,7 +35,9 @@ def export_model(
     from vos.runs.paths import Output, check_paths
 
     check_paths(weights_inputs(model), [Output("the network", out)])
-    run = RunFolder.open(out, {"command": "export-model"}, record=record_beside(out))
+    run = RunFolder.open(
+        out, {"command": "export-model"}, record=record_beside(out), overwrite=None
+    )
     backbone = load(model, seed=seed)
     with run.writing(out):
         record = export_backbone(backbone, out, (height, width), spec=model)

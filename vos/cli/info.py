@@ -17,7 +17,7 @@ def info(as_json: options.AsJson = False) -> None:
     from vos.machine import describe, device_name, resolve_device, versions
     from vos.version import __version__
 
-    extras = {"demo": "gradio", "export": "zarr", "onnx": "onnxruntime", "ray": "ray"}
+    extras = {"demo": "gradio", "export": "zarr", "onnx": "onnxscript", "ray": "ray"}
     record = {
         "vos": __version__,
         "versions": versions(),

@@ -44,8 +44,8 @@ Verbose = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        help="Of the network: float32, bfloat16 or float16. Lower ones are for GPUs; most "
-        "processors are slower with them."
+        help="Of the network: auto (int8 on a processor where the weights come with it, else "
+        "float32), float32, int8, and for GPUs bfloat16 and float16."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Decides random weights.")]
@@ -138,6 +138,20 @@ def chosen_executor(
 
         log.info("device: %s", device_name(torch.device(executor.device)))
     return executor
+
+
+def given_videos(videos: list[Path] | None, list_file: Path | None) -> list[Path]:
+    """Return the videos of arguments and of a list file; a folder of videos stands for those in it.
+
+    Raises:
+        MissingError: there is no such list.
+        VosError: it cannot be read, or names no video.
+    """
+    from vos.media.listing import videos_in
+    from vos.runs.job import read_list
+
+    paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    return [video for path in paths for video in videos_in(path)]
 
 
 def check_model(spec: str, seed: int) -> None:

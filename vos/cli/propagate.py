@@ -20,14 +20,17 @@ def propagate(
     out: Annotated[Path, typer.Option(help="Folder of the masks, one PNG per frame.")],
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="VIDEO...", help="Video files, or folders of frames."),
+        typer.Argument(
+            metavar="VIDEO...", help="Video files, folders of frames, or folders of these."
+        ),
     ] = None,
     mask: Annotated[
         list[str] | None,
         typer.Option(
             "--mask",
             help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
-            "or a number from 0. Repeatable.",
+            "or a number from 0. Or annotations: COCO or YouTube-VIS .json, MOTS PNG .zip. "
+            "Repeatable.",
         ),
     ] = None,
     overlay_file: Annotated[
@@ -56,7 +59,7 @@ def propagate(
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     device: options.Device = "auto",
-    precision: options.Precision = "float32",
+    precision: options.Precision = "auto",
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -77,11 +80,10 @@ def propagate(
     """
     from vos.errors import UsageError
     from vos.propagation import preset as find_preset
-    from vos.runs.job import read_list
     from vos.segmentation.given_masks import open_with_masks, parse_mask_options
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
-    paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    paths = options.given_videos(videos, list_file)
     if masks is not None:
         if mask:
             raise UsageError("--mask is of one video, --masks of many: leave one out")
@@ -103,7 +105,10 @@ def propagate(
         )
         return
     if len(paths) != 1:
-        raise UsageError("give one VIDEO with --mask FILE, or any number with --masks FOLDER")
+        count = f"{len(paths)} videos were given" if paths else "no video was given"
+        raise UsageError(
+            f"{count}: give one VIDEO with --mask FILE, or any number with --masks FOLDER"
+        )
     if executor != "local" or address or workers:
         raise UsageError("--executor, --address and --workers are for many videos with --masks")
     video = paths[0]

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("vos")
 
 CACHES = ("memory", "disk", "none")
+
+
+class CacheError(VosError):
+    """The cache of decoded clips cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ def load_clips(
 
     Raises:
         VosError: no clip could be decoded.
+        CacheError: the cache on disk cannot be written.
         UsageError: unknown kind of cache.
     """
     if cache not in CACHES:
@@ -172,17 +178,25 @@ def load_clips(
             if cache == "none":
                 return Clip(source.name, _on_demand(source, short_side))
             return Clip(source.name, decode(source, short_side))
+        except CacheError:
+            raise
         except VosError as error:
             return f"skipped {source.files[0]}: {error}"
 
     clips: list[Clip] = []
     with ThreadPoolExecutor(workers or processors()) as pool:
         results = pool.map(load, sources)
-        for result in progress(results, total=len(sources), description="decoding", unit="clip"):
-            if isinstance(result, str):
-                warn(result)
-            else:
-                clips.append(result)
+        try:
+            for result in progress(
+                results, total=len(sources), description="decoding", unit="clip"
+            ):
+                if isinstance(result, str):
+                    warn(result)
+                else:
+                    clips.append(result)
+        except CacheError:
+            pool.shutdown(cancel_futures=True)
+            raise
     if not clips:
         raise VosError(f"none of the {len(sources)} clips could be decoded")
     return clips
@@ -264,11 +278,23 @@ def _cached(source: ClipSource, short_side: int, folder: Path) -> np.ndarray:
         try:
             frames = decode(source, short_side)
         except VosError as error:
-            write_json(failure, {"file": str(source.files[0]), "error": str(error)})
+            with _cache_errors():
+                write_json(failure, {"file": str(source.files[0]), "error": str(error)})
             raise
-        with atomic_path(path) as temporary:
+        with _cache_errors(), atomic_path(path) as temporary:
             np.save(temporary, frames)
     return np.load(path, mmap_mode="r")
+
+
+@contextmanager
+def _cache_errors() -> Iterator[None]:
+    try:
+        yield
+    except VosError as error:
+        raise CacheError(
+            f"the cache of decoded clips: {error} (data.cache_folder names the folder; "
+            "data.cache=memory needs none)"
+        ) from error
 
 
 def _fingerprint(source: ClipSource, short_side: int) -> str:

@@ -27,7 +27,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from vos.errors import MissingError, UsageError, VosError, near_names
-from vos.files import read_json, write_json
+from vos.files import check_new_folder, move_into, read_json, write_json
 from vos.progress import progress
 
 CHUNK = 1 << 20
@@ -72,7 +72,7 @@ def download_dataset(
         ``root``.
 
     Raises:
-        UsageError: an unknown data set, or a URL that is not http(s).
+        UsageError: an unknown data set, a URL that is not http(s), or ``root`` holds files.
         MissingError: the server has no such file.
         VosError: no connection, a damaged archive, or a folder that cannot be written.
     """
@@ -82,11 +82,11 @@ def download_dataset(
     address = url or ARCHIVES[name].url
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"{address!r} is not an http or https address")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise VosError(
-            f"{root} exists already: `vos data check {root} --year {ARCHIVES[name].year}` says "
-            "whether it is whole; remove it to download again"
-        )
+    check_new_folder(
+        root,
+        f"the data set (`vos data check {root} --year {ARCHIVES[name].year}` says whether one "
+        "that is there is whole)",
+    )
     part = root.parent / f".{root.name}.zip.part"
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -152,9 +152,7 @@ def unpack(archive: Path, root: Path) -> None:
                 f"the archive is not DAVIS (no JPEGImages and Annotations in it); kept at {archive}"
             )
         top.chmod(0o755)
-        if root.is_dir():
-            root.rmdir()
-        top.replace(root)
+        move_into(root, top)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         _forget(archive)
         raise VosError(

@@ -16,8 +16,8 @@ NAMES = ("sample", "davis", "youtube-vos")
 
 def open_dataset(
     name: str,
-    *,
     root: Path | str | None = None,
+    *,
     year: int = 2017,
     split: str | None = None,
     sequences: Iterable[str] | None = None,

@@ -23,6 +23,7 @@ import numpy as np
 from vos.datasets.davis import open_davis
 from vos.datasets.sequence import Dataset
 from vos.errors import MissingError, UsageError, VosError, near_names
+from vos.files import check_new_folder, move_into
 
 SPLIT = "val"
 LISTS = Path("ImageSets") / "2017"
@@ -78,17 +79,17 @@ def copy_sample(folder: Path) -> None:
     """Copy the sample into a new or empty folder, whole or not at all.
 
     Raises:
-        VosError: the folder holds something already, or cannot be written.
+        UsageError: the folder holds something already.
+        VosError: it cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise VosError(f"{folder} exists already: choose a new or empty folder for the sample")
+    check_new_folder(folder, "the sample")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
         with temporary as place:
             whole = Path(place) / "sample"
             shutil.copytree(sample_folder(), whole, copy_function=shutil.copyfile)
-            whole.replace(folder)
+            move_into(folder, whole)
     except OSError as error:
         raise VosError(f"cannot write {folder}: {error.strerror or error}") from error
 

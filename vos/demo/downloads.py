@@ -19,6 +19,7 @@ from vos.errors import UsageError
 from vos.files import atomic_path
 from vos.media import PALETTE, RleWriter, VideoWriter, overlay, write_mots
 from vos.media.excerpt import Excerpt
+from vos.media.video_folder import FrameFolder
 
 Report = Callable[[int, int], None]  # frames done, of how many
 _FEATURE_SIDE = 480  # short side in pixels at which a model sees the frames it colours
@@ -78,12 +79,13 @@ def _overlay_video(session: Session, path: Path, report: Report) -> None:
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
-    """``<video>/00000.png``, as DAVIS results are laid out: scorers read the folder as it is."""
+    """``<video>/<frame>.png``, as DAVIS results are laid out: scorers read the folder as it is."""
+    clip = session.clip
     with _zip(path) as archive:
         for index, mask in _masks(session, report):
             image = Image.fromarray(mask)
             image.putpalette(PALETTE.tobytes())
-            _add_image(archive, f"{session.clip.name}/{index:05d}.png", image)
+            _add_image(archive, f"{clip.name}/{clip.video.frame_name(index)}.png", image)
 
 
 def _rle(session: Session, path: Path, report: Report) -> None:
@@ -101,20 +103,24 @@ def _rle(session: Session, path: Path, report: Report) -> None:
 
 
 def _mots(session: Session, path: Path, report: Report) -> None:
-    """MOTS PNG as CVAT imports it, whose frames of videos are numbered so."""
-    masks = ((f"frame_{index:06d}", mask) for index, mask in _masks(session, report))
+    """MOTS PNG as CVAT imports it: images have their own names there, frames of videos numbers."""
+    video = session.clip.video
+    name = video.frame_name if isinstance(video, FrameFolder) else "frame_{:06d}".format
+    masks = ((name(index), mask) for index, mask in _masks(session, report))
     write_mots(path, masks, {item.id: item.name for item in session.objects})
 
 
 def _cutouts(session: Session, path: Path, report: Report) -> None:
     """The visible objects on nothing: RGBA, cut to the frame's size so that they stay in place."""
+    clip = session.clip
     with _zip(path) as archive:
         for index, frame, mask in _frames_and_masks(session, report):
             alpha = ((mask > 0) & (mask < 255) & (session.objects.without_hidden(mask) > 0)).astype(
                 np.uint8
             )
             cut = cv2.merge([*cv2.split(cv2.copyTo(frame, alpha)), alpha * 255])
-            _add_image(archive, f"{session.clip.name}/{index:05d}.png", Image.fromarray(cut))
+            name = f"{clip.name}/{clip.video.frame_name(index)}.png"
+            _add_image(archive, name, Image.fromarray(cut))
 
 
 def _feature_colours(session: Session, path: Path, report: Report) -> None:

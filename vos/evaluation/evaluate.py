@@ -35,7 +35,7 @@ from vos.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     import torch
 
-    from vos.backbones import Backbone
+    from vos.backbones.adapt import Network
 
 METRICS = "metrics.json"
 RUN = "run.json"
@@ -58,12 +58,12 @@ def evaluate(
     year: int = 2017,
     split: str | None = None,
     sequences: Iterable[str] | None = None,
-    model: str | Backbone = DEFAULT_MODEL,
+    model: str | Path | Network = DEFAULT_MODEL,
     preset: str = "default",
     settings: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
     executor: Executor | None = None,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
     report: bool = True,
@@ -80,7 +80,7 @@ def evaluate(
         dataset: ``sample``, ``davis``, ``youtube-vos``, or an opened data set.
         out: folder of the results; see `results_folder` for where they go otherwise.
         root, year, split, sequences: for a data set by name, see `vos.open_dataset`.
-        model: what `vos.load` takes, or a backbone.
+        model: what `vos.load` takes, or any network (see `vos.as_backbone`).
         preset: name of the protocol.
         settings: choices of the protocol that are changed, by name.
         precision: of the network; see `FeatureExtractor`.
@@ -129,7 +129,9 @@ def evaluate(
         outputs=results,
     )
     run.check(results)
-    summary = _segment(dataset, run, chosen, config, executor or LocalExecutor(str(place)))
+    summary = _segment(
+        dataset, run, chosen, config, executor or LocalExecutor(str(place)), overwrite=overwrite
+    )
     run.write(write_json, out / RUN, _described(run, summary))
     summary.raise_failures("sequence", hint="; the others are done")
     scores = score_results(out, dataset) if scored_sequences(dataset) else None
@@ -152,7 +154,7 @@ def evaluate(
     return Evaluation(scores, record)
 
 
-def results_folder(dataset: Dataset, model: str | Backbone, preset: str) -> Path:
+def results_folder(dataset: Dataset, model: str | Path | Network, preset: str) -> Path:
     """Return where results go by default: ``results/DATASET-SPLIT/MODEL-PRESET``."""
     name = spec_of(model)  # which may hold slashes, colons and commas
     plain = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in name)
@@ -211,7 +213,13 @@ def _may_be_sequence(name: str) -> bool:
 
 
 def _segment(
-    dataset: Dataset, run: RunFolder, model: Model, config: Any, executor: Executor
+    dataset: Dataset,
+    run: RunFolder,
+    model: Model,
+    config: Any,
+    executor: Executor,
+    *,
+    overwrite: bool,
 ) -> Summary:
     """Write the masks of every sequence that is not done yet."""
     jobs = {}
@@ -220,6 +228,7 @@ def _segment(
             partial(_open, _absolute(sequence)),
             run.place.absolute() / dataset.masks_folder / sequence.name,
             record=part_record(run, sequence.name).absolute(),
+            overwrite=overwrite,
         )
         run.part(jobs[sequence.name].out, part_record(run, sequence.name))
     frames = sum(map(len, dataset.sequences))

@@ -76,7 +76,7 @@ def write_report(
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame with masks drawn over it: its index, its mean J&F, and JPEGs as data addresses."""
+    """A frame with masks drawn over it: its index, its mean J&F, and JPEGs as data URIs."""
 
     frame: int
     score: float | None

@@ -109,7 +109,13 @@ def score_to_files(
 
 
 def _write(folder: Path, files: list[Path], scores: Scores, *, beside: bool) -> ScoreFiles:
-    run = RunFolder.open(folder, {"command": "score"}, record=folder / SCORE_RECORD, shared=beside)
+    run = RunFolder.open(
+        folder,
+        {"command": "score"},
+        record=folder / SCORE_RECORD,
+        shared=beside,
+        overwrite=None,
+    )
     metrics, *tables = files
     kept = [path for path in files if beside and not _is_free(run, path)]
     written = []

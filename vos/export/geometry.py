@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vos.errors import UsageError
 
@@ -42,7 +43,7 @@ class Geometry:
         scale, _ = self._scale()
         return (np.asarray(tokens, np.float64) * self.stride + self.centre + 0.5) / scale - 0.5
 
-    def check_inside(self, points: np.ndarray) -> np.ndarray:
+    def check_inside(self, points: ArrayLike) -> np.ndarray:
         """``points`` as (N, 2) float64.
 
         Raises:

@@ -15,6 +15,7 @@ from vos.export.reader import open_features
 from vos.export.single_file import SUFFIXES
 from vos.export.store import ExportSettings, check_out, export_stream, open_store
 from vos.export.stream import FeatureStream
+from vos.files import as_path
 from vos.machine import device_name, resolve_device
 from vos.media import open_video
 from vos.runs.folder import RunFolder, record_beside
@@ -67,15 +68,15 @@ def export_features(
     for name in set(settings).difference(known):
         raise UsageError(f"unknown setting {name!r}: {near_names(name, known)}")
     chosen = ExportSettings(**settings)
-    if isinstance(videos, str | Path):
-        return run_export(
-            plan_export([Path(videos)], Path(out), chosen, target), Path(out), overwrite=overwrite
-        )
+    out = as_path(out, "out")
+    if not isinstance(videos, list | tuple):
+        plan = plan_export([as_path(videos, "a video")], out, chosen, target)
+        return run_export(plan, out, overwrite=overwrite)
     from vos.export.many import export_many
 
-    paths = [Path(path) for path in videos]
+    paths = [as_path(path, "a video") for path in videos]
     executor = executor or LocalExecutor(str(target))
-    return export_many(paths, Path(out), chosen, executor, overwrite=overwrite)
+    return export_many(paths, out, chosen, executor, overwrite=overwrite)
 
 
 def plan_export(

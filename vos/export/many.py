@@ -28,11 +28,12 @@ FEW = 20  # videos, of which frames are counted; with more, a warm-up of the bac
 
 
 class VideoJob(NamedTuple):
-    """One video, the group of its features, and its record."""
+    """One video, the group of its features, its record, and whether to start it anew."""
 
     video: Path
     target: Path
     record: Path
+    overwrite: bool
 
 
 class Exporter:
@@ -45,7 +46,9 @@ class Exporter:
     def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
         """Return source, path, shape, frames, computed, bytes."""
         stream = self.settings.stream(open_video(job.video), self.model)
-        folder = RunFolder.open(job.target, stream.settings(), record=job.record)
+        folder = RunFolder.open(
+            job.target, stream.settings(), record=job.record, overwrite=job.overwrite
+        )
         return export_stream(open_store(job.target, stream, folder))
 
 
@@ -107,7 +110,7 @@ def export_many(
     zarr_store.start_collection(out, folder)
     jobs = {}
     for name, path in paths.items():
-        jobs[name] = VideoJob(path, out / name, part_record(folder, name))
+        jobs[name] = VideoJob(path, out / name, part_record(folder, name), overwrite)
         folder.part(jobs[name].target, jobs[name].record)
     summary = run_job(
         [Task(name, job) for name, job in jobs.items()],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.export.format import ARRAY, FORMAT
@@ -99,13 +100,13 @@ class Features:
         """
         return resize_map(self[t], self.geometry, size or self.geometry.size)
 
-    def sample(self, t: int, points: np.ndarray) -> np.ndarray:
+    def sample(self, t: int, points: ArrayLike) -> np.ndarray:
         """Return the features at points of one frame, by bilinear interpolation.
 
         Args:
             t: number of the frame.
-            points: (N, 2) pixel coordinates x, y of the source; (0, 0) is the centre of the top
-                left pixel.
+            points: (N, 2) pixel coordinates x, y of the source, an array or a list of pairs;
+                (0, 0) is the centre of the top left pixel.
 
         Returns:
             (N, C) float32.

@@ -74,7 +74,7 @@ class ZarrStore:
                 shard[offset] = feature
                 yield start + offset
             try:
-                with self.folder.writing(shard_path(self.path, self.array, start)):
+                with self.folder.claiming(shard_path(self.path, self.array, start)):
                     self.array[start:stop] = shard
             except OSError as error:
                 raise VosError(f"cannot write {self.path}: {error.strerror or error}") from error
@@ -85,7 +85,7 @@ class ZarrStore:
         files = [self.path / "zarr.json", self.path / ARRAY / "zarr.json"]
         for name in ("frame_indices", "times"):
             files += [self.path / name / "zarr.json", self.path / name / "c" / "0"]
-        with self.folder.writing(*files):
+        with self.folder.claiming(*files):
             return _create(zarr, self.path, self.stream)
 
 
@@ -121,7 +121,7 @@ def start_collection(path: Path, folder: RunFolder) -> None:
     if holds_collection(path) and folder.owns(path / "zarr.json"):
         return
     try:
-        with folder.writing(path / "zarr.json"):
+        with folder.claiming(path / "zarr.json"):
             zarr.create_group(path, attributes={"format": COLLECTION})
     except OSError as error:
         raise VosError(f"cannot write {path}: {error.strerror or error}") from error

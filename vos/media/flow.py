@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-LINES = 480  # frames are shrunk to it: tokens of 8 pixels need no finer flow
+LINES = 240  # frames are shrunk to it: tokens of 8 pixels of 480 lines need no finer flow
 FEWEST_LINES = 12  # below it the flow of OpenCV finds no patches to compare
 
 
@@ -17,7 +17,7 @@ def with_flow(
     """Yield each frame with the flow to the one that came before it, whichever that was.
 
     The flow is dense inverse search ([Kroeger et al., 2016](https://arxiv.org/abs/1603.03590)) as
-    OpenCV does it, of greys at 480 lines at most.
+    OpenCV does it, of greys at 240 lines at most.
 
     Args:
         frames: pairs of index and (H, W, 3) uint8 RGB.

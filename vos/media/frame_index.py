@@ -21,6 +21,9 @@ _TRUE_TIMESTAMPS = {"mov", "mp4", "matroska", "webm", "mpegts"}
 _ONE_FRAME_A_PACKET = {
     "h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "mpeg2video", "mpeg1video", "prores", "ffv1",
 }  # fmt: skip
+# Other decoders show something in the place of a frame whose references were lost.
+_DROP_WHAT_LACKS_A_REFERENCE = {"hevc", "mpeg4"}
+_FIRST = 32  # frames; more than any codec delays one
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,56 @@ def index_frames(path: Path) -> FrameIndex:
     timestamps, keys = _scan_packets(path)
     if timestamps is None:
         return _decode_timestamps(path, keys)
-    if timestamps[0] < keys[0]:
-        timestamps = _without_lost_pictures(path, timestamps, keys)
+    timestamps = _without_lost_frames(path, timestamps, keys)
     return FrameIndex(len(timestamps), timestamps, keys)
 
 
-def _without_lost_pictures(path: Path, timestamps: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Timestamps of what a decoder shows of a video that was cut at an open group of pictures.
+def _without_lost_frames(path: Path, timestamps: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Timestamps of what a decoder shows, where the container may count more than that.
 
-    Pictures before its first key frame refer to what was cut off: the container counts them, and a
-    decoder passes over those that it lacks. So the first group is decoded.
+    A decoder passes over frames that refer to what was cut off before the beginning, or to packets
+    that were lost midway. So the first frames are decoded, and what is around gaps in time.
     """
-    end = int(keys[1]) if len(keys) > 1 else int(timestamps[-1]) + 1
+    first = int(timestamps[_FIRST]) if len(timestamps) > _FIRST else int(timestamps[-1]) + 1
+    spans = [(int(timestamps[0]), first, None), *_around_gaps(path, timestamps, keys)]
+    for begin, end, key in spans:
+        shown = _decode_span(path, begin, end, key)
+        outside = timestamps[(timestamps < begin) | (timestamps >= end)]
+        timestamps = np.union1d(outside, shown)
+    return timestamps
+
+
+def _around_gaps(
+    path: Path, timestamps: np.ndarray, keys: np.ndarray
+) -> list[tuple[int, int, int | None]]:
+    """Where frames may be missing because packets were lost: the groups of pictures of a gap and
+    behind it, each with the key frame to decode from, one group before."""
+    with open_stream(path) as (_, stream):
+        if stream.codec_context.name not in _DROP_WHAT_LACKS_A_REFERENCE:
+            return []
+    steps = np.diff(timestamps)
+    gaps = timestamps[:-1][steps > 1.5 * np.median(steps)] if len(steps) else steps
+    groups = np.searchsorted(keys, gaps, side="right") - 1
+    ends = np.append(keys[1:], timestamps[-1] + 1)
+    return [
+        (int(keys[group]), int(ends[group]), int(keys[max(group - 1, 0)]))
+        for group in np.union1d(groups, groups + 1)
+        if 0 <= group < len(keys)
+    ]
+
+
+def _decode_span(path: Path, begin: int, end: int, key: int | None) -> np.ndarray:
+    """Timestamps from ``begin`` to ``end`` (not included) that are shown when the file is decoded
+    from a key frame on; None for its beginning."""
     shown: list[int] = []
     with open_stream(path) as (container, stream), suppress(VosError):
+        if key is not None:
+            container.seek(key, stream=stream)
         for frame in decode(path, container, stream):
             if frame.pts is None or frame.pts >= end:
                 break
             shown.append(frame.pts)
-    return np.union1d(np.array(shown, np.int64), timestamps[timestamps >= end])
+    return np.array([pts for pts in shown if pts >= begin], np.int64)
 
 
 def _scan_packets(path: Path) -> tuple[np.ndarray | None, np.ndarray]:

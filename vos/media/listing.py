@@ -54,6 +54,21 @@ def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return key, name
 
 
+def videos_in(path: Path) -> list[Path]:
+    """Return the videos of a folder of videos, in natural order; of any other path, itself.
+
+    They are video files and folders of frames. A folder with images in it is one of frames.
+    """
+    if not path.is_dir() or _holds_images(path):
+        return [path]
+    entries = in_natural_order(entry for entry in path.iterdir() if not is_hidden(entry))
+    return [entry for entry in entries if is_video(entry) or _holds_images(entry)] or [path]
+
+
+def _holds_images(folder: Path) -> bool:
+    return folder.is_dir() and any(is_image(entry) for entry in folder.iterdir())
+
+
 def list_frames(folder: Path, *, leave_out: Iterable[Path] = ()) -> list[Path]:
     """List the images of a folder in natural order of their names, each name once.
 

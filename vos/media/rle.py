@@ -20,7 +20,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
@@ -250,24 +250,33 @@ def read_rle(path: Path) -> Iterator[np.ndarray]:
     Raises:
         VosError: the file cannot be read, holds not exactly one video, or is malformed.
     """
+    return (mask for _, mask in read_named_rle(path))
+
+
+def read_named_rle(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Read the file of one video as `read_rle` does, with the name of each frame, without suffix.
+
+    Raises:
+        VosError: as `read_rle`.
+    """
     content = read_json(path)
     try:
         if len(content.get("videos", [0])) != 1:
             raise VosError(f"{path} holds {len(content['videos'])} videos: give a file of one")
         frames = _coco_frames(content) if "images" in content else _youtube_vis_frames(content)
-        for height, width, objects in frames:
+        for name, height, width, objects in frames:
             mask = np.zeros((height, width), np.uint8)
             for id, segmentation in sorted(objects, key=lambda pair: pair[0]):
                 mask[_decoded(segmentation, height, width) > 0] = id
-            yield mask
+            yield PurePath(name).stem, mask
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise VosError(
             f"{path} is no file of COCO or YouTube-VIS annotations: {error!r}"
         ) from error
 
 
-# Height and width of a frame, and its objects: ids with their segmentations.
-_Frame = tuple[int, int, list[tuple[int, Any]]]
+# Name, height and width of a frame, and its objects: ids with their segmentations.
+_Frame = tuple[str, int, int, list[tuple[int, Any]]]
 
 
 def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
@@ -278,15 +287,17 @@ def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
         by_image[entry["image_id"]].append((id, entry["segmentation"]))
     images = sorted(content["images"], key=lambda image: image.get("frame_id", image["id"]))
     for image in images:
-        yield image["height"], image["width"], by_image[image["id"]]
+        name = str(image.get("file_name", image.get("frame_id", image["id"])))
+        yield name, image["height"], image["width"], by_image[image["id"]]
 
 
 def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:
     (video,) = content["videos"]
     tracks = [(entry["id"], entry["segmentations"]) for entry in content["annotations"]]
+    names = video.get("file_names") or list(map(str, range(video["length"])))
     for index in range(video["length"]):
         objects = [(id, parts[index]) for id, parts in tracks if parts[index] is not None]
-        yield video["height"], video["width"], objects
+        yield names[index], video["height"], video["width"], objects
 
 
 def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:

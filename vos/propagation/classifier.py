@@ -66,11 +66,10 @@ class ObjectClassifier:
 def beside(features: Tensor, scores: Tensor, weight: float) -> Tensor:
     """Features and scores side by side, (N, C + K + 1) of length one.
 
-    Products of two rows are ``(product of features + weight**2 * product of scores)
-    / (1 + weight**2)``.
+    Products of two rows are ``(product of features + weight * product of scores) / (1 + weight)``.
     """
-    joined = torch.cat([features, weight * scores], dim=1)
-    return (joined / (1 + weight**2) ** 0.5).contiguous()
+    joined = torch.cat([features, weight**0.5 * scores], dim=1)
+    return (joined / (1 + weight) ** 0.5).contiguous()
 
 
 def _with_one(features: Tensor) -> Tensor:

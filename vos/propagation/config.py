@@ -14,6 +14,7 @@ from vos.settings import change_settings
 Rounding = Literal["none", "floor-long", "up"]
 Resampling = Literal["bilinear", "bicubic", "area"]
 Early = Literal["repeat", "count", "skip"]
+Spacing = Literal["every", "growing"]
 WindowShape = Literal["open-circle", "circle", "square", "everywhere"]
 MaskToGrid = Literal["bilinear", "bilinear-corners", "nearest"]
 Motion = Literal["none", "flow"]
@@ -33,7 +34,10 @@ class PropagationConfig:
             ``multiple``; ``up`` rounds both sides up to a multiple of it.
         multiple: see ``rounding``; 0 stands for the stride of the backbone.
         resampling: how frames are resized; ``area`` averages when shrinking.
-        recent: how many of the last frames are context beside the annotated ones.
+        recent: how many frames the context reaches back, beside the annotated ones.
+        spacing: which of these frames are context: ``every`` one, or ones with ``growing`` gaps,
+            each a third farther back than the one before (1, 2, 3, 4, 6, 8, 11, 15, 20, ...
+            frames): neighbours tell almost the same, at the same cost each.
         early: what the last frames are while fewer than ``recent`` are known: ``repeat`` fills up
             with copies of the newest annotated frame, ``count`` takes what there is, annotated
             frames included, ``skip`` takes propagated frames only.
@@ -49,8 +53,8 @@ class PropagationConfig:
             around a token's own place; ``flow`` lays a second one, of the same shape, around the
             place that optical flow leads to, and measures distances from the nearer of the two.
         classifier: how much a linear classifier of the objects, fitted to the annotated frames,
-            counts beside the features: similarities become (features + classifier**2 * scores) /
-            (1 + classifier**2), each a cosine. 0 does without it.
+            counts beside the features: similarities become (features + classifier * scores) /
+            (1 + classifier), each a cosine. 0 does without it.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
         sharpness: power that the labels found for a token are raised to, before they are made to
@@ -71,6 +75,7 @@ class PropagationConfig:
     multiple: int = 0
     resampling: Resampling = "bilinear"
     recent: int = 20
+    spacing: Spacing = "every"
     early: Early = "repeat"
     window: WindowShape = "open-circle"
     radius: float = 12.0
@@ -115,6 +120,18 @@ class PropagationConfig:
             raise UsageError("recent and multiple cannot be negative")
         if self.short_side is not None and self.short_side < 16:
             raise UsageError(f"short_side must be at least 16 pixels, not {self.short_side}")
+
+    @property
+    def context_offsets(self) -> tuple[int, ...]:
+        """How many frames back the context frames lie that are not annotated, the newest first."""
+        if self.spacing == "every":
+            return tuple(range(1, self.recent + 1))
+        offsets: list[int] = []
+        offset = 1
+        while offset <= self.recent:
+            offsets.append(offset)
+            offset += max(1, math.ceil(offset / 3))
+        return tuple(offsets)
 
     @property
     def distance_penalty(self) -> float:

@@ -109,10 +109,12 @@ class Context:
         config = self._config
         counts: dict[int, int] = {}
         frames: dict[int, ContextFrame] = {}
-        for frame in reversed(self.recent):
+        offsets = config.context_offsets
+        known = [self.recent[-offset] for offset in offsets if offset <= len(self.recent)]
+        for frame in known:
             frames[frame.index] = frame
             counts[frame.index] = counts.get(frame.index, 0) + 1
-        missing = config.recent - len(self.recent)
+        missing = len(offsets) - len(known)
         if config.early == "repeat" and missing > 0:
             newest = self.annotated[-1]
             frames[newest.index] = newest

@@ -11,11 +11,9 @@ from typing import Any
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.machine import peak_memory_mb
-from vos.runs.folder import RECORD, RunFolder
+from vos.runs.folder import PARTS, RunFolder
 from vos.scheduling import Executor, OpenWorker, Task, run_tasks
 from vos.scheduling.tasks import Done, Failed
-
-PARTS = "manifests"  # folder of the records of the items, where each has one of its own
 
 
 @dataclass(frozen=True)
@@ -182,5 +180,4 @@ def check_names(names: Iterable[str]) -> None:
 
 def part_record(folder: RunFolder, name: str) -> Path:
     """Return where the record of an item is, beside that of its job."""
-    beside = folder.record.name.removesuffix(RECORD)  # "" in a folder, "all.zarr." beside a store
-    return folder.record.parent / f"{beside}{PARTS}" / f"{name}.jsonl"
+    return folder.parts / f"{name}.jsonl"

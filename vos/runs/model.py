@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.backbones import Backbone, load, weights_digest
-from vos.backbones.inference import FeatureExtractor, check_backbone, check_precision
+from vos.backbones.adapt import Network, as_backbone
+from vos.backbones.inference import FeatureExtractor, check_precision
+from vos.backbones.weight_files import SUFFIXES
 from vos.errors import MissingError, VosError
 from vos.runs.paths import Input
 
@@ -28,8 +30,8 @@ class Model:
         seed: decides random weights.
         precision: of the network; see `FeatureExtractor`.
         digest: SHA-256 of the weights; a machine with other ones must not take part.
-        source: ``spec`` with a folder by its absolute path, for processes with other working
-            folders; None where the network was given itself.
+        source: ``spec`` with a folder or file by its absolute path, for processes with other
+            working folders; None where the network was given itself.
     """
 
     spec: str
@@ -41,7 +43,7 @@ class Model:
 
     @classmethod
     def choose(
-        cls, model: str | Path | Backbone, *, seed: int = 0, precision: str = "float32"
+        cls, model: str | Path | Network, *, seed: int = 0, precision: str = "float32"
     ) -> Model:
         """Load the model of a name, or take a network, and remember its weights.
 
@@ -54,7 +56,7 @@ class Model:
         if isinstance(model, str | Path):
             backbone, source = load(model, seed=seed), _absolute(spec)
         else:
-            backbone = check_backbone(model)
+            backbone = as_backbone(model)
         return cls(spec, seed, precision, weights_digest(backbone), source, backbone)
 
     def load(self) -> Backbone:
@@ -96,15 +98,17 @@ class Model:
         return self.__dict__ if self.source is None else {**self.__dict__, "_loaded": None}
 
 
-def spec_of(model: str | Path | Backbone) -> str:
-    """Return the name that a model goes by: its spec, or that of its class."""
-    return str(model) if isinstance(model, str | Path) else type(model).__qualname__
+def spec_of(model: str | Path | Network) -> str:
+    """Return the name that a model goes by: its spec, or that of its class or function."""
+    if isinstance(model, str | Path):
+        return str(model)
+    return str(getattr(model, "__name__", type(model).__qualname__))
 
 
 def weights_inputs(spec: str) -> list[Input]:
-    """Return the checkpoint folder that ``spec`` names, if it names one, as an input."""
-    folder = Path(spec.partition(",")[0])
-    return [Input("the weights", folder)] if folder.is_dir() else []
+    """Return the checkpoint folder, or the file of weights, that ``spec`` names, as an input."""
+    place = Path(spec.partition(",")[0])
+    return [Input("the weights", place)] if _is_place(place) else []
 
 
 def check_shared(path: Path) -> None:
@@ -120,5 +124,9 @@ def check_shared(path: Path) -> None:
 
 
 def _absolute(spec: str) -> str:
-    folder, comma, options = spec.partition(",")
-    return f"{Path(folder).absolute()}{comma}{options}" if Path(folder).is_dir() else spec
+    place, comma, options = spec.partition(",")
+    return f"{Path(place).absolute()}{comma}{options}" if _is_place(Path(place)) else spec
+
+
+def _is_place(path: Path) -> bool:
+    return path.is_dir() or (path.suffix.lower() in SUFFIXES and path.is_file())

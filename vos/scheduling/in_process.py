@@ -45,8 +45,9 @@ class InProcess:
                 return [FailedToStart(0, error)]
             return [Ready(0)]
         assert self._task is not None
-        payload = self._task.payload
-        return [attempt(self._work, 0, payload, where=worker_place(), advance=self._advance)]
+        task = self._task
+        advance = self._advance if task.size > 1 else None  # else the unit is the task itself
+        return [attempt(self._work, 0, task.payload, where=worker_place(), advance=advance)]
 
     def shutdown(self) -> None:
         self._work = None

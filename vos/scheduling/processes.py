@@ -18,6 +18,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from vos.errors import UsageError
 from vos.machine import processors
 from vos.scheduling.tasks import Done, Event, Lost, OpenWorker, Task
 
@@ -115,7 +116,14 @@ class Processes:
         stream = self._processes[worker].stdin
         assert stream is not None
         try:
-            pickle.dump(message, stream)
+            data = pickle.dumps(message)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise UsageError(
+                f"the work cannot be sent to another process ({error}): a network that is given "
+                "itself must be of a module that can be imported; else leave out `workers`"
+            ) from error
+        try:
+            stream.write(data)
             stream.flush()
         except BrokenPipeError:
             pass  # its end is told by the listener

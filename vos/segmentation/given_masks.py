@@ -1,21 +1,30 @@
-"""Which mask file belongs to which frame: by the name of the frame, or by its number."""
+"""Which mask file belongs to which frame: by the name of the frame, or by its number.
+
+Files of annotations hold masks of several frames: COCO and YouTube-VIS (``.json``), MOTS PNG as
+CVAT exports it (``.zip``).
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vos.errors import MissingError, UsageError, near_names
-from vos.media import Video, open_video, read_mask
+from vos.media import Video, object_ids, open_video, read_mask
 from vos.media.listing import is_hidden
+from vos.media.masks import check_size
+from vos.media.mots import read_mots
+from vos.media.rle import read_named_rle
 from vos.media.video_folder import FrameFolder
 
 log = logging.getLogger("vos")
+
+ANNOTATIONS = (".json", ".zip")
 
 
 class MaskFile(NamedTuple):
@@ -61,14 +70,14 @@ def open_with_masks(
     opened = open_video(video, leave_out=[mask.path for mask in masks])
     names = _frame_numbers(opened)
     found: dict[int, Path] = {}
+    read: dict[int, np.ndarray] = {}
     for mask in masks:
-        index = _frame_of(mask, opened, names)
-        if index in found:
-            frame = opened.frame_name(index) if names else str(index)
-            raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
-        found[index] = mask.path
-    read = {index: read_mask(path, size=opened.size) for index, path in found.items()}
-    return opened, read, list(found.values())
+        for index, ids in _masks_in(mask, opened, names):
+            if index in found:
+                frame = opened.frame_name(index) if names else str(index)
+                raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
+            found[index], read[index] = mask.path, ids
+    return opened, read, list(dict.fromkeys(found.values()))
 
 
 def find_masks(folder: Path, video: Path) -> list[MaskFile]:
@@ -107,6 +116,41 @@ def _said(option: str) -> MaskFile:
 
 def _is_drive(frame: str, path: str) -> bool:
     return len(frame) == 1 and frame.isalpha() and path[0] in "/\\"
+
+
+def _masks_in(
+    mask: MaskFile, video: Video, names: dict[str, int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the masks of a file, (H, W) uint8, with the indices of their frames."""
+    path = mask.path
+    if path.suffix.lower() not in ANNOTATIONS:
+        index = _frame_of(mask, video, names)
+        yield index, read_mask(path, size=video.size)
+        return
+    if mask.frame is not None:
+        raise UsageError(
+            f"{path} says itself of which frames its masks are: leave out {mask.frame}:"
+        )
+    shown = 0
+    for name, ids in read_named_rle(path) if path.suffix.lower() == ".json" else read_mots(path):
+        if object_ids(ids):  # others may be frames that nobody looked at
+            check_size(path, ids, video.size)
+            shown += 1
+            yield _annotated_frame(path, name, names), ids
+    if not shown:
+        raise UsageError(f"{path} shows no object on any frame")
+
+
+def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:
+    """Return the frame of this name or, in a video file, of the number that its name ends in."""
+    number = re.search(r"[0-9]+$", name)
+    if name in names:
+        return names[name]
+    if names or number is None:
+        raise UsageError(
+            f"{path} has a mask of {name}, which is no frame: {near_names(name, names)}"
+        )
+    return int(number[0])
 
 
 def _frame_numbers(video: Video) -> dict[str, int]:

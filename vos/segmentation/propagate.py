@@ -20,7 +20,7 @@ from vos.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     import torch
 
-    from vos.backbones import Backbone
+    from vos.backbones.adapt import Network
     from vos.backbones.inference import FeatureExtractor
 
 Direction = Literal["both", "forward", "backward", "online"]
@@ -30,10 +30,10 @@ def propagate(
     video: Any,
     masks: Mapping[int, Mask],
     *,
-    model: str | Path | Backbone | FeatureExtractor = DEFAULT_MODEL,
+    model: str | Path | Network | FeatureExtractor = DEFAULT_MODEL,
     preset: str | PropagationConfig = "default",
     device: str | torch.device = "auto",
-    precision: str = "float32",
+    precision: str = "auto",
     direction: Direction = "both",
     engine: str = "auto",
     stopwatch: Stopwatch | None = None,
@@ -57,10 +57,9 @@ def propagate(
             background and 255 void; arrays that are boolean or hold 0 and 255 alone are one
             object; tensors, Pillow images, or paths of mask files. A mask speaks for the objects
             it shows: it corrects them, or adds them from its frame on.
-        model: what `vos.load` takes, a backbone, or an extractor.
+        model: what `vos.load` takes, any network (see `vos.as_backbone`), or an extractor.
         preset: name of a protocol, or a configuration.
-        precision: of the network: ``float32``, ``bfloat16`` or ``float16``; an extractor has its
-            own.
+        precision: of the network, see `FeatureExtractor`; an extractor has its own.
         direction: ``forward`` leaves out the frames before the first annotated one, ``backward``
             those after it. ``online`` goes forward and uses masks from their frames on only, as
             benchmarks, cameras and generators ask for.
@@ -135,14 +134,14 @@ def _check_read_once(video: Video, marks: Mapping[int, Any], direction: Directio
 
 
 def make_extractor(
-    model: str | Path | Backbone | FeatureExtractor,
+    model: str | Path | Network | FeatureExtractor,
     device: str | torch.device = "auto",
     *,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     frame_count: int | None = None,
 ) -> FeatureExtractor:
-    """Return a feature extractor from what `vos.load` takes, a backbone, or one made already.
+    """Return a feature extractor from what `vos.load` takes, any network, or one made already.
 
     ``frame_count`` says how many frames will come: a warm-up pays for many only.
 
@@ -150,13 +149,14 @@ def make_extractor(
         UsageError: an unknown model, device or precision, or something that is no model.
     """
     from vos.backbones import load
-    from vos.backbones.inference import FeatureExtractor, check_backbone
+    from vos.backbones.adapt import as_backbone
+    from vos.backbones.inference import FeatureExtractor
     from vos.machine import resolve_device
 
     if isinstance(model, FeatureExtractor):
         return model
     target = resolve_device(str(device))
-    backbone = load(model, seed=seed) if isinstance(model, str | Path) else check_backbone(model)
+    backbone = load(model, seed=seed) if isinstance(model, str | Path) else as_backbone(model)
     return FeatureExtractor(backbone, target, precision=str(precision), frame_count=frame_count)
 
 

@@ -22,6 +22,7 @@ from vos.runs.source import video_input
 from vos.scheduling import Executor, Task
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
 from vos.segmentation.to_files import (
+    CONFIDENCE,
     OpenSegmenter,
     VideoJob,
     check_outputs,
@@ -44,7 +45,7 @@ def propagate_to_files(
     model: str,
     config: PropagationConfig,
     device: torch.device,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
 ) -> Summary:
@@ -71,6 +72,7 @@ def propagate_to_files(
         [
             Output("the masks", out, folder=True),
             Output("the record of the run", out / RECORD),
+            Output("the confidence", out / CONFIDENCE),
             *_shown(overlay_file, rle_file),
         ],
     )
@@ -105,7 +107,7 @@ def propagate_many(
     model: str,
     config: PropagationConfig,
     executor: Executor,
-    precision: str = "float32",
+    precision: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
 ) -> Summary:
@@ -149,6 +151,7 @@ def propagate_many(
             Output("the masks", out, folder=True),
             Output("the record of the run", out / RECORD),
             *(Output(f"the masks of {name}", job.out, folder=True) for name, job in jobs.items()),
+            *(Output(f"the confidence of {name}", jobs[name].out / CONFIDENCE) for name in jobs),
             *(each for job in jobs.values() for each in _shown(job.overlay, job.rle)),
         ],
     )

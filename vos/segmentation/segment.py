@@ -67,14 +67,41 @@ def segment(
         VosError: the frames differ in size.
     """
     stopwatch = stopwatch or Stopwatch()
-    known = {} if features is None else features
     speakers = complete or {}
     propagator = Propagator(config, engine=engine)
+    read = _read_ahead(frames, config)
+    known = {} if features is None else features
+    described = _described(read, annotations, extractor, config, stopwatch, known)
+    for index, frame, flow, feature in prefetch(described, ahead=1):
+        with stopwatch("propagation"):
+            size = (frame.shape[0], frame.shape[1])
+            seen = frame_size(*size, config, extractor.stride)
+            given, spoken = annotations.get(index), speakers.get(index)
+            soft = _label(propagator, index, feature, flow, given, spoken, size)
+            mask = soft.mask(size, seen, frame=frame)
+            if given is not None:
+                mask = as_annotated(mask, given, spoken)
+        if observe is not None:
+            observe(index, propagator.confidence())
+        yield SegmentedFrame(index, soft.ids, mask)
+
+
+def _described(
+    frames: Iterable[FrameWithFlow],
+    annotations: Mapping[int, np.ndarray],
+    extractor: FeatureExtractor,
+    config: PropagationConfig,
+    stopwatch: Stopwatch,
+    known: MutableMapping[int, Tensor],
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, Tensor]]:
+    """Yield each frame with its flow and its features; those of annotated frames stay ``known``.
+
+    Raises:
+        VosError: the frames differ in size.
+    """
     size: tuple[int, int] | None = None
-    seen: tuple[int, int] | None = None
-    for batch in _batches(_read_ahead(frames, config), _frames_at_once(extractor)):
+    for batch in _batches(frames, _frames_at_once(extractor)):
         size = size or batch[0][1].shape[:2]
-        seen = seen or frame_size(*size, config, extractor.stride)
         for index, frame, _ in batch:
             if frame.shape[:2] != size:
                 raise VosError(
@@ -83,23 +110,13 @@ def segment(
                 )
         new = [(index, frame) for index, frame, _ in batch if index not in known]
         with stopwatch("features"):
+            seen = frame_size(*size, config, extractor.stride)
             shown = [resize_frame(frame, seen, config.resampling) for _, frame in new]
             found = extractor(shown) if new else ()
             maps = {index: one for (index, _), one in zip(new, found, strict=True)}
-        if features is not None:
-            features.update({i: maps[i].clone() for i in maps if i in annotations})
+        known.update({i: maps[i].clone() for i in maps if i in annotations})
         for index, frame, flow in batch:
-            with stopwatch("propagation"):
-                feature = maps[index] if index in maps else known[index]
-                spoken = speakers.get(index)
-                given = annotations.get(index)
-                soft = _label(propagator, index, feature, flow, given, spoken, size)
-                mask = soft.mask(size, seen, frame=frame)
-                if index in annotations:
-                    mask = as_annotated(mask, annotations[index], spoken)
-            if observe is not None:
-                observe(index, propagator.confidence())
-            yield SegmentedFrame(index, soft.ids, mask)
+            yield index, frame, flow, maps[index] if index in maps else known[index]
 
 
 def _label(

@@ -28,7 +28,7 @@ from vos.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     import torch
 
-    from vos.backbones import Backbone
+    from vos.backbones.adapt import Network
     from vos.backbones.inference import FeatureExtractor
 
 SessionDirection = Literal["both", "forward", "backward"]
@@ -65,10 +65,10 @@ class Session:
         self,
         video: Any,
         *,
-        model: str | Backbone | FeatureExtractor | None = DEFAULT_MODEL,
+        model: str | Path | Network | FeatureExtractor | None = DEFAULT_MODEL,
         preset: str | PropagationConfig = "default",
         device: str | torch.device = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         folder: str | Path | None = None,
     ) -> None:
         self.video = open_video(video)
@@ -237,7 +237,7 @@ class Session:
         start: int | None = None,
         first: int = 0,
         last: int | None = None,
-        model: str | Backbone | FeatureExtractor | None = None,
+        model: str | Path | Network | FeatureExtractor | None = None,
         preset: str | PropagationConfig | None = None,
         engine: str = "auto",
     ) -> Generator[SegmentedFrame, None, None]:

@@ -127,6 +127,11 @@ class Trainer:
         torch.manual_seed(config.seed)
         torch.set_flush_denormal(True)
         backbone = load(config.model.backbone, seed=config.seed)
+        if backbone.recipe is None:  # its checkpoint could not say what to rebuild
+            raise UsageError(
+                f"model.backbone {config.model.backbone} is no family: register what builds it "
+                "with vos.backbones.family, and train with vos.train"
+            )
         if not any(parameter.requires_grad for parameter in backbone.parameters()):
             raise UsageError(f"model.backbone {config.model.backbone} has nothing to train")
         self.model = OBJECTIVES[config.objective.name](backbone, config).train()

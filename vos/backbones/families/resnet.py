@@ -21,12 +21,13 @@ from vos.errors import UsageError
 
 STRIDES = (4, 8, 16, 32)
 OUTPUTS = ("layer", "head")
+PADDINGS = ("zeros", "reflect")
 
 
 class ResNet(Backbone):
     """A torchvision ResNet up to stage ``layer``, without the strides beyond ``stride``.
 
-    Stages after ``layer`` are not built. Convolutions are padded with zeros on all sides, so
+    Stages after ``layer`` are not built. Convolutions are padded on all sides, so
     that token ``i`` is centred at pixel ``i * stride``, as in all published protocols.
 
     Args:
@@ -39,6 +40,7 @@ class ResNet(Backbone):
         colour: weight of a colour descriptor beside the features, both of unit length; 0 for
             none. What is learnt to survive a change of light and pose tells little of colour,
             which tells much from one frame to the next.
+        padding: ``zeros``, or ``reflect`` as in the weights that CRW published.
 
     Raises:
         UsageError: a choice that makes no sense.
@@ -54,9 +56,11 @@ class ResNet(Backbone):
         head_layers: int = 1,
         output: str = "layer",
         colour: float = 0.0,
+        padding: str = "zeros",
     ) -> None:
         super().__init__()
         _check(stride, layer, head, head_layers, output, colour)
+        _set_padding(network, padding)
         self.normalise = Normalise()
         self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
         stages = (network.layer1, network.layer2, network.layer3, network.layer4)[:layer]
@@ -94,13 +98,18 @@ class ResNet(Backbone):
         if self.recipe is not None:
             self.recipe.options["output"] = output
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def learnt_features(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) float RGB in [0, 1] -> (B, C, h, w), without the descriptor of colour."""
         features = self.stem(self.normalise(images))
         for stage in self.stages:
             features = stage(features)
         if self.output == "head":
             assert self.head is not None
             features = self.head(features)
+        return features
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.learnt_features(images)
         if self.describe_colour is None:
             return features
         beside = self.colour * self.describe_colour(images)
@@ -120,6 +129,14 @@ def _check(
         raise UsageError(f"unknown output {output!r}: known: {', '.join(OUTPUTS)}")
     if colour < 0:
         raise UsageError(f"colour must be a weight of 0 or more, got {colour}")
+
+
+def _set_padding(network: nn.Module, padding: str) -> None:
+    if padding not in PADDINGS:
+        raise UsageError(f"unknown padding {padding!r}: known: {', '.join(PADDINGS)}")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.padding_mode = padding  # type: ignore[assignment]
 
 
 def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
@@ -163,6 +180,7 @@ def _builder(depth: int) -> Callable[..., ResNet]:
         head_layers: int = 1,
         output: str = "layer",
         colour: float = 0.0,
+        padding: str = "zeros",
     ) -> ResNet:
         return ResNet(
             getattr(torchvision.models, f"resnet{depth}")(),
@@ -172,6 +190,7 @@ def _builder(depth: int) -> Callable[..., ResNet]:
             head_layers=head_layers,
             output=output,
             colour=colour,
+            padding=padding,
         )
 
     return build

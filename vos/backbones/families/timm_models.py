@@ -6,6 +6,7 @@ embeddings interpolated to the frame); convolutional and hierarchical networks g
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from vos.backbones.base import Backbone, Equivariance
 from vos.backbones.hub import hub_download
 from vos.backbones.layers import Normalise, pad_to_multiple
 from vos.backbones.registry import family
-from vos.errors import UsageError, near_names
+from vos.backbones.weight_files import read_weights, without_prefix
+from vos.errors import UsageError, VosError, near_names
 
 MAX_STRIDE = 16
 
@@ -83,7 +85,7 @@ class TimmStage(Backbone):
 
 
 @family("timm", "any timm model, its publisher's weights", prefix=True)
-def timm_backbone(name: str, pretrained: bool = True, layer: int = 0) -> Backbone:
+def timm_backbone(name: str, pretrained: bool = True, layer: int = 0, file: str = "") -> Backbone:
     """Build a timm model by name.
 
     Args:
@@ -91,10 +93,12 @@ def timm_backbone(name: str, pretrained: bool = True, layer: int = 0) -> Backbon
         pretrained: fetch the publisher's weights; otherwise random ones.
         layer: block of a transformer or stage of a network, from 1. 0 takes the last block, or
             the deepest stage with a stride of 16 pixels at most.
+        file: local file of weights, as the publisher of the model or of timm names them.
 
     Raises:
         UsageError: unknown model or layer, or a model without feature maps.
-        MissingError: weights that cannot be downloaded.
+        MissingError: weights that cannot be downloaded, or no such file.
+        VosError: weights in ``file`` that are not those of the model.
     """
     import timm
 
@@ -107,10 +111,11 @@ def timm_backbone(name: str, pretrained: bool = True, layer: int = 0) -> Backbon
     if layer < 0 or layer > len(info):
         raise UsageError(f"timm model {name} has layers 1 to {len(info)}, got {layer}")
     if _is_plain_transformer(info):
-        model = _create(name, pretrained, **_any_size(name))
+        model = _create(name, pretrained, file, **_any_size(name))
         return _tried(name, TimmTokens(model, layer, _normalise(model)))
     index = layer - 1 if layer else _deepest(info, MAX_STRIDE)
-    model = _create(name, pretrained, features_only=True, out_indices=(index,), **_any_size(name))
+    stage = {"features_only": True, "out_indices": (index,)}
+    model = _create(name, pretrained, file, **stage, **_any_size(name))
     return _tried(name, TimmStage(model, _normalise(model)))
 
 
@@ -130,15 +135,45 @@ def _tried(name: str, backbone: TimmTokens | TimmStage) -> Backbone:
     return backbone
 
 
-def _create(name: str, pretrained: bool, **options: Any) -> nn.Module:
+def _create(name: str, pretrained: bool, file: str, **options: Any) -> nn.Module:
     import timm
 
+    if file:
+        return _filled(name, Path(file), options)
     if not pretrained:
         return timm.create_model(name, pretrained=False, **options)
     spec = f"timm:{name}"
     advice = f"run once with a network, or use {spec},pretrained=false for random weights"
     with hub_download(f"the weights of {spec}", advice):
         return timm.create_model(name, pretrained=True, **options)
+
+
+def _filled(name: str, file: Path, options: dict[str, Any]) -> Any:
+    """Build a model with the weights of a file, converted by timm where it knows their layout."""
+    import timm
+
+    plain = _on_meta(name)
+    heads = tuple(f"{head}." for head in _heads(plain))
+    found = without_prefix(read_weights(file), plain.state_dict())
+    tensors = {key: tensor for key, tensor in found.items() if not key.startswith(heads)}
+    if not tensors:
+        raise VosError(f"{file} holds no weights of timm:{name}")
+    # No classes, neither here nor there: so timm asks for every other tensor.
+    overlay = {"state_dict": tensors, "num_classes": 0}
+    try:
+        model: Any = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **options
+        )
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise VosError(f"{file} has not the weights of timm:{name}: {reason[:200]}") from error
+    model.pretrained_cfg.pop("state_dict", None)  # which would keep a second copy
+    return model
+
+
+def _heads(model: Any) -> list[str]:
+    named = model.pretrained_cfg.get("classifier") or "head"
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _on_meta(name: str, **options: Any) -> Any:

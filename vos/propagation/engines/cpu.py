@@ -170,8 +170,9 @@ class _Best:
         self.values = np.full(shape, -np.inf, np.float32)
         self.frames = np.full(shape, -1, np.int32)
         self.places = np.zeros(shape, np.int32)
-        self.thresholds = np.full(len(step.rows), -np.inf, np.float32)
-        self.thresholds[tokens] = step.thresholds(tokens) - ROUNDING
+        self.thresholds = np.full(len(step.rows), kernels.LEAST, np.float32)
+        found = step.thresholds(tokens) - ROUNDING
+        self.thresholds[tokens] = np.maximum(found, kernels.LEAST)
 
 
 def _known_classes(
@@ -213,6 +214,7 @@ def _out_of_reach(
 
 def _search_windows(tokens: np.ndarray, step: _Step, best: _Best) -> None:
     tiles, starts = _tiles(tokens, step.grid)
+    penalties, beyond = _losses_by_offset(step)
 
     def search(worker: int, workers: int) -> None:
         kernels.windowed_neighbours(
@@ -229,7 +231,8 @@ def _search_windows(tokens: np.ndarray, step: _Step, best: _Best) -> None:
             step.leads,
             step.grid,
             step.halves,
-            step.penalty,
+            penalties,
+            beyond,
             best.thresholds,
             best.values,
             best.frames,
@@ -237,6 +240,16 @@ def _search_windows(tokens: np.ndarray, step: _Step, best: _Best) -> None:
         )
 
     in_threads(search)
+
+
+def _losses_by_offset(step: _Step) -> tuple[np.ndarray, np.ndarray]:
+    """Flat (2 H - 1, 2 W - 1) tables: the penalty of each offset, and FAR outside the window."""
+    height, width = step.grid
+    dy, dx = np.arange(1 - height, height)[:, None], np.arange(1 - width, width)[None]
+    reach = len(step.halves) // 2
+    half = np.where(abs(dy) <= reach, step.halves[np.clip(reach + dy, 0, 2 * reach)], -1)
+    beyond = np.where(abs(dx) <= half, np.float32(0), np.float32(kernels.FAR))
+    return (step.penalty * (dy**2 + dx**2).astype(np.float32)).ravel(), beyond.ravel()
 
 
 def _search_everywhere(tokens: np.ndarray, step: _Step, number: int, best: _Best) -> None:

@@ -12,6 +12,8 @@ from vos.compiled import compiled
 
 MIXED = -1  # class of a token whose label is not a single object (or the background) alone
 GROUP = 8  # tokens that are led to places nearer than that are met in one product
+FAR = 1e9  # what a place outside the window loses
+LEAST = np.float32(-FAR / 2)  # below all similarities, above what is left of those outside
 
 
 @compiled()
@@ -154,14 +156,23 @@ def _largest(row, start, stop):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=True)
-def _penalise(row, start, stop, penalty, own, own_dy2, led, led_dy2):  # type: ignore[no-untyped-def]
-    """Take the penalty of the distance from the nearer of two centres off ``row[start:stop]``.
+def _any_above(bounds, first, columns, penalties, beyond, own, led, least):  # type: ignore[no-untyped-def]
+    """Whether any of a row of bounds exceeds ``least``, each less what it loses.
 
-    ``own`` and ``led`` hold squared distances of these columns from those of the centres.
+    Most rows hold nothing new and are passed over by this loop, so it must vectorise: indices
+    without a sign, no slices, and no way out.
+
+    Args:
+        bounds: of which entries ``first`` to ``first + columns`` are the row.
+        penalties, beyond: flat tables of what is lost by offset; ``own`` and ``led`` are where they
+            hold the first column's offset from the token and from its lead.
     """
-    for column in range(stop - start):
-        distance2 = min(own[column] + own_dy2, led[column] + led_dy2)
-        row[start + column] -= penalty * distance2
+    first, own, led = np.uint64(first), np.uint64(own), np.uint64(led)
+    above = False
+    for column in range(np.uint64(columns)):
+        value = bounds[first + column] - min(penalties[own + column], penalties[led + column])
+        above |= value - min(beyond[own + column], beyond[led + column]) > least
+    return above
 
 
 @compiled()
@@ -199,77 +210,74 @@ def _scan(  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _scan_row(  # type: ignore[no-untyped-def]
-    bounds, region, y, start, stop, token, lead, window, query, source, best
+def _scan_region(  # type: ignore[no-untyped-def]
+    bounds,
+    region,
+    tokens,
+    led,
+    query,
+    key,
+    frame,
+    count,
+    grid,
+    halves,
+    penalties,
+    beyond,
+    thresholds,
+    values,
+    frames,
+    places,
 ):
-    """Offer columns ``start`` to ``stop`` of row ``y`` of a source to a token.
+    """Offer to each token the places of a rectangle in the window around it or around its lead.
 
     Args:
-        bounds: of the places of ``region``, row by row; the penalty is taken off.
-        lead: the place that the flow leads to.
-        window: (halves, squares, width, penalty), where ``squares[width + dx]`` is dx^2.
-        source: (features, number, count).
-        best: (thresholds, values, frames, places) of all tokens.
+        bounds: flat, of the tokens in turn and of the places of ``region`` row by row.
+        tokens: they, and ``led``, where the flow leads them to; other arguments as in
+            `windowed_neighbours`.
     """
-    if start >= stop:
-        return
-    _, squares, width, penalty = window
-    key, frame, count = source
-    thresholds, values, frames, places = best
-    top, _, left, right = region
-    offset = (y - top) * (right - left) - left
-    if penalty > 0.0:
-        _penalise(
-            bounds,
-            offset + start,
-            offset + stop,
-            penalty,
-            squares[width + start - token % width :],
-            np.float32((y - token // width) ** 2),
-            squares[width + start - lead % width :],
-            np.float32((y - lead // width) ** 2),
-        )
-    _scan(
-        bounds,
-        offset + start,
-        offset + stop,
-        y * width + start,
-        query[token],
-        key,
-        frame,
-        count,
-        token,
-        lead,
-        width,
-        penalty,
-        thresholds[token],
-        values[token],
-        frames[token],
-        places[token],
-    )
+    height, width = grid
+    top, bottom, left, right = region
+    across, reach, reach_x = 2 * width - 1, len(halves) // 2, halves.max()
+    for number in range(len(tokens)):
+        token, lead = tokens[number], led[number]
+        y, led_y, x, led_x = token // width, lead // width, token % width, lead % width
+        start = max(left, min(x, led_x) - reach_x)
+        columns = min(right, max(x, led_x) + reach_x + 1) - start
+        own_at = (height - 1 - y) * across + width - 1 - x + start
+        led_at = (height - 1 - led_y) * across + width - 1 - led_x + start
+        least = max(values[token, -1], thresholds[token])
+        for row in range(max(top, min(y, led_y) - reach), min(bottom, max(y, led_y) + reach + 1)):
+            first = (number * (bottom - top) + row - top) * (right - left) + start - left
+            own, there = own_at + row * across, led_at + row * across
+            if not _any_above(bounds, first, columns, penalties, beyond, own, there, least):
+                continue
+            for column in range(columns):
+                penalty = min(penalties[own + column], penalties[there + column])
+                loss = penalty + min(beyond[own + column], beyond[there + column])
+                if bounds[first + column] - loss > least:
+                    place = row * width + start + column
+                    similarity = _similarity(query[token], key[place]) - penalty
+                    _offer(
+                        values[token],
+                        frames[token],
+                        places[token],
+                        similarity,
+                        frame,
+                        place,
+                        count,
+                    )
+                    least = max(values[token, -1], thresholds[token])
 
 
 @compiled()
-def _scan_own(bounds, region, token, lead, window, query, source, best):  # type: ignore[no-untyped-def]
-    """Offer the window around the token's own place; arguments as `_scan_row`."""
-    halves, _, width, _ = window
-    reach, centre = len(halves) // 2, token // width
-    for y in range(max(region[0], centre - reach), min(region[1], centre + reach + 1)):
-        start, stop = _window_row(y, token, halves, width)
-        _scan_row(bounds, region, y, start, stop, token, lead, window, query, source, best)
-
-
-@compiled()
-def _scan_led(bounds, region, token, lead, window, query, source, best):  # type: ignore[no-untyped-def]
-    """Offer what the window around the lead holds and that around the token's own place not."""
-    halves, _, width, _ = window
-    reach, centre = len(halves) // 2, lead // width
-    for y in range(max(region[0], centre - reach), min(region[1], centre + reach + 1)):
-        start, stop = _window_row(y, lead, halves, width)
-        own_start, own_stop = _window_row(y, token, halves, width)
-        before, after = min(stop, own_start), max(start, own_stop)
-        _scan_row(bounds, region, y, start, before, token, lead, window, query, source, best)
-        _scan_row(bounds, region, y, after, stop, token, lead, window, query, source, best)
+def _forget(bounds, region, known):  # type: ignore[no-untyped-def]
+    """Lower the bounds of those places of a rectangle that another one holds below all others."""
+    top, bottom, left, right = region
+    start, stop = max(left, known[2]), min(right, known[3])
+    for row in range(max(top, known[0]), min(bottom, known[1])):
+        offset = (row - top) * (right - left) - left
+        if start < stop:
+            bounds[:, offset + start : offset + stop] = -FAR
 
 
 @compiled()
@@ -361,7 +369,8 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
     leads,
     grid,
     halves,
-    penalty,
+    penalties,
+    beyond,
     thresholds,
     values,
     frames,
@@ -384,41 +393,69 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
             own place where it does not move.
         grid: height and width.
         halves: (2 R + 1,) half widths of the window's rows.
-        penalty: what a similarity loses for each squared token of distance.
+        penalties, beyond: flat (2 H - 1, 2 W - 1) tables of what a similarity loses by the offset
+            of its place from a centre: for the distance from the nearer one, and for being outside
+            both windows.
         thresholds: (N,) similarities below it are of no interest.
         values, frames, places: (N, k) the best so far, descending; updated in place.
     """
     width = grid[1]
-    squares = np.arange(-width, width + 1).astype(np.float32) ** 2
-    window = (halves, squares, width, penalty)
-    best = (thresholds, values, frames, places)
     for tile in range(worker, len(tile_starts) - 1, workers):
         tokens = tiles[tile_starts[tile] : tile_starts[tile + 1]]
         rows = reduced_query[tokens]
         own_box = _box(tokens, width)
         own_region = _reached(own_box, halves, grid)
         for frame in range(near):
-            source = (keys[frame], frame, counts[frame])
             led = leads[frame][tokens]
             waiting = led != tokens
             region = _reached(_joined(own_box, _box(led, width)), halves, grid)
             apart = _area(own_region) * (len(tokens) + waiting.sum())
-            together = _area(region) * len(tokens) <= apart
-            if not together:
+            if _area(region) * len(tokens) <= apart:
+                waiting[:] = False
+            else:
                 region = own_region
             bounds = _bounds_in(region, rows, reduced_keys[frame], width)
-            for number in range(len(tokens)):
-                token, lead = tokens[number], led[number]
-                _scan_own(bounds[number], region, token, lead, window, query, source, best)
-                if together and lead != token:
-                    _scan_led(bounds[number], region, token, lead, window, query, source, best)
-            while not together and waiting.any():
+            _scan_region(
+                bounds.ravel(),
+                region,
+                tokens,
+                led,
+                query,
+                keys[frame],
+                frame,
+                counts[frame],
+                grid,
+                halves,
+                penalties,
+                beyond,
+                thresholds,
+                values,
+                frames,
+                places,
+            )
+            while waiting.any():
                 group = _next_group(led, waiting, width)
-                region = _reached(_box(led[group], width), halves, grid)
-                bounds = _bounds_in(region, rows[group], reduced_keys[frame], width)
-                for member in range(len(group)):
-                    token, lead = tokens[group[member]], led[group[member]]
-                    _scan_led(bounds[member], region, token, lead, window, query, source, best)
+                far_region = _reached(_box(led[group], width), halves, grid)
+                bounds = _bounds_in(far_region, rows[group], reduced_keys[frame], width)
+                _forget(bounds, far_region, region)
+                _scan_region(
+                    bounds.ravel(),
+                    far_region,
+                    tokens[group],
+                    led[group],
+                    query,
+                    keys[frame],
+                    frame,
+                    counts[frame],
+                    grid,
+                    halves,
+                    penalties,
+                    beyond,
+                    thresholds,
+                    values,
+                    frames,
+                    places,
+                )
 
 
 @compiled()

@@ -1,0 +1,135 @@
+"""Annotations of other tools as masks: what COCO, YouTube-VIS and MOTS files say of which frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vos.errors import UsageError, VosError
+from vos.media.mots import write_mots
+from vos.media.rle import encode_rle
+from vos.media.video_writer import VideoWriter
+from vos.segmentation.given_masks import MaskFile, open_with_masks
+
+HEIGHT, WIDTH = 32, 48
+SQUARE = np.zeros((HEIGHT, WIDTH), np.uint8)
+SQUARE[8:20, 10:30] = 2
+CORNERS = [10, 8, 30, 8, 30, 20, 10, 20]  # x, y, x, y, ... as COCO writes a polygon
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Path:
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for index in range(4):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(folder / f"shot_{index + 8}.png")
+    return folder
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    with VideoWriter(tmp_path / "film.mp4", fps=10, size=(HEIGHT, WIDTH)) as writer:
+        for _ in range(4):
+            writer.write(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    return tmp_path / "film.mp4"
+
+
+def coco(file_name: str, segmentation: Any) -> dict[str, Any]:
+    """One image with one object, as Label Studio and CVAT export images."""
+    return {
+        "images": [{"id": 7, "file_name": file_name, "height": HEIGHT, "width": WIDTH}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 2, "segmentation": segmentation}],
+        "categories": [{"id": 2, "name": "thing"}],
+    }
+
+
+def youtube_vis(names: list[str]) -> dict[str, Any]:
+    """A track that begins on the third frame."""
+    shown = encode_rle(SQUARE == 2)
+    return {
+        "videos": [{"id": 1, "length": 4, "height": HEIGHT, "width": WIDTH, "file_names": names}],
+        "annotations": [{"id": 2, "video_id": 1, "segmentations": [None, None, shown, None]}],
+    }
+
+
+FORMS = {
+    "polygon": lambda names: coco(names[2], [CORNERS]),
+    "run-lengths": lambda names: coco(
+        names[2],
+        {"size": [HEIGHT, WIDTH], "counts": _runs(SQUARE)},
+    ),
+    "youtube-vis": youtube_vis,
+}
+
+
+def _runs(mask: np.ndarray) -> list[int]:
+    """Run lengths that are not compressed, by columns from background on."""
+    flat = np.concatenate([[0], (mask > 0).ravel(order="F"), [2]])
+    places = np.flatnonzero(np.diff(flat.astype(int)))
+    return np.diff(np.concatenate([[0], places])).tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_annotations_belong_to_the_frames_they_name(
+    shot: Path, film: Path, tmp_path: Path, form: str
+) -> None:
+    make: Callable[[list[str]], dict[str, Any]] = FORMS[form]
+    given = tmp_path / "given.json"
+    for video, names in (
+        (shot, [f"shot/shot_{index}.png" for index in range(8, 12)]),
+        (film, [f"frame_{index:06d}.PNG" for index in range(4)]),
+    ):
+        given.write_text(json.dumps(make(names)))
+        _, masks, files = open_with_masks(video, [MaskFile(given)])
+        assert files == [given] and list(masks) == [2]
+        np.testing.assert_array_equal(masks[2], SQUARE)
+
+
+def test_an_archive_of_cvat_gives_its_frames(film: Path, tmp_path: Path) -> None:
+    empty = np.zeros_like(SQUARE)
+    frames = [(f"frame_{index:06d}", SQUARE if index in (1, 3) else empty) for index in range(4)]
+    write_mots(tmp_path / "tracks.zip", frames, "thing")
+    _, masks, _ = open_with_masks(film, [MaskFile(tmp_path / "tracks.zip")])
+    assert list(masks) == [1, 3]
+    np.testing.assert_array_equal(masks[3], SQUARE)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "frame", "says"),
+    [
+        ("shot_99.png", None, "has a mask of shot_99, which is no frame: did you mean shot_9"),
+        ("shot_9.png", "3", "says itself of which frames"),
+    ],
+)
+def test_a_frame_that_is_not_there_is_told(
+    shot: Path, tmp_path: Path, file_name: str, frame: str | None, says: str
+) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(coco(file_name, [CORNERS])))
+    with pytest.raises(UsageError, match=says):
+        open_with_masks(shot, [MaskFile(given, frame)])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "no file of COCO or YouTube-VIS annotations"),
+        ("[1]", "no file of COCO or YouTube-VIS annotations"),
+        (json.dumps(coco("shot_9.png", []) | {"annotations": []}), "shows no object on any frame"),
+        (
+            json.dumps(coco("shot_9.png", [CORNERS])).replace('"width": 48', '"width": 64'),
+            "is 64 x 32 pixels, but its frame is 48 x 32",
+        ),
+    ],
+)
+def test_a_file_without_masks_is_told(shot: Path, tmp_path: Path, text: str, says: str) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(text)
+    with pytest.raises(VosError, match=says):
+        open_with_masks(shot, [MaskFile(given)])
