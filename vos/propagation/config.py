@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vos.errors import UsageError, near_names
@@ -124,14 +125,7 @@ class PropagationConfig:
     @property
     def context_offsets(self) -> tuple[int, ...]:
         """How many frames back the context frames lie that are not annotated, the newest first."""
-        if self.spacing == "every":
-            return tuple(range(1, self.recent + 1))
-        offsets: list[int] = []
-        offset = 1
-        while offset <= self.recent:
-            offsets.append(offset)
-            offset += max(1, math.ceil(offset / 3))
-        return tuple(offsets)
+        return _offsets(self.recent, self.spacing)
 
     @property
     def distance_penalty(self) -> float:
@@ -145,6 +139,18 @@ class PropagationConfig:
             UsageError: an unknown name (near names are offered) or a value of the wrong kind.
         """
         return change_settings(self, settings)
+
+
+@lru_cache(maxsize=8)
+def _offsets(recent: int, spacing: Spacing) -> tuple[int, ...]:
+    if spacing == "every":
+        return tuple(range(1, recent + 1))
+    offsets: list[int] = []
+    offset = 1
+    while offset <= recent:
+        offsets.append(offset)
+        offset += math.ceil(offset / 3)
+    return tuple(offsets)
 
 
 def _check_kind(name: str, value: Any, hint: Any) -> None:
