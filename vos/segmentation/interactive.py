@@ -6,7 +6,7 @@ clicks are fixed, lets neighbours agree unless an edge lies between them. A clic
 connected with it and nothing else. The borders of the mask are those of the image, by the guided
 filter.
 
-The networks were fitted to masks by ``tools/points_protocol.py``; the walk with seeds is that of
+The networks were fitted to masks by ``tools/fit_interactive.py``; the walk with seeds is that of
 Grady, "Random Walks for Image Segmentation", 2006, with the networks' word as a prior.
 """
 
