@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import vos
+from vos.backbones import registry
 from vos.media.video_writer import VideoWriter
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,9 @@ def snippets(page: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder; families that a page registers are known during the test only."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_FAMILIES", vos.backbones.families())
     return tmp_path
 
 
