@@ -116,4 +116,6 @@ def onnx_session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(processors(), torch.get_num_threads())
     options.log_severity_level = 3
+    # Threads that wait for the next frame must leave their cores to propagation.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
