@@ -49,4 +49,5 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         held.append(watched_run(tmp_path, models, count))
         tracemalloc.stop()
     a_mask = SIZE[0] * SIZE[1]
-    assert held[1] - held[0] < 100 * a_mask / 10, f"bytes at 50 and at 150 frames: {held}"
+    # Kept masks would add 100 of them; frames on their way, computed ahead, vary by some.
+    assert held[1] - held[0] < 100 * a_mask / 4, f"bytes at 50 and at 150 frames: {held}"
