@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
+from vos.demo.layout import LOOK
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.segmentation.confidence import next_to_correct
@@ -15,40 +18,43 @@ class TimelineHandlers(Handlers):
     """Go from frame to frame, and play."""
 
     @reports_errors
-    def move(self, token: str, frame: float) -> Updates:
-        return self._go(self.store.get(token), round(frame))
+    def move(self, token: str, frame: float, editor: Any, edition: str) -> Updates:
+        return self._go(self.store.get(token), round(frame), editor, edition)
 
     @reports_errors
-    def step_back(self, token: str) -> Updates:
+    def step_back(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
-        return self._go(session, session.position - 1)
+        return self._go(session, session.position - 1, editor, edition)
 
     @reports_errors
-    def step_forth(self, token: str) -> Updates:
+    def step_forth(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
-        return self._go(session, session.position + 1)
+        return self._go(session, session.position + 1, editor, edition)
 
     @reports_errors
-    def jump(self, token: str, event: gr.EventData) -> Updates:
+    def jump(self, token: str, editor: Any, edition: str, event: gr.EventData) -> Updates:
         session = self.store.get(token)
-        share = float(event.share)
-        return self._go(session, int(share * session.clip.frame_count))
+        share = float(event._data.get("share", 0))
+        return self._go(session, int(share * session.clip.frame_count), editor, edition)
 
     @reports_errors
-    def to_next_correction(self, token: str) -> Updates:
+    def to_next_correction(self, token: str, editor: Any, edition: str) -> Updates:
         session = self.store.get(token)
         lowest = next_to_correct(session.clip.confidence, session.clip.marks)
-        return {} if lowest is None else self._go(session, lowest)
+        return {} if lowest is None else self._go(session, lowest, editor, edition)
 
     @reports_errors
-    def play(self, token: str, playing: bool) -> Updates:
+    def play(self, token: str, playing: bool, editor: Any, edition: str) -> Updates:
         """Start or stop; from the end, start over."""
         session = self.store.get(token)
+        self.keep_paint(session, editor, edition)
         if playing:
             return scene.playing(self.layout, False)
+        session.tool = LOOK
         if session.position >= session.clip.trim[1]:
             session.position = session.clip.trim[0]
         return {
+            self.layout.tool: LOOK,
             **scene.stage(self.layout, session),
             **scene.playing(self.layout, True),
         }
@@ -61,6 +67,8 @@ class TimelineHandlers(Handlers):
         session.position += 1
         return scene.stage(self.layout, session)
 
-    def _go(self, session: Session, frame: int) -> Updates:
+    def _go(self, session: Session, frame: int, editor: Any, edition: str) -> Updates:
+        kept = self.keep_paint(session, editor, edition)
         session.position = min(max(frame, 0), session.clip.frame_count - 1)
-        return scene.stage(self.layout, session)
+        session.corner = None
+        return {**kept, **scene.stage(self.layout, session)}
