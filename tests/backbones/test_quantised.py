@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 import vos
-from vos.backbones import runtime, weights_digest
+from vos.backbones import inference, runtime, weights_digest
 from vos.backbones.checkpoint import save_checkpoint, shipped_checkpoints
 from vos.backbones.inference import FeatureExtractor
 from vos.backbones.quantised import QUANTISED_NAME, quantise
@@ -75,6 +75,15 @@ def test_other_weights_are_not_taken_for_those_of_the_file(copy: Path) -> None:
 def test_a_damaged_file_is_left_alone(copy: Path) -> None:
     (copy / QUANTISED_NAME).write_bytes(b"not a network")
     assert FeatureExtractor(vos.load(copy), precision="auto").precision == "float32"
+
+
+def test_features_that_are_too_far_off_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "LEAST_COSINE", 0.99999)
+    backbone = vos.load(DEFAULT_MODEL)
+    extract = FeatureExtractor(backbone, precision="int8")
+    expected = FeatureExtractor(backbone, precision="float32")(scene(5)[None])
+    assert torch.equal(extract(scene(5)[None]), expected)
+    assert extract.precision == "float32"
 
 
 def test_options_that_the_file_does_not_know_end_in_float32(copy: Path) -> None:

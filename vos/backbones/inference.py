@@ -6,7 +6,6 @@ import copy
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,8 +20,8 @@ from vos.backbones.checkpoint import weights_digest
 from vos.backbones.quantised import (
     LEAST_COSINE,
     QuantisedBackbone,
-    can_be_quantised,
     mean_cosine,
+    quantised_session,
 )
 from vos.backbones.runtime import (
     RUNTIMES,
@@ -101,8 +100,9 @@ class FeatureExtractor:
         self.stride = backbone.stride
         self.channels = backbone.channels
         check_precision(precision)
-        self._quantised: Path | None = getattr(backbone, "quantised", None)
-        self.precision = _precision(precision, backbone, self.device, runtime)
+        wanted = precision in (AUTO, "int8") and runtime == "auto" and self.device.type == "cpu"
+        self._session = quantised_session(backbone, weights_digest(backbone)) if wanted else None
+        self.precision = _precision(precision, self._session is not None)
         self.runtime = _choose(runtime, self.device, self.precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
@@ -162,8 +162,7 @@ class FeatureExtractor:
 
     def _make(self) -> Runtime:
         if self.runtime == "int8":
-            assert self._quantised is not None
-            return QuantisedBackbone(self._eager, self._quantised)
+            return QuantisedBackbone(self._eager, self._session)
         return OnnxRuntime(self._eager) if self.runtime == "onnx" else compiled_runtime(self._eager)
 
     def _give_up(self, reason: str) -> None:
@@ -189,18 +188,15 @@ def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype
     return value
 
 
-def _precision(name: str, backbone: Backbone, device: torch.device, runtime: str) -> str:
-    if name not in (AUTO, "int8"):
-        return name
-    here = device.type == "cpu" and runtime == "auto"
-    if here and can_be_quantised(backbone, weights_digest(backbone)):
-        return "int8"
-    if name == "int8":
+def _precision(name: str, quantised: bool) -> str:
+    if name == AUTO:
+        return "int8" if quantised else "float32"
+    if name == "int8" and not quantised:
         raise UsageError(
             "precision int8 is for the CPU, runtime auto and weights that come with int8.onnx: "
             "use float32"
         )
-    return "float32"
+    return name
 
 
 def _choose(runtime: str, device: torch.device, precision: str, frame_count: int | None) -> str:

@@ -71,18 +71,30 @@ class OnnxRuntime:
         if size not in self.sessions:
             program = onnx_program(self.network, images[:1].contiguous())
             self.sessions[size] = onnx_session(program.model_proto.SerializeToString())
-        pixels = images.contiguous().numpy()
-        features = [
-            self.sessions[size].run(None, {"images": pixels[index : index + 1]})[0]
-            for index in range(len(pixels))
-        ]
-        return torch.from_numpy(np.concatenate(features))
+        return run_session(self.sessions[size], images)
 
 
-def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> Any:
+def run_session(session: Any, images: torch.Tensor) -> torch.Tensor:
+    """Run (B, 3, H, W) images through an ONNX Runtime session, one after another."""
+    pixels = images.contiguous().numpy()
+    features = [
+        session.run(None, {"images": pixels[index : index + 1]})[0] for index in range(len(pixels))
+    ]
+    return torch.from_numpy(np.concatenate(features))
+
+
+def onnx_program(
+    network: nn.Module | ExportedProgram,
+    images: torch.Tensor,
+    dynamic_shapes: tuple[dict[int, Any], ...] | None = None,
+) -> Any:
     """Export a network (for batches and frames like ``images``) or a program to ONNX.
 
     Input and output are called ``images`` and ``features``.
+
+    Args:
+        dynamic_shapes: the axes of ``images`` that may have other lengths later, as
+            ``torch.onnx.export`` takes them.
 
     Returns:
         A ``torch.onnx.ONNXProgram``; its ``model_proto`` is the model.
@@ -99,6 +111,7 @@ def onnx_program(network: nn.Module | ExportedProgram, images: torch.Tensor) -> 
                 (images,),
                 input_names=["images"],
                 output_names=["features"],
+                dynamic_shapes=dynamic_shapes,
                 dynamo=True,
                 external_data=False,
                 verbose=False,

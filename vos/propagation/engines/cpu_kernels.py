@@ -414,35 +414,15 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
                 waiting[:] = False
             else:
                 region = own_region
-            bounds = _bounds_in(region, rows, reduced_keys[frame], width)
-            _scan_region(
-                bounds.ravel(),
-                region,
-                tokens,
-                led,
-                query,
-                keys[frame],
-                frame,
-                counts[frame],
-                grid,
-                halves,
-                penalties,
-                beyond,
-                thresholds,
-                values,
-                frames,
-                places,
-            )
-            while waiting.any():
-                group = _next_group(led, waiting, width)
-                far_region = _reached(_box(led[group], width), halves, grid)
-                bounds = _bounds_in(far_region, rows[group], reduced_keys[frame], width)
-                _forget(bounds, far_region, region)
+            members, here, known = np.arange(len(tokens)), region, (0, 0, 0, 0)
+            while True:
+                bounds = _bounds_in(here, rows[members], reduced_keys[frame], width)
+                _forget(bounds, here, known)
                 _scan_region(
                     bounds.ravel(),
-                    far_region,
-                    tokens[group],
-                    led[group],
+                    here,
+                    tokens[members],
+                    led[members],
                     query,
                     keys[frame],
                     frame,
@@ -456,6 +436,10 @@ def windowed_neighbours(  # type: ignore[no-untyped-def]
                     frames,
                     places,
                 )
+                if not waiting.any():
+                    break
+                members, known = _next_group(led, waiting, width), region
+                here = _reached(_box(led[members], width), halves, grid)
 
 
 @compiled()
