@@ -21,6 +21,8 @@ SPECS = [
     "resnet18,stride=16,layer=4",
     "resnet18,head=16,head_layers=2,output=head",
     "resnet50,layer=2",
+    "compact",
+    "compact,width=8,stride=4,head=16,output=head,colour=1",
     "dss-resnet18,width=8",
     "dss-resnet18,width=8,base=1.3,scales=2,interaction=2,stride=4,layer=4",
     "dss-resnet50,width=4,layer=2",

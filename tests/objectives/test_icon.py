@@ -9,6 +9,7 @@ from vos.errors import UsageError
 from vos.objectives import (
     RoundTrip,
     Sphere,
+    all_ways_loss,
     cycle_accuracy,
     inverse_consistency_dense,
     inverse_consistency_loss,
@@ -109,6 +110,28 @@ def test_the_floor_of_tokens_left_out_is_nothing():
     assert (inverse_consistency_dense(trip, floor=1e-4)[0, ~valid[0]] == 0).all()
     with pytest.raises(UsageError, match="between 0 and 1"):
         inverse_consistency_dense(trip, floor=-1e-4)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-4])
+@pytest.mark.parametrize("radius", [3.0, 12.0])
+def test_all_ways_at_once_are_the_mean_of_the_eight_trips(radius, floor):
+    generator = torch.Generator().manual_seed(3)
+    masks = [torch.rand(3, count, generator=generator) < 0.7 for count in (9, 8)]
+    masks[1][2] = False  # a sample that leads nowhere
+    sets = [x.requires_grad_() for x in features(3, 9, 8, 5, radius)]
+    for trip in (RoundTrip(*sets), RoundTrip(*sets, *masks)):
+        a_one, b_one, a_two, b_two = sets
+        ways = [
+            trip._replace(a_row=a, a_col=other_a, b_row=b, b_col=other_b)
+            for a, other_a in ((a_one, a_two), (a_two, a_one))
+            for b, other_b in ((b_one, b_two), (b_two, b_one))
+        ]
+        ways += [way.reversed() for way in ways]
+        expected = sum(inverse_consistency_loss(way, floor=floor) for way in ways) / 8
+        found = all_ways_loss(trip, floor=floor)
+        torch.testing.assert_close(found, expected)
+        gradients = (torch.autograd.grad(loss, sets) for loss in (found, expected))
+        torch.testing.assert_close(*gradients)
 
 
 def test_sphere_sets_the_length_and_learns_its_radius():

@@ -18,6 +18,7 @@ from vos.objectives.icon import (
     inverse_consistency_loss,
     tokens,
 )
+from vos.objectives.icon_all_ways import all_ways_loss
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 from vos.objectives.memory_bank import MemoryBank
 from vos.objectives.random_walk import random_walk, random_walk_loss
@@ -26,6 +27,7 @@ __all__ = [
     "MemoryBank",
     "RoundTrip",
     "Sphere",
+    "all_ways_loss",
     "critic",
     "critic_in_batch",
     "cycle_accuracy",

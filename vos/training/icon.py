@@ -14,6 +14,7 @@ from vos.errors import UsageError
 from vos.objectives import (
     RoundTrip,
     Sphere,
+    all_ways_loss,
     cycle_accuracy,
     inverse_consistency_loss,
     random_walk_loss,
@@ -24,6 +25,7 @@ from vos.training.config import TrainConfig
 from vos.training.objective import Objective
 from vos.training.photometric import apply_photometric, draw_photometric
 
+WHOLE_UP_TO = 2048 * 2048  # scores a sample of which whole matrices are held
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
 
@@ -86,9 +88,8 @@ class IconModel(Objective):
         loss = trip.a_row.new_zeros(())
         if objective.inverse_consistency:
             trips = pooled(trip, objective.pool)
-            ways = round_trips(trips) if objective.symmetric else [trips]
-            losses = [inverse_consistency_loss(way, floor=objective.floor) for way in ways]
-            loss = loss + objective.inverse_consistency * torch.stack(losses).mean()
+            measure = symmetric_loss if objective.symmetric else inverse_consistency_loss
+            loss = loss + objective.inverse_consistency * measure(trips, floor=objective.floor)
         if objective.random_walk:
             clip = torch.stack([trip.a_row, trip.b_row, trip.a_col, trip.b_col], dim=1)
             loss = loss + objective.random_walk * random_walk_loss(
@@ -118,6 +119,14 @@ def pooled(trip: RoundTrip, pairs: int) -> RoundTrip:
     a_row, b_row, a_col, b_col = (joined(each) for each in trip.features())
     a_valid, b_valid = (None if each is None else joined(each) for each in trip[4:])
     return RoundTrip(a_row, b_row, a_col, b_col, a_valid, b_valid)
+
+
+def symmetric_loss(trip: RoundTrip, *, floor: float) -> Tensor:
+    """Return the mean of `inverse_consistency_loss` over all round trips of four draws."""
+    if trip.a_row.shape[1] * trip.b_row.shape[1] <= WHOLE_UP_TO:
+        return all_ways_loss(trip, floor=floor)
+    losses = [inverse_consistency_loss(way, floor=floor) for way in round_trips(trip)]
+    return torch.stack(losses).mean()
 
 
 def round_trips(trip: RoundTrip) -> list[RoundTrip]:

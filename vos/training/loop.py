@@ -150,10 +150,11 @@ class Trainer:
             self.model.remember(state.get("memory", {}))
         if config.ema:  # of the weights in float32, whatever the network is trained in
             self.average = average_of(self.model, config.ema).to(fabric.device)
+        # Before processes are joined: their buckets of gradients take over the weights' order.
+        self.model.backbone.to(memory_format=torch.channels_last)
         self.wrapped, self.optimiser = fabric.setup(self.model, self.optimiser)
         keep_in_float32(self.model, but="backbone")
         if fabric.device.type == "cuda":
-            self.model.backbone.to(memory_format=torch.channels_last)
             torch.backends.cudnn.benchmark = True
         if config.model.checkpointing:
             checkpoint_blocks(self.model.backbone)

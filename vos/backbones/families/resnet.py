@@ -2,17 +2,18 @@
 
 "Deep Residual Learning for Image Recognition" (He et al., CVPR 2016); the dense form, in which
 later stages lose their stride, is the one of "Space-Time Correspondence as a Contrastive Random
-Walk" (Jabri et al., NeurIPS 2020).
+Walk" (Jabri et al., NeurIPS 2020). `compact` is a narrow one, for processors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torchvision
 from torch import nn
 from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
 
 from vos.backbones.base import Backbone, Equivariance
 from vos.backbones.layers import ColourDescriptor, Normalise
@@ -22,18 +23,20 @@ from vos.errors import UsageError
 STRIDES = (4, 8, 16, 32)
 OUTPUTS = ("layer", "head")
 PADDINGS = ("zeros", "reflect")
+COMPACT_BLOCKS = (1, 2, 2)  # of the stages of `compact`
 
 
 class ResNet(Backbone):
-    """A torchvision ResNet up to stage ``layer``, without the strides beyond ``stride``.
+    """A stem and residual stages, without the strides beyond ``stride``.
 
-    Stages after ``layer`` are not built. Convolutions are padded on all sides, so
+    Convolutions are padded on all sides, so
     that token ``i`` is centred at pixel ``i * stride``, as in all published protocols.
 
     Args:
-        network: a ``torchvision.models.ResNet``, whose stages are taken over.
+        stem: what comes before the first stage, of stride 4.
+        stages: 1 to 4 stages of basic or bottleneck blocks; each but the first begins with a
+            stride of 2.
         stride: 4, 8, 16 or 32 pixels per token. Stages that would exceed it lose their stride.
-        layer: the last stage, 1 to 4.
         head: channels of a projection head of 1x1 convolutions, 0 for none.
         head_layers: convolutions of the head, with ReLU between them.
         output: ``"layer"`` gives the features of the stage, ``"head"`` their projection.
@@ -48,10 +51,10 @@ class ResNet(Backbone):
 
     def __init__(
         self,
-        network: torchvision.models.ResNet,
+        stem: nn.Sequential,
+        stages: Sequence[nn.Sequential],
         *,
         stride: int = 8,
-        layer: int = 3,
         head: int = 0,
         head_layers: int = 1,
         output: str = "layer",
@@ -59,15 +62,14 @@ class ResNet(Backbone):
         padding: str = "zeros",
     ) -> None:
         super().__init__()
-        _check(stride, layer, head, head_layers, output, colour)
-        _set_padding(network, padding)
+        _check(stride, head, head_layers, output, colour)
         self.normalise = Normalise()
-        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-        stages = (network.layer1, network.layer2, network.layer3, network.layer4)[:layer]
+        self.stem = stem
         self.stages = nn.ModuleList(stages)
+        _set_padding(self, padding)
         self.stride = _limit_stride(stages, stride)
         if self.stride != stride:
-            raise UsageError(f"layer {layer} has stride {self.stride} at most, not {stride}")
+            raise UsageError(f"layer {len(stages)} has stride {self.stride} at most, not {stride}")
         self._layer_channels = _width(stages[-1])
         self._head_channels = head
         self.head = _projection(self._layer_channels, head, head_layers) if head else None
@@ -116,13 +118,23 @@ class ResNet(Backbone):
         return torch.cat([functional.normalize(features, dim=1), beside], dim=1)
 
 
-def _check(
-    stride: int, layer: int, head: int, head_layers: int, output: str, colour: float
-) -> None:
-    if stride not in STRIDES:
-        raise UsageError(f"a ResNet has stride 4, 8, 16 or 32, got {stride}")
+def stem_and_stages(
+    network: torchvision.models.ResNet, layer: int
+) -> tuple[nn.Sequential, list[nn.Sequential]]:
+    """Return the parts of a torchvision ResNet up to stage ``layer``, 1 to 4.
+
+    Raises:
+        UsageError: it has no such stage.
+    """
     if layer not in (1, 2, 3, 4):
         raise UsageError(f"a ResNet has layers 1 to 4, got {layer}")
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    return stem, [network.layer1, network.layer2, network.layer3, network.layer4][:layer]
+
+
+def _check(stride: int, head: int, head_layers: int, output: str, colour: float) -> None:
+    if stride not in STRIDES:
+        raise UsageError(f"a ResNet has stride 4, 8, 16 or 32, got {stride}")
     if head < 0 or head_layers < 1:
         raise UsageError("head must be 0 or more channels and head_layers at least 1")
     if output not in OUTPUTS:
@@ -139,7 +151,7 @@ def _set_padding(network: nn.Module, padding: str) -> None:
             module.padding_mode = padding  # type: ignore[assignment]
 
 
-def _limit_stride(stages: tuple[nn.Sequential, ...], limit: int) -> int:
+def _limit_stride(stages: Sequence[nn.Sequential], limit: int) -> int:
     """Remove the strides of the stages that would exceed ``limit``; return the stride left."""
     stride = 4  # of the stem
     for stage in stages[1:]:
@@ -182,10 +194,10 @@ def _builder(depth: int) -> Callable[..., ResNet]:
         colour: float = 0.0,
         padding: str = "zeros",
     ) -> ResNet:
+        network = getattr(torchvision.models, f"resnet{depth}")()
         return ResNet(
-            getattr(torchvision.models, f"resnet{depth}")(),
+            *stem_and_stages(network, layer),
             stride=stride,
-            layer=layer,
             head=head,
             head_layers=head_layers,
             output=output,
@@ -198,3 +210,55 @@ def _builder(depth: int) -> Callable[..., ResNet]:
 
 resnet18 = family("resnet18", "ResNet-18 up to layer 3, random weights")(_builder(18))
 resnet50 = family("resnet50", "ResNet-50 up to layer 3, random weights")(_builder(50))
+
+
+@family("compact", "a narrow ResNet of 3x3 convolutions for processors, random weights")
+def compact(
+    width: int = 32,
+    stride: int = 8,
+    head: int = 0,
+    output: str = "layer",
+    colour: float = 0.0,
+) -> ResNet:
+    """Build a ResNet of a quarter of the operations of ``resnet18``.
+
+    Two convolutions take the place of a wide one and a pool, each stage has half the channels, and
+    the first, whose maps are the largest, half the blocks.
+
+    Args:
+        width: channels of the first stage, doubled by each of the two that follow.
+    """
+    if width < 2:
+        raise UsageError(f"width must be at least 2, got {width}")
+    stem = nn.Sequential(*_halving(3, width // 2), *_halving(width // 2, width))
+    stages, before = [], width
+    for number, blocks in enumerate(COMPACT_BLOCKS):
+        after = width * 2**number
+        stages.append(_stage(before, after, blocks, stride=2 if number else 1))
+        before = after
+    network = ResNet(stem, stages, stride=stride, head=head, output=output, colour=colour)
+    _initialise(network)
+    return network
+
+
+def _halving(before: int, after: int) -> list[nn.Module]:
+    """Return a 3x3 convolution of stride 2 with its norm and ReLU."""
+    conv = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+
+
+def _stage(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
+    """Return basic blocks, the first with the stride and, where the shape changes, a 1x1 bypass."""
+    bypass = None
+    if stride != 1 or before != after:
+        conv = nn.Conv2d(before, after, 1, stride=stride, bias=False)
+        bypass = nn.Sequential(conv, nn.BatchNorm2d(after))
+    first = BasicBlock(before, after, stride, bypass)
+    return nn.Sequential(first, *(BasicBlock(after, after) for _ in range(blocks - 1)))
+
+
+def _initialise(network: nn.Module) -> None:
+    """Draw the weights of convolutions as torchvision does for its ResNets."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

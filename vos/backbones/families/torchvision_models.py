@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from vos.backbones.base import Backbone, Equivariance
-from vos.backbones.families.resnet import ResNet
+from vos.backbones.families.resnet import ResNet, stem_and_stages
 from vos.backbones.layers import Normalise, pad_to_multiple
 from vos.backbones.registry import family
 from vos.errors import MissingError, UsageError, near_names
@@ -76,7 +76,7 @@ def torchvision_backbone(
         raise UsageError(f"unknown torchvision model {name!r}: {near_names(name, known)}")
     network = _create(name, _weights(name, weights) if pretrained else None)
     if isinstance(network, torchvision.models.ResNet):
-        return ResNet(network, stride=stride or 8, layer=layer)
+        return ResNet(*stem_and_stages(network, layer), stride=stride or 8)
     layers = getattr(network, "features", None)
     if not isinstance(layers, nn.Sequential):
         raise UsageError(f"torchvision:{name} has no chain of features: try timm:{name}")
