@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vos.cli import options
+from vos.settings import DEFAULT_MODEL
 
 app = typer.Typer(help="Measure the speed of a part on this machine.", no_args_is_help=True)
 
@@ -100,3 +101,48 @@ def propagation(
     if as_json:
         records = [{**dataclasses.asdict(speed), "share": speed.share} for speed in speeds]
         typer.echo(json.dumps(records))
+
+
+@app.command()
+def pipeline(
+    dataset: Annotated[str, typer.Option(help="sample or davis.")] = "sample",
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    year: Annotated[int, typer.Option(help="DAVIS 2016 or 2017.")] = 2017,
+    split: Annotated[
+        str | None, typer.Option(help="List of sequences.", show_default="val")
+    ] = None,
+    sequence: Annotated[
+        str | None, typer.Option(help="Of the data set.", show_default="its first")
+    ] = None,
+    model: options.Model = DEFAULT_MODEL,
+    preset: options.Preset = "default",
+    settings: options.Settings = None,
+    precision: options.Precision = "auto",
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure each stage from frames to masks, alone and overlapped, with floors that are known."""
+    from vos.backbones import load
+    from vos.benchmarks.pipeline import bench_pipeline
+    from vos.datasets import open_dataset
+    from vos.propagation import preset as find_preset
+
+    config = find_preset(preset).with_settings(options.parse_settings(settings))
+    wanted = None if sequence is None else [sequence]
+    opened = open_dataset(dataset, root=root, year=year, split=split, sequences=wanted)
+    speed = bench_pipeline(opened.sequences[0], load(model), config, precision=precision)
+    if as_json:
+        typer.echo(json.dumps({**dataclasses.asdict(speed), "alone": speed.alone}))
+        return
+    height, width = speed.size
+    typer.echo(
+        f"{speed.sequence}, {speed.frames} frames of {width} x {height}, features in "
+        f"{speed.precision}\n{'stage':<12}{'ms a frame':>11}{'floor':>8}"
+    )
+    for stage in speed.stages:
+        floor = "" if stage.floor is None else f"{stage.floor:.0f}"
+        typer.echo(f"{stage.name:<12}{stage.milliseconds:11.1f}{floor:>8}")
+    typer.echo(
+        f"{'all alone':<12}{speed.alone:11.1f}\n"
+        f"overlapped  {1e3 / speed.frames_per_second:11.1f}  "
+        f"({speed.frames_per_second:.2f} frames per second, peak {speed.memory_mb:.0f} MB)"
+    )
