@@ -101,6 +101,41 @@ def test_the_random_walk_goes_over_the_four_draws_and_weights_add_up(
     assert losses[2] == pytest.approx(2 * losses[1] + 0.5 * losses[0], rel=1e-5)
 
 
+def with_augmentation(config: TrainConfig, **options: object) -> IconModel:
+    augmentation = dataclasses.replace(config.augmentation, validity=False, **options)
+    config = dataclasses.replace(config, augmentation=augmentation)
+    return IconModel(vos.load("unet-short-64,stride=4", seed=3).train(), config)
+
+
+def test_zeros_beyond_the_frame_stay_zeros(tiny_config: TrainConfig, images: torch.Tensor) -> None:
+    """On a torus every token has the radius of the sphere; of zeros less is left at the border."""
+    drawn = draw("affine", 4 * PAIRS, SIZE, torch.Generator().manual_seed(2), strength=0.3)
+    lengths = {}
+    for border in ("circular", "zeros"):
+        icon = with_augmentation(tiny_config, border=border).eval()
+        with torch.no_grad():
+            features = icon._back_on_the_sphere(icon.backbone(images), drawn, SIZE)
+        lengths[border] = features.norm(dim=1)
+    radius = tiny_config.model.radius
+    torch.testing.assert_close(lengths["circular"], torch.full_like(lengths["circular"], radius))
+    assert lengths["zeros"].min() == 0
+    assert lengths["zeros"].max() < radius + 1e-3
+
+
+def test_draws_apart_are_normed_apart(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    apart, together = (with_augmentation(tiny_config, together=each) for each in (False, True))
+    seen: list[int] = []
+    apart.backbone.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    losses = [float(icon(images, drawn)["loss"].detach()) for icon in (apart, together)]
+    assert seen == [PAIRS] * 4
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    with torch.no_grad():
+        losses = [float(icon.eval()(images, drawn)["loss"]) for icon in (apart, apart)]
+    assert losses[0] == losses[1]
+
+
 def test_no_objective_at_all_is_refused(tiny_config: TrainConfig) -> None:
     objective = dataclasses.replace(tiny_config.objective, inverse_consistency=0.0)
     with pytest.raises(UsageError, match="not both be 0"):

@@ -1,7 +1,8 @@
 """Label-propagation protocols by name, ours and published ones, each a `PropagationConfig`.
 
 A published preset reproduces the masks of its source's own code for the same features and first
-mask.
+mask: `fmicon` in the centre square, which is all that its source looks at (it leaves the first
+mask as it was on both sides of it).
 """
 
 from __future__ import annotations

@@ -188,8 +188,9 @@ class ContrastiveModel(Objective):
 
     def _map(self, index: int, images: Tensor, warped: Draw) -> Tensor:
         """Unit tokens (B, dim, h, w) of a view, back where they were before the warp."""
-        seen = self.backbone.tokens(index, warp(images.float(), warped).to(images.dtype))
-        back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]))
+        border = self.config.augmentation.border
+        seen = self.backbone.tokens(index, warp(images.float(), warped, border).to(images.dtype))
+        back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]), border)
         return functional.normalize(back, dim=1)
 
     def _scores(self, views: list[Tensor], scenes: Tensor, negatives: Tensor) -> list[Scores]:
