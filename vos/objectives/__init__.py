@@ -20,6 +20,7 @@ from vos.objectives.icon import (
 )
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 from vos.objectives.memory_bank import MemoryBank
+from vos.objectives.prediction import prediction_loss
 from vos.objectives.random_walk import random_walk, random_walk_loss
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "inverse_consistency_loss",
     "log_partition",
     "nce_loss",
+    "prediction_loss",
     "random_walk",
     "random_walk_loss",
     "softmax_loss",

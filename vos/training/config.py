@@ -106,7 +106,7 @@ class OptimiserConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """``name`` is icon or contrastive.
+    """``name`` is icon, contrastive or predictive (cross-view prediction, over the same views).
 
     Of ICON, ``symmetric`` averages over all eight round trips that the four draws of a pair allow.
     ``floor`` is added to the probability of return before its logarithm is taken: 0 is the text
@@ -294,7 +294,7 @@ _BELOW_ONE = ("ema", "optimiser.momentum", "objective.edge_dropout")
 _NAMES = {
     "precision": PRECISIONS,
     "data.cache": CACHES,
-    "objective.name": ("icon", "contrastive"),
+    "objective.name": ("icon", "contrastive", "predictive"),
     "optimiser.name": ("adamw", "rmsprop", "sgd"),
     "optimiser.schedule": ("constant", "cosine", "steps"),
     "crop.uniform": ("side", "area"),
