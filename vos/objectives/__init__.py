@@ -12,6 +12,7 @@ from vos.objectives.contrastive import (
     view_pairs,
 )
 from vos.objectives.icon import (
+    Scale,
     Sphere,
     cycle_accuracy,
     inverse_consistency,
@@ -26,6 +27,7 @@ from vos.objectives.random_walk import random_walk, random_walk_loss
 __all__ = [
     "MemoryBank",
     "RoundTrip",
+    "Scale",
     "Sphere",
     "critic",
     "critic_in_batch",

@@ -76,12 +76,14 @@ class AugmentationConfig:
 class ModelConfig:
     """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features.
 
+    Without ``sphere`` features keep their lengths, and the radius is a factor that is trained.
     ``checkpointing`` runs the blocks of the network again in the backward pass, which takes a third
     more time and much less memory.
     """
 
     backbone: str = "resnet18"
     radius: float = 12.0
+    sphere: bool = True
     checkpointing: bool = False
 
 

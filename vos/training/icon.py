@@ -13,6 +13,7 @@ from vos.backbones.layers import PixelCentring
 from vos.errors import UsageError
 from vos.objectives import (
     RoundTrip,
+    Scale,
     Sphere,
     cycle_accuracy,
     inverse_consistency_loss,
@@ -35,7 +36,8 @@ class IconModel(Objective):
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         super().__init__()
         self.backbone = backbone
-        self.sphere = Sphere(config.model.radius)
+        on = Sphere if config.model.sphere else Scale
+        self.sphere = on(config.model.radius)
         self.config = config
         centred = any(isinstance(module, PixelCentring) for module in backbone.modules())
         if config.augmentation.mode == "center" and not centred:
