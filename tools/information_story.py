@@ -37,7 +37,7 @@ NEIGHBOURS = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("part", choices=["bound", "views"])
-    parser.add_argument("--steps", type=int, default=1500, help="of training, for views")
+    parser.add_argument("--steps", type=int, default=200, help="of training, for views")
     parser.add_argument("--dims", type=int, nargs="*", default=[3, 8], help="of z, for views")
     parser.add_argument("--seeds", type=int, default=3, help="for views")
     arguments = parser.parse_args()

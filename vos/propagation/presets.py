@@ -54,6 +54,11 @@ PRESETS: dict[str, Preset] = {
         PropagationConfig(),
         "Jabri et al., Space-Time Correspondence as a Contrastive Random Walk, 2020 (test.py)",
     ),
+    "walk": Preset(
+        PropagationConfig(recent=1, early="skip", window="circle", restart=0.1),
+        "vos: a random walk with restart (Tong et al., Fast Random Walk with Restart, 2006) from "
+        "frame to frame, home to the annotated ones with probability .1",
+    ),
     "dino": Preset(
         PropagationConfig(
             short_side=480,
