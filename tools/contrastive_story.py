@@ -46,6 +46,11 @@ CHOICES: dict[str, tuple[str, list[str]]] = {
     "k128": ("L+ab, softmax, 128 of the bank", [*BANK, "objective.contrastive.negatives=128"]),
     "k1024": ("L+ab, softmax, 1024 of the bank", BANK),
     "nce": ("L+ab, NCE, 1024 of the bank", [*BANK, "objective.contrastive.loss=nce"]),
+    "bilinear": (
+        "L+ab, softmax, rest of the batch, bilinear critic",
+        ["objective.contrastive.negatives=0", "objective.contrastive.critic=bilinear"],
+    ),
+    "predict": ("L+ab, each predicted from the other", ["objective.name=predictive"]),
     "one": ("L alone, softmax, 1024 of the bank", [*BANK, views("L")]),
     "core3": ("L+ab+edges, core", [*BANK, views("L+ab+edges")]),
     "full3": (

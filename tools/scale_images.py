@@ -81,8 +81,12 @@ def zoomed_out(images: Tensor, factors: Tensor) -> Tensor:
     return shrunk
 
 
+def random_zooms(count: int, generator: torch.Generator) -> Tensor:
+    """Factors (count,) of :func:`zoomed_out`: the side is a uniform share in [0.3, 1]."""
+    return 1 / (SMALLEST + (1 - SMALLEST) * torch.rand(count, generator=generator))
+
+
 def scale_task(images: ImageTensors, seed: int) -> ImageTensors:
-    """Each image zoomed out so that its side is a uniform share in [0.3, 1] of what it was."""
-    generator = torch.Generator().manual_seed(seed)
-    shares = SMALLEST + (1 - SMALLEST) * torch.rand(len(images.labels), generator=generator)
-    return ImageTensors(zoomed_out(images.images, 1 / shares), images.labels)
+    """Each image zoomed out at random, once and for all: what is tested on."""
+    zooms = random_zooms(len(images.labels), torch.Generator().manual_seed(seed))
+    return ImageTensors(zoomed_out(images.images, zooms), images.labels)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scale_images import ImageTensors, load_images, scale_task, zoomed_out
+from scale_images import ImageTensors, load_images, random_zooms, scale_task, zoomed_out
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -86,7 +86,7 @@ def run_case(case: Case, images: Path, out: Path) -> dict[str, Any]:
     path = out / case.file
     if path.is_file():
         return read_json(path)
-    train = scale_task(load_images(case.task, images, "train", case.train), case.seed)
+    train = load_images(case.task, images, "train", case.train)
     test = load_images(case.task, images, "test", case.test)
     torch.manual_seed(case.seed)
     torch.set_flush_denormal(True)
@@ -112,7 +112,7 @@ def run_case(case: Case, images: Path, out: Path) -> dict[str, Any]:
 
 
 def fit(model: Classifier, data: ImageTensors, case: Case) -> float:
-    """Train with Adam; returns the mean loss of the last epoch."""
+    """Train with Adam, each image zoomed anew each time; returns the last epoch's mean loss."""
     steps = case.epochs * max(1, len(data.labels) // case.batch)
     optimiser = torch.optim.Adam(model.parameters(), lr=case.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -126,7 +126,8 @@ def fit(model: Classifier, data: ImageTensors, case: Case) -> float:
         for chosen in order.split(case.batch):
             if len(chosen) < case.batch:
                 break
-            scores = model(data.images[chosen])
+            zooms = random_zooms(len(chosen), generator)
+            scores = model(zoomed_out(data.images[chosen], zooms))
             loss = functional.cross_entropy(scores, data.labels[chosen])
             optimiser.zero_grad()
             loss.backward()

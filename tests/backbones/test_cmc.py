@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import vos
-from vos.backbones import save_checkpoint
+from vos.backbones import build, save_checkpoint
 from vos.errors import UsageError
 
 SMALL = "stem=5,stem_stride=2,width=0.25,hidden=32,dim=16"
@@ -34,6 +34,20 @@ def test_resnets_have_a_width_a_view(width: float, channels: int) -> None:
     images = torch.rand(1, 3, 32, 40)
     assert backbone.maps(0, images, 3).shape == (1, channels, 4, 5)
     assert backbone.channels == 2 * channels
+
+
+@pytest.mark.parametrize(
+    ("depth", "counts"),
+    [(18, (5_686_336, 22_474_944, 89_439_424)), (50, (12_058_048, 47_531_200, 188_752_576))],
+)
+def test_resnets_have_the_published_weights_at_every_width(
+    depth: int, counts: tuple[int, ...]
+) -> None:
+    """Two views and their projections, counted in the published code."""
+    with torch.device("meta"):
+        for width, count in zip((0.5, 1, 2), counts, strict=True):
+            backbone = build(f"cmc-resnet{depth}", layer=4, stride=32, width=width)
+            assert sum(value.numel() for value in backbone.parameters()) == count
 
 
 def test_resnet_50_has_bottlenecks() -> None:

@@ -1,5 +1,7 @@
 """Presets follow their sources, written here once more from the papers' own descriptions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,39 @@ def test_random_walk_protocol(name, corners):
             labels[t].T.reshape(1, 3, *GRID), SIZE, mode="bilinear", align_corners=corners
         )
         assert_same(soft[t].mask(SIZE), as_mask(planes))
+
+
+def test_a_random_walk_with_restart_is_the_sum_over_when_it_came_home_last():
+    """Chains of transition matrices: sum of r (1 - r)^n A(t,t-1) ... A(s,0) l0, with all tokens."""
+    config = dataclasses.replace(
+        preset("walk"), neighbours=10**6, window="everywhere", temperature=0.2, restart=0.3
+    )
+    rows = unit_rows()
+    propagator = Propagator(config, engine="reference")
+    start = functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T
+
+    def transition(to, back):
+        return (rows[to] @ rows[back].T / 0.2).softmax(1)
+
+    for t, features in enumerate(features_of_clip()):
+        if t == 0:
+            propagator.annotate(0, features, first_mask())
+            continue
+        soft = propagator.step(t, features)
+        expected = torch.zeros_like(start)
+        for home in range(1, t + 1):  # the last frame whose labels came from frame 0
+            walk = transition(home, 0)
+            for later in range(home + 1, t + 1):
+                walk = transition(later, later - 1) @ walk
+            share = 0.7 ** (t - home) * (0.3 if home > 1 else 1.0)
+            expected += share * walk @ start
+        torch.testing.assert_close(soft.labels, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_restart_needs_annotated_frames_apart():
+    for wrong in ({"restart": 2}, {"restart": 0.1, "early": "repeat"}):
+        with pytest.raises(UsageError, match="restart"):
+            preset("crw").with_settings(wrong)
 
 
 def test_dino_protocol():

@@ -79,6 +79,22 @@ def test_a_case_learns_is_measured_and_is_not_run_twice(
     assert "small,width=4" in table([result])
 
 
+def test_each_epoch_zooms_each_image_anew(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+
+    def noted(pictures: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        seen.append(factors)
+        return zoomed_out(pictures, factors)
+
+    monkeypatch.setattr(scale_training, "zoomed_out", noted)
+    case = Case("mnist", "small,width=2", epochs=3, batch=32)
+    model = scale_training.Classifier(scale_training.load(case.model))
+    scale_training.fit(model, load_images("mnist", images, "train", 64), case)
+    drawn = torch.cat(seen)
+    assert len(drawn) == 3 * 64 == len(drawn.unique())
+    assert 1 <= float(drawn.min()) < float(drawn.max()) <= 1 / 0.3 + 1e-5
+
+
 def test_a_sweep_varies_one_thing_at_a_time() -> None:
     groups = sweep("mnist", "dss-small", epochs=1)
     assert set(groups) == {"base", "width", "interaction", "scales", "rate"}

@@ -50,6 +50,27 @@ def test_the_shift_is_numpys_roll() -> None:
     torch.testing.assert_close(unwarp(warped, drawn, (9, 11)), images, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("mode", ["affine", "roll"])
+def test_zeros_beyond_the_frame_are_what_the_published_code_has(mode: str) -> None:
+    """Roll, sample, network, sample back, roll back, written out with zero padding."""
+    size = (20, 24)
+    images = torch.rand(6, 3, *size, generator=generator())
+    drawn = draw(mode, 6, size, generator(4), strength=0.2)
+    network = torch.nn.Conv2d(3, 5, 3, padding=1)
+    found = unwarp(network(warp(images, drawn, "zeros")), drawn, size, "zeros")
+    for index, (rows, columns) in enumerate(drawn.shift.long().tolist()):
+        whole = torch.eye(3)
+        whole[:2] = drawn.matrix[index]
+        rolled = images[index : index + 1].roll((rows, columns), (2, 3))
+        there = functional.affine_grid(whole[None, :2], [1, 1, *size], align_corners=False)
+        back = functional.affine_grid(whole.inverse()[None, :2], [1, 1, *size], align_corners=False)
+        features = network(functional.grid_sample(rolled, there, align_corners=False))
+        expected = functional.grid_sample(features, back, align_corners=False)
+        expected = expected.roll((-rows, -columns), (2, 3))[0]
+        torch.testing.assert_close(found[index], expected, rtol=1e-3, atol=1e-4)
+    assert (found == 0).all(dim=1).any()
+
+
 def test_tokens_of_any_stride_come_back() -> None:
     """Average pooling is equivariant on smooth images, up to the bilinear error of two axes."""
     images = smooth_images(5, 64, 64)

@@ -223,3 +223,31 @@ def test_two_processes_give_the_loss_of_one(
     for name, rows in states[0]["memory"].items():
         torch.testing.assert_close(states[1]["memory"][name], rows, rtol=1e-3, atol=1e-3)
     assert bool(states[0]["memory"]) == bool(negatives)
+
+
+@torch.no_grad()
+def test_a_bilinear_critic_begins_as_the_product_and_has_a_matrix_for_each_pair(
+    config: TrainConfig,
+) -> None:
+    """z1' W z2 in both directions, with the rest of the batch as negatives."""
+    config = changed(config, loss="softmax", negatives=0)
+    dot, inputs = ready(config)
+    bilinear, _ = ready(changed(config, critic="bilinear"))
+    plain = bilinear(*inputs)["loss"]
+    assert float(plain) == pytest.approx(float(dot(*inputs)["loss"]), rel=1e-6)
+    (matrix,) = bilinear.own_parameters()
+    matrix += torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    one, two = (bilinear.backbone.embed(view, inputs[0][0]) for view in range(2))
+    scores = one @ matrix @ two.T / config.objective.contrastive.temperature
+    truth = torch.arange(BATCH)
+    again = (inputs[1][:, None] == inputs[1]) & ~torch.eye(BATCH, dtype=torch.bool)
+    scores = scores.masked_fill(again, -torch.inf)  # a scene is no negative of itself
+    expected = functional.cross_entropy(scores, truth) + functional.cross_entropy(scores.T, truth)
+    assert float(bilinear(*inputs)["loss"]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_matrix_of_the_critic_is_trained_and_kept(config: TrainConfig, tmp_path: Path) -> None:
+    config = changed(config, critic="bilinear", loss="softmax", negatives=0)
+    run = train(dataclasses.replace(config, steps=2), tmp_path / "run", device="cpu").run
+    matrix = torch.load(run / "state.pt")["model"]["bilinear.0-1"]
+    assert 1e-5 < float((matrix - torch.eye(8)).abs().max()) < 0.1

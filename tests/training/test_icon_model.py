@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -99,6 +100,82 @@ def test_the_random_walk_goes_over_the_four_draws_and_weights_add_up(
         losses = [float(model(images, drawn)["loss"]) for model in (walk, consistency, both)]
     assert losses[0] == pytest.approx(float(random_walk_loss(clips, edge_dropout=0.0)), rel=1e-5)
     assert losses[2] == pytest.approx(2 * losses[1] + 0.5 * losses[0], rel=1e-5)
+
+
+class Places(vos.Backbone):
+    """A network that sees nothing: a unit vector per place, each at right angles to all others."""
+
+    stride, channels = 4, 64
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.eye(64).view(1, 64, 8, 8).expand(len(images), -1, -1, -1)
+
+
+def test_a_vector_per_place_is_perfect_without_augmentation_and_hopeless_with(
+    tiny_config: TrainConfig, images: torch.Tensor
+) -> None:
+    """The source's attempts 0 and 1: loss 0, and a loss without bound."""
+    losses = {}
+    for mode in ("none", "affine", "roll"):
+        generator = torch.Generator().manual_seed(2)
+        drawn = draw(mode, 4 * PAIRS, SIZE, generator, strength=0.2)
+        icon = with_augmentation(tiny_config, backbone=Places())
+        icon.sphere.radius.data.fill_(12)
+        with torch.no_grad():
+            losses[mode] = float(icon(images, drawn)["loss"])
+    assert losses["none"] == pytest.approx(0, abs=1e-4)
+    assert losses["roll"] > losses["affine"] > 3 * math.log(64)  # chance has log 64
+
+
+def test_without_the_sphere_lengths_are_kept(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    config = dataclasses.replace(
+        tiny_config, model=dataclasses.replace(tiny_config.model, sphere=False)
+    )
+    icon = with_augmentation(config).eval()
+    with torch.no_grad():
+        seen = unwarp(icon.backbone(images), drawn, SIZE)
+        kept = icon._back_on_the_sphere(icon.backbone(images), drawn, SIZE)
+    torch.testing.assert_close(kept, seen * config.model.radius / 8)  # 64 channels
+    assert len(list(icon.own_parameters())) == 1
+
+
+def with_augmentation(
+    config: TrainConfig, backbone: vos.Backbone | None = None, **options: object
+) -> IconModel:
+    augmentation = dataclasses.replace(config.augmentation, validity=False, **options)
+    config = dataclasses.replace(config, augmentation=augmentation)
+    return IconModel(backbone or vos.load("unet-short-64,stride=4", seed=3).train(), config)
+
+
+def test_zeros_beyond_the_frame_stay_zeros(tiny_config: TrainConfig, images: torch.Tensor) -> None:
+    """On a torus every token has the radius of the sphere; of zeros less is left at the border."""
+    drawn = draw("affine", 4 * PAIRS, SIZE, torch.Generator().manual_seed(2), strength=0.3)
+    lengths = {}
+    for border in ("circular", "zeros"):
+        icon = with_augmentation(tiny_config, border=border).eval()
+        with torch.no_grad():
+            features = icon._back_on_the_sphere(icon.backbone(images), drawn, SIZE)
+        lengths[border] = features.norm(dim=1)
+    radius = tiny_config.model.radius
+    torch.testing.assert_close(lengths["circular"], torch.full_like(lengths["circular"], radius))
+    assert lengths["zeros"].min() == 0
+    assert lengths["zeros"].max() < radius + 1e-3
+
+
+def test_draws_apart_are_normed_apart(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    apart, together = (with_augmentation(tiny_config, together=each) for each in (False, True))
+    seen: list[int] = []
+    apart.backbone.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    losses = [float(icon(images, drawn)["loss"].detach()) for icon in (apart, together)]
+    assert seen == [PAIRS] * 4
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    with torch.no_grad():
+        losses = [float(icon.eval()(images, drawn)["loss"]) for icon in (apart, apart)]
+    assert losses[0] == losses[1]
 
 
 def test_no_objective_at_all_is_refused(tiny_config: TrainConfig) -> None:

@@ -60,6 +60,19 @@ def test_boxes_lie_inside_the_frame_and_differ_by_the_jitter() -> None:
     assert any(pair.boxes[0].side != pair.boxes[1].side for pair in photos)
 
 
+def test_the_area_of_crops_can_be_uniform() -> None:
+    """Then its mean is that of its bounds, and that of the sides is larger than by sides."""
+    sides = {}
+    for uniform in ("side", "area"):
+        crop = CropConfig(size=16, uniform=uniform, share_min=0.2**0.5, share_max=1.0)
+        chosen = sampler(crop=crop)
+        pairs = [chosen.pair(number) for number in range(4000)]
+        shorter = [min(chosen.shapes[pair.clip][1:]) for pair in pairs]
+        sides[uniform] = np.array([p.boxes[0].side for p in pairs]) / shorter
+    assert float((sides["area"] ** 2).mean()) == pytest.approx(0.6, abs=0.01)
+    assert float((sides["side"] ** 2).mean()) == pytest.approx(0.8 / np.log(5), abs=0.01)
+
+
 def test_weights_and_the_share_of_photos_decide_how_often() -> None:
     data = DataConfig(photo_share=0.4, weights={"ucf-*": 0.5, "dog": 1.5})
     probabilities = sampler(data).probabilities

@@ -20,6 +20,12 @@ def test_cosine_goes_from_the_whole_rate_to_nothing(done: float, factor: float) 
     assert rate_factor(config, 1000, done) == pytest.approx(factor, abs=1e-12)
 
 
+def test_the_rate_drops_in_steps() -> None:
+    config = OptimiserConfig(schedule="steps", drops=[0.5, 2 / 3])
+    found = [rate_factor(config, 1000, done) for done in (0, 0.49, 0.5, 0.66, 0.7, 1.0)]
+    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_a_warm_up_is_a_straight_line_and_multiplies_the_schedule() -> None:
     constant = OptimiserConfig(schedule="constant", warm_up=4)
     assert [rate_factor(constant, step, 0) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]

@@ -32,6 +32,19 @@ def test_the_original_setting_is_the_published_one() -> None:
     assert config.model.radius == 12
     assert config.objective.floor == 1e-4
     assert config.crop.share_min * config.data.short_side == 240
+    assert (config.augmentation.border, config.augmentation.together) == ("zeros", False)
+    assert config.model.backbone == "unet-short-64,center=true"
+
+
+def test_the_original_contrastive_setting_is_the_published_one() -> None:
+    config = load_config("cmc-original")
+    epochs = config.steps * config.batch / 1_281_167  # photos of the training set of ImageNet
+    assert epochs == pytest.approx(240, rel=1e-3)
+    assert [round(240 * drop) for drop in config.optimiser.drops] == [120, 160, 200]
+    assert config.optimiser.schedule == "steps"
+    assert (config.crop.uniform, config.crop.share_max) == ("area", 1)
+    assert config.crop.share_min**2 == pytest.approx(0.2, abs=1e-3)
+    assert config.objective.contrastive.negatives == 16384
 
 
 def test_settings_change_keys_at_any_depth() -> None:
@@ -62,6 +75,10 @@ def test_a_yaml_file_and_its_own_text_give_the_same(tmp_path: Path) -> None:
         (["precision=fp16"], "unknown precision 'fp16'"),
         (["precision=bf16_mixed"], "did you mean bf16-mixed"),
         (["optimiser.rate=.nan"], "optimiser.rate must be a finite number"),
+        (["optimiser.schedule=step"], "did you mean steps"),
+        (["optimiser.drops=[0.5,2]"], "optimiser.drops must be shares"),
+        (["augmentation.border=zero"], "did you mean zeros"),
+        (["crop.uniform=sides"], "did you mean side"),
         (["objective.floor=2"], "objective.floor must be between 0 and 1"),
         (["objective.temperature=0"], "objective.temperature must be above 0"),
         (["augmentation.photometric.blur=-1"], "photometric.blur must be between 0 and 1"),

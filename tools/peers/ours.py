@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -12,15 +13,15 @@ from common import Case
 
 from vos.media import read_image, read_mask, write_mask
 from vos.media.background import BackgroundWriter
-from vos.propagation import Propagator, frame_size, preset
+from vos.propagation import PropagationConfig, Propagator, frame_size, preset
 
 
 def main(folder: str, engine: str = "auto") -> None:
     case = Case(Path(folder))
-    config = preset(case.settings["preset"])
+    config = config_of(case)
     stride = case.settings["stride"]
     first = read_mask(case.masks / "00000.png")
-    _warm_up(case, engine, first)
+    _warm_up(case, config, engine, first)
     case.begin()
 
     spent = {"propagation": 0.0, "masks": 0.0}
@@ -47,10 +48,15 @@ def main(folder: str, engine: str = "auto") -> None:
     case.report("vos", spent)
 
 
-def _warm_up(case: Case, engine: str, first: np.ndarray) -> None:
+def config_of(case: Case) -> PropagationConfig:
+    """The preset of the peer, with as many context frames as the peer has in this case."""
+    return dataclasses.replace(preset(case.settings["preset"]), recent=case.settings["recent"])
+
+
+def _warm_up(case: Case, config: PropagationConfig, engine: str, first: np.ndarray) -> None:
     """Load what is compiled, as one would once for many videos."""
     read_image(next(iter(sorted(case.frames.iterdir()))))
-    propagator = Propagator(preset(case.settings["preset"]), engine=engine)
+    propagator = Propagator(config, engine=engine)
     small = torch.from_numpy(case.features[0][:, :16, :16].copy())
     propagator.annotate(0, small, first)
     propagator.step(1, small).mask((64, 64))

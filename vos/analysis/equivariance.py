@@ -276,12 +276,12 @@ def _compare(
 
 def _channels_moved(before: Recorded, transformation: Transformation) -> Tensor:
     fields = before.fields
-    if fields is None or not fields.regular:
+    if fields is None:
         return before.output
     if transformation.kind == "rotation":
         return fields.turned(before.output, transformation.amount)
     if transformation.kind == "mirror" and fields.group.mirrors:
-        return fields.permuted(before.output, fields.group.rotations)
+        return fields.acted_on(before.output, fields.group.rotations)
     return before.output
 
 

@@ -16,6 +16,7 @@ from vos.backbones.base import Backbone
 from vos.errors import UsageError
 
 ALEXNET_CHANNELS = (48, 128, 192, 192, 128)
+RESNET_STEM = 64  # channels of the first convolution, at every width
 RESNET_CHANNELS = (64, 128, 256, 512)
 
 
@@ -97,7 +98,7 @@ class ResNetHalf(_Staged):
         channels: of the view.
         depth: 18 or 50.
         stride: of the last layer.
-        width: 1 being a whole ResNet; .5, 1 and 2 a view are the published ones.
+        width: of the stages, 1 being a whole ResNet; .5, 1 and 2 a view are the published ones.
         stem: side of the first kernel, odd: 7 as published, 3 or 5 for small images.
         stem_stride: of the first convolution, before a pooling of 2: 2 as published.
     """
@@ -118,13 +119,13 @@ class ResNetHalf(_Staged):
         blocks = (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3)
         planes = [round(count * width) for count in RESNET_CHANNELS]
         beginning = nn.Sequential(
-            nn.Conv2d(channels, planes[0], stem, stem_stride, stem // 2, bias=False),
-            nn.BatchNorm2d(planes[0]),
+            nn.Conv2d(channels, RESNET_STEM, stem, stem_stride, stem // 2, bias=False),
+            nn.BatchNorm2d(RESNET_STEM),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, 2, 1),
         )
         stages: list[nn.Module] = []
-        strides, inside = [2 * stem_stride], planes[0]
+        strides, inside = [2 * stem_stride], RESNET_STEM
         for index, (count, wide) in enumerate(zip(blocks, planes, strict=True)):
             step = 2 if index and strides[-1] < stride else 1
             stages.append(_residual_stage(block, inside, wide, count, step))

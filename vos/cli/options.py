@@ -57,7 +57,10 @@ Model = Annotated[
     str, typer.Option(help="A name of `vos models`, a checkpoint folder, timm:NAME, a hub id.")
 ]
 Preset = Annotated[
-    str, typer.Option(help="Protocol: default, fine, crw, dino, dinov3, vfs, dul or fmicon.")
+    str,
+    typer.Option(
+        help="Protocol: default, fast, fine, crw, walk, dino, dinov3, vfs, dul or fmicon."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -12,6 +12,7 @@ from vos.objectives.contrastive import (
     view_pairs,
 )
 from vos.objectives.icon import (
+    Scale,
     Sphere,
     cycle_accuracy,
     inverse_consistency,
@@ -21,11 +22,13 @@ from vos.objectives.icon import (
 from vos.objectives.icon_all_ways import all_ways_loss
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 from vos.objectives.memory_bank import MemoryBank
+from vos.objectives.prediction import prediction_loss
 from vos.objectives.random_walk import random_walk, random_walk_loss
 
 __all__ = [
     "MemoryBank",
     "RoundTrip",
+    "Scale",
     "Sphere",
     "all_ways_loss",
     "critic",
@@ -37,6 +40,7 @@ __all__ = [
     "inverse_consistency_loss",
     "log_partition",
     "nce_loss",
+    "prediction_loss",
     "random_walk",
     "random_walk_loss",
     "softmax_loss",

@@ -39,6 +39,21 @@ class Sphere(nn.Module):
         return functional.normalize(features, dim=self.dim) * self.radius
 
 
+class Scale(nn.Module):
+    """Features of any length times a trainable number: what `Sphere` is compared with.
+
+    Features whose channels have a variance of 1 get the length ``radius`` at first, on average.
+    """
+
+    def __init__(self, radius: float = INITIAL_RADIUS) -> None:
+        super().__init__()
+        self.radius = nn.Parameter(torch.tensor(float(radius)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features ``(B, C, h, w)`` of the same shape."""
+        return features * (self.radius / features.shape[1] ** 0.5)
+
+
 def tokens(feature_map: Tensor) -> Tensor:
     """Return a feature map ``(B, C, h, w)`` as tokens ``(B, h*w, C)``, row by row."""
     return feature_map.flatten(2).transpose(1, 2)

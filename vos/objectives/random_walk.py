@@ -4,7 +4,11 @@ Every token (node) of a frame steps to the tokens of the next frame with probabi
 ``softmax(cosine similarity / temperature)``. A walk along a palindrome of frames,
 ``0, 1, .., k, .., 1, 0``, should end at the node where it began, whatever lies between.
 
-Source: Jabri, Owens, Efros, "Space-Time Correspondence as a Contrastive Random Walk", 2020.
+Source: Jabri, Owens, Efros, "Space-Time Correspondence as a Contrastive Random Walk", 2020. Two
+things follow the paper and not its published code: the shortest palindrome, ``0, 1, 0``, counts
+too (the code begins with ``0, 1, 2, 1, 0`` and has no loss for clips of two frames), and edges are
+left out anew for each step (in the code those of the way there are left out of the way back as
+well, and others besides, so that twice as many are missing there).
 """
 
 from __future__ import annotations

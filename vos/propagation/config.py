@@ -56,6 +56,9 @@ class PropagationConfig:
         classifier: how much a linear classifier of the objects, fitted to the annotated frames,
             counts beside the features: similarities become (features + classifier * scores) /
             (1 + classifier), each a cosine. 0 does without it.
+        restart: ``None`` lets all context frames vote together. A share makes a random walk with
+            restart of it: with this probability labels are taken from the annotated frames, else
+            from the recent ones, the neighbours in each being sought apart.
         neighbours: k, how many of the most similar context tokens vote, over all frames at once.
         temperature: of the softmax over their cosine similarities.
         sharpness: power that the labels found for a token are raised to, before they are made to
@@ -84,6 +87,7 @@ class PropagationConfig:
     motion_sigma: float | None = None
     motion: Motion = "none"
     classifier: float = 0.0
+    restart: float | None = None
     neighbours: int = 10
     temperature: float = 0.05
     sharpness: float = 1.0
@@ -115,6 +119,11 @@ class PropagationConfig:
             raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
         if not 0 <= self.classifier < math.inf:
             raise UsageError(f"classifier must be a number from 0 on, not {self.classifier}")
+        if self.restart is not None:
+            if not 0 <= self.restart <= 1:
+                raise UsageError(f"restart must be none or a share from 0 to 1, not {self.restart}")
+            if self.annotated_in_window or self.early != "skip":
+                raise UsageError("restart needs annotated_in_window=false and early=skip")
         if self.neighbours < 1:
             raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
         if self.recent < 0 or self.multiple < 0:

@@ -1,7 +1,8 @@
 """Label-propagation protocols by name, ours and published ones, each a `PropagationConfig`.
 
 A published preset reproduces the masks of its source's own code for the same features and first
-mask.
+mask: `fmicon` in the centre square, which is all that its source looks at (it leaves the first
+mask as it was on both sides of it).
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ PRESETS: dict[str, Preset] = {
     "crw": Preset(
         PropagationConfig(),
         "Jabri et al., Space-Time Correspondence as a Contrastive Random Walk, 2020 (test.py)",
+    ),
+    "walk": Preset(
+        PropagationConfig(recent=1, early="skip", window="circle", restart=0.1),
+        "vos: a random walk with restart (Tong et al., Fast Random Walk with Restart, 2006) from "
+        "frame to frame, home to the annotated ones with probability .1",
     ),
     "dino": Preset(
         PropagationConfig(

@@ -15,7 +15,7 @@ from vos.errors import UsageError
 from vos.propagation.agreement import agreement
 from vos.propagation.classifier import ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
-from vos.propagation.context import Context, ContextFrame
+from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
@@ -157,13 +157,23 @@ class Propagator:
         rows = self._describe(self._rows(features))
         grid = self._known_grid()
         self._follow(flow, rows)
-        sources = self._context.sources(grid)
-        engine = self._engine(rows)
-        labels = engine.propagate_labels(rows, sources, grid, self.config)
+        labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         return self._soft(labels)
+
+    def _vote(self, rows: Tensor, sources: list[Source], grid: tuple[int, int]) -> Tensor:
+        """Return (N, K + 1) labels: the vote of all sources, or one step of a walk with restart."""
+        engine, restart = self._engine(rows), self.config.restart
+        recent = [source for source in sources if source.windowed]
+        if restart is None or not recent:
+            return engine.propagate_labels(rows, sources, grid, self.config)
+        annotated = [source for source in sources if not source.windowed]
+        onward, home = (
+            engine.propagate_labels(rows, part, grid, self.config) for part in (recent, annotated)
+        )
+        return torch.lerp(onward, home, restart)
 
     def confidence(self) -> dict[int, float]:
         """Return how sure the labels of the last frame are, 0 to 1 by object id.

@@ -5,7 +5,9 @@ features is punished, because the features arrive at another position in every d
 depends on which positions a draw can reach: see :data:`MODES`.
 
 Each image lives on a torus: what leaves on one side comes back on the other, so that shifts
-lose nothing, and shift and affine map are composed into one resampling.
+lose nothing, and shift and affine map are composed into one resampling. With the border ``zeros``
+the shift alone is cyclic, as in the published code: what the affine map takes from beyond the
+frame is zero.
 """
 
 from __future__ import annotations
@@ -86,20 +88,27 @@ def draw(
     return Draw(matrix[:, :2], torch.stack([rows, columns], dim=1).float())
 
 
-def warp(images: Tensor, drawn: Draw) -> Tensor:
+def warp(images: Tensor, drawn: Draw, border: str = "circular") -> Tensor:
     """Shift cyclically, then warp: (B, C, H, W) -> (B, C, H, W), in one resampling."""
     height, width = images.shape[-2:]
     grid = functional.affine_grid(drawn.matrix, [len(images), 1, height, width], False)
+    if border == "zeros":
+        return functional.grid_sample(_shifted(images, drawn.shift), grid, align_corners=False)
     relative_shift = _relative(drawn.shift, (height, width))
     return _sample_torus(images, grid - relative_shift[:, None, None, :])
 
 
-def unwarp(features: Tensor, drawn: Draw, size: tuple[int, int]) -> Tensor:
+def unwarp(
+    features: Tensor, drawn: Draw, size: tuple[int, int], border: str = "circular"
+) -> Tensor:
     """Take features of warped images of ``size`` pixels back: (B, C, h, w) -> (B, C, h, w).
 
     The stride of the features may be anything: a shift of a fraction of a token is interpolated.
     """
-    return _sample_torus(features, _source_of_token(features.shape, drawn, size))
+    source = _source_of_token(features.shape, drawn, size)
+    if border == "zeros":
+        return functional.grid_sample(features, source, align_corners=False)
+    return _sample_torus(features, source)
 
 
 def unwarp_validity(shape: torch.Size, drawn: Draw, size: tuple[int, int]) -> Tensor:
@@ -130,6 +139,16 @@ def _relative(shift: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a shift (rows, columns) in pixels as (x, y) in units of half the image."""
     height, width = size
     return torch.stack([shift[:, 1] * 2 / width, shift[:, 0] * 2 / height], dim=1)
+
+
+def _shifted(images: Tensor, shift: Tensor) -> Tensor:
+    """Roll each of (B, C, H, W) by its own whole pixels, (B, 2): rows and columns."""
+    height, width = images.shape[-2:]
+    rows = (torch.arange(height, device=shift.device) - shift[:, :1]) % height  # (B, H)
+    columns = (torch.arange(width, device=shift.device) - shift[:, 1:]) % width  # (B, W)
+    samples = torch.arange(len(images), device=shift.device)[:, None, None]
+    places = images.permute(0, 2, 3, 1)[samples, rows.long()[:, :, None], columns.long()[:, None]]
+    return places.permute(0, 3, 1, 2)
 
 
 def _wrap(grid: Tensor) -> Tensor:

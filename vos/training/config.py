@@ -42,10 +42,12 @@ class DataConfig:
 
 @dataclass
 class CropConfig:
-    """Square crops. Shares are of the shorter side of the frame; ``jitter`` is the largest
-    difference between the two crops of a pair, as a share of the crop."""
+    """Square crops. Shares are of the shorter side of the frame, drawn so that the logarithm of the
+    ``side`` or the ``area`` is uniform; ``jitter`` is the largest difference between the two crops
+    of a pair, as a share of the crop."""
 
     size: int = 128
+    uniform: str = "side"
     share_min: float = 0.5
     share_max: float = 1.0
     jitter: float = 0.0
@@ -55,9 +57,16 @@ class CropConfig:
 
 @dataclass
 class AugmentationConfig:
-    """The warp of the objective. ``validity`` leaves out tokens that the warp pushed outside."""
+    """The warp of the objective. ``validity`` leaves out tokens that the warp pushed outside.
+
+    ``border`` is what lies beyond the frame: ``circular``, its other side, or ``zeros``, as in the
+    published code. ``together`` runs the network on the four draws of a step at once, so that batch
+    norm and centring see all of them; the published code runs it on each.
+    """
 
     mode: str = "roll"
+    border: str = "circular"
+    together: bool = True
     strength: float = 0.05
     validity: bool = False
     photometric: Photometric = field(default_factory=Photometric)
@@ -67,18 +76,23 @@ class AugmentationConfig:
 class ModelConfig:
     """Any spec that ``vos.load`` knows, and the initial radius of the sphere of features.
 
+    Without ``sphere`` features keep their lengths, and the radius is a factor that is trained.
     ``checkpointing`` runs the blocks of the network again in the backward pass, which takes a third
     more time and much less memory.
     """
 
     backbone: str = "resnet18"
     radius: float = 12.0
+    sphere: bool = True
     checkpointing: bool = False
 
 
 @dataclass
 class OptimiserConfig:
-    """``schedule`` is constant or cosine, after ``warm_up`` steps; ``clip`` 0 clips nothing."""
+    """``schedule`` is constant, cosine or steps, after ``warm_up`` steps; ``clip`` 0 clips nothing.
+
+    With ``steps`` the rate is divided by 10 when each of the shares ``drops`` of the run is over.
+    """
 
     name: str = "adamw"
     rate: float = 1e-3
@@ -86,6 +100,7 @@ class OptimiserConfig:
     weight_decay: float = 0.0
     momentum: float = 0.0
     schedule: str = "constant"
+    drops: list[float] = field(default_factory=list)
     warm_up: int = 0
     clip: float = 20.0
     accumulate: int = 1
@@ -93,7 +108,7 @@ class OptimiserConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """``name`` is icon or contrastive.
+    """``name`` is icon, contrastive or predictive (cross-view prediction, over the same views).
 
     Of ICON, ``symmetric`` averages over all eight round trips that the four draws of a pair allow.
     ``floor`` is added to the probability of return before its logarithm is taken: 0 is the text
@@ -281,10 +296,12 @@ _BELOW_ONE = ("ema", "optimiser.momentum", "objective.edge_dropout")
 _NAMES = {
     "precision": PRECISIONS,
     "data.cache": CACHES,
-    "objective.name": ("icon", "contrastive"),
+    "objective.name": ("icon", "contrastive", "predictive"),
     "optimiser.name": ("adamw", "rmsprop", "sgd"),
-    "optimiser.schedule": ("constant", "cosine"),
+    "optimiser.schedule": ("constant", "cosine", "steps"),
+    "crop.uniform": ("side", "area"),
     "augmentation.mode": ("none", "affine", "center", "roll"),
+    "augmentation.border": ("circular", "zeros"),
     **{f"objective.contrastive.{name}": choices for name, choices in CHOICES.items()},
 }
 
@@ -334,6 +351,10 @@ def _rules(config: TrainConfig) -> Iterator[tuple[str, bool]]:
     yield (
         "data.weights must be finite numbers of at least 0",
         all(0 <= weight < math.inf for weight in config.data.weights.values()),
+    )
+    yield (
+        "optimiser.drops must be shares between 0 and 1",
+        all(0 <= drop <= 1 for drop in config.optimiser.drops),
     )
     yield (
         f"loggers are some of {', '.join(LOGGERS)}",

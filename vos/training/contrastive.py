@@ -7,10 +7,11 @@ has a draw of its own of the same augmentation: warped before the network, taken
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from vos.backbones import Backbone
@@ -24,6 +25,7 @@ from vos.objectives.contrastive import (
     log_partition,
     nce_loss,
     softmax_loss,
+    view_pairs,
 )
 from vos.objectives.memory_bank import MemoryBank, uniform_ids
 from vos.training.augmentation import Draw, draw, unwarp, warp
@@ -36,6 +38,26 @@ from vos.training.shared_statistics import all_sum
 Scores = tuple[Tensor, Tensor]  # of positives (B,) and of negatives (B, k)
 
 PLACES = 2**24  # drawn places among the tokens of a batch are whole numbers below this
+
+
+def changed_images(
+    config: TrainConfig, crops: Tensor, generator: torch.Generator, numbers: range
+) -> Tensor:
+    """Return crops (frames, B, 3, H, W) uint8 in [0, 1], each with a photometric draw of its own.
+
+    Args:
+        generator: of the step; draws are made for the whole batch.
+        numbers: places of the crops in it.
+    """
+    images = crops.float() / 255
+    photometric = config.augmentation.photometric
+    if not any(asdict(photometric).values()):
+        return images
+    part = slice(numbers.start, numbers.stop)
+    draws = (draw_photometric(photometric, config.batch, generator)[part] for _ in crops)
+    return torch.stack(
+        [apply_photometric(images[i], each.to(crops.device)) for i, each in enumerate(draws)]
+    )
 
 
 class ContrastiveModel(Objective):
@@ -62,6 +84,13 @@ class ContrastiveModel(Objective):
         self.at_tokens = self.choices.level == "tokens"
         self.remembers = self.choices.negatives > 0 and not self.at_tokens
         self._check()
+        pairs = view_pairs(self.choices.graph, len(backbone.views))
+        if self.choices.critic == "dot":
+            pairs = []
+        # W of each pair of views: z1' W z2, at first the product of z1 and z2.
+        self.bilinear = nn.ParameterDict(
+            {f"{one}-{other}": torch.eye(backbone.dim) for one, other in pairs}
+        )
         self.banks: list[MemoryBank] = []
         self._saved: dict[str, Tensor] = {}
         self.population = 0
@@ -79,6 +108,9 @@ class ContrastiveModel(Objective):
             raise UsageError("level=tokens takes augmentation.mode=none, affine or roll")
         if self.at_tokens and self.backbone.heads[0].pool != 1:
             raise UsageError("level=tokens wants a projection of single tokens: pool=1")
+
+    def own_parameters(self) -> Iterable[nn.Parameter]:
+        return self.bilinear.parameters()
 
     def begin(self, sampler: PairSampler, device: torch.device, rank: int, world: int) -> None:
         self.sampler, self.rank, self.world = sampler, rank, world
@@ -120,12 +152,7 @@ class ContrastiveModel(Objective):
         batch, choices = self.config.batch, self.choices
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         part, device = slice(numbers.start, numbers.stop), crops.device
-        images = crops.float() / 255
-        photometric = self.config.augmentation.photometric
-        if any(asdict(photometric).values()):
-            draws = (draw_photometric(photometric, batch, generator)[part] for _ in crops)
-            changed = [apply_photometric(images[i], d.to(device)) for i, d in enumerate(draws)]
-            images = torch.stack(changed)
+        images = changed_images(self.config, crops, generator, numbers)
         scenes = [self.sampler.frame_number(step * batch + number) for number in numbers]
         ids = torch.empty(0, dtype=torch.long)
         if self.remembers and choices.draw == "batch":
@@ -188,19 +215,21 @@ class ContrastiveModel(Objective):
 
     def _map(self, index: int, images: Tensor, warped: Draw) -> Tensor:
         """Unit tokens (B, dim, h, w) of a view, back where they were before the warp."""
-        seen = self.backbone.tokens(index, warp(images.float(), warped).to(images.dtype))
-        back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]))
+        border = self.config.augmentation.border
+        seen = self.backbone.tokens(index, warp(images.float(), warped, border).to(images.dtype))
+        back = unwarp(seen.float(), warped, (images.shape[-2], images.shape[-1]), border)
         return functional.normalize(back, dim=1)
 
     def _scores(self, views: list[Tensor], scenes: Tensor, negatives: Tensor) -> list[Scores]:
         """Scores of each direction of the graph."""
         temperature = self.choices.temperature
+        anchors = [self._anchors(views[one], one, other) for one, other in self.directions]
         if self.remembers:
             positive = [bank.rows(scenes) for bank in self.banks]
             negative = [bank.rows(negatives) for bank in self.banks]
             return [
-                critic(views[one], positive[other], negative[other], temperature=temperature)
-                for one, other in self.directions
+                critic(each, positive[other], negative[other], temperature=temperature)
+                for each, (_, other) in zip(anchors, self.directions, strict=True)
             ]
         everywhere = [self._gathered(view) for view in views]
         ids = self._gathered(scenes[:, None].double())[:, 0].long()
@@ -208,15 +237,21 @@ class ContrastiveModel(Objective):
         if self.at_tokens and len(negatives):
             chosen = negatives * len(ids) // PLACES
             return [
-                self._among(views[one], everywhere[other], scenes, ids, own, chosen)
-                for one, other in self.directions
+                self._among(each, everywhere[other], scenes, ids, own, chosen)
+                for each, (_, other) in zip(anchors, self.directions, strict=True)
             ]
         return [
-            critic_in_batch(
-                views[one], everywhere[other], scenes, ids, own, temperature=temperature
-            )
-            for one, other in self.directions
+            critic_in_batch(each, everywhere[other], scenes, ids, own, temperature=temperature)
+            for each, (_, other) in zip(anchors, self.directions, strict=True)
         ]
+
+    def _anchors(self, rows: Tensor, one: int, other: int) -> Tensor:
+        """Return rows (B, dim) of view ``one`` whose products with the other's are the critic."""
+        if self.choices.critic == "dot":
+            return rows
+        if f"{one}-{other}" in self.bilinear:
+            return rows @ self.bilinear[f"{one}-{other}"]
+        return rows @ self.bilinear[f"{other}-{one}"].T
 
     def _among(
         self,

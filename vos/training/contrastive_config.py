@@ -12,10 +12,13 @@ class ContrastiveConfig:
     ``negatives`` of each anchor come from a memory bank of all frames; 0 takes the rest of the
     batch and keeps no bank. ``draw`` is ``batch`` (one set of negatives per step) or ``sample``
     (one an anchor, as published, which costs memory traffic). ``level`` ``tokens`` compares the
-    tokens of the maps of a batch, of which ``negatives`` (0: all) serve as such.
+    tokens of the maps of a batch, of which ``negatives`` (0: all) serve as such. ``critic`` is
+    ``dot``, the product of two representations, as in the published code, or ``bilinear``, with a
+    trained matrix between them.
     """
 
     loss: str = "nce"  # nce or softmax
+    critic: str = "dot"
     graph: str = "core"  # core (the first view with all others) or full (each with each)
     negatives: int = 4096
     draw: str = "batch"
@@ -28,6 +31,7 @@ class ContrastiveConfig:
 
 CHOICES = {
     "loss": ("nce", "softmax"),
+    "critic": ("dot", "bilinear"),
     "graph": ("core", "full"),
     "draw": ("batch", "sample"),
     "level": ("image", "tokens"),

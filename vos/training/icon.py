@@ -13,6 +13,7 @@ from vos.backbones.layers import PixelCentring
 from vos.errors import UsageError
 from vos.objectives import (
     RoundTrip,
+    Scale,
     Sphere,
     all_ways_loss,
     cycle_accuracy,
@@ -37,7 +38,8 @@ class IconModel(Objective):
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         super().__init__()
         self.backbone = backbone
-        self.sphere = Sphere(config.model.radius)
+        on = Sphere if config.model.sphere else Scale
+        self.sphere = on(config.model.radius)
         self.config = config
         centred = any(isinstance(module, PixelCentring) for module in backbone.modules())
         if config.augmentation.mode == "center" and not centred:
@@ -64,15 +66,26 @@ class IconModel(Objective):
             to within one token) and ``radius``.
         """
         size = (images.shape[-2], images.shape[-1])
-        features = self.backbone(images)
+        if self.config.augmentation.together:
+            features = self.backbone(images)
+        else:
+            features = torch.cat([self.backbone(each) for each in images.chunk(DRAWS)])
         with torch.autocast(features.device.type, enabled=False):
-            features = self.sphere(unwarp(features.float(), drawn, size))
+            features = self._back_on_the_sphere(features.float(), drawn, size)
+            grid = (features.shape[-2], features.shape[-1])
             trip = self._round_trip(features, drawn, size)
             return {
                 "loss": self._loss(trip),
-                "cycle_accuracy": cycle_accuracy(trip, grid=features.shape[-2:], distance=1),
+                "cycle_accuracy": cycle_accuracy(trip, grid=grid, distance=1),
                 "radius": self.sphere.radius.detach(),
             }
+
+    def _back_on_the_sphere(self, features: Tensor, drawn: Draw, size: tuple[int, int]) -> Tensor:
+        """Return features of the sphere's radius where they were before the warp."""
+        if self.config.augmentation.border == "zeros":
+            # As published: the sphere first, so that what is beyond the frame remains zero.
+            return unwarp(self.sphere(features), drawn, size, "zeros")
+        return self.sphere(unwarp(features, drawn, size))
 
     def _round_trip(self, features: Tensor, drawn: Draw, size: tuple[int, int]) -> RoundTrip:
         """Return tokens of the B pairs, without those that a draw of a frame pushed outside."""
@@ -150,6 +163,7 @@ class StepDraws:
 
     warps: list[Draw]
     photometric: list[Tensor]
+    border: str
 
     @classmethod
     def of(cls, config: TrainConfig, step: int) -> StepDraws:
@@ -168,7 +182,7 @@ class StepDraws:
                 )
             )
             photometric.append(draw_photometric(augmentation.photometric, config.batch, generator))
-        return cls(warps, photometric)
+        return cls(warps, photometric, augmentation.border)
 
     def augment(self, crops: Tensor, numbers: range) -> tuple[Tensor, Draw]:
         """Images and draws for :class:`IconModel`.
@@ -185,4 +199,4 @@ class StepDraws:
         ).to(device)
         colours = torch.cat([item[part] for item in self.photometric]).to(device)
         images = torch.cat([crops[index % 2] for index in range(DRAWS)]).float() / 255
-        return warp(apply_photometric(images, colours), drawn), drawn
+        return warp(apply_photometric(images, colours), drawn, self.border), drawn

@@ -32,6 +32,7 @@ from vos.training.metrics import MetricsWriter
 from vos.training.objective import Objective
 from vos.training.pairs import PairLoader, PairSampler
 from vos.training.precision import keep_in_float32
+from vos.training.predictive import PredictiveModel
 from vos.training.run import Run
 from vos.training.schedule import average_of, make_optimiser, rate_factor, resume_average, set_rate
 from vos.training.shared_statistics import share_statistics
@@ -43,6 +44,7 @@ Evaluate = Callable[[Backbone], dict[str, float]]
 OBJECTIVES: dict[str, Callable[[Backbone, TrainConfig], Objective]] = {
     "icon": IconModel,
     "contrastive": ContrastiveModel,
+    "predictive": PredictiveModel,
 }
 
 

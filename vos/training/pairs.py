@@ -78,12 +78,18 @@ class PairSampler:
         length, height, width = self.shapes[clip]
         first, second = self._frames(length, random)
         jitter = self.crop.jitter if first != second else self.crop.photo_jitter
-        share = np.exp(random.uniform(np.log(self.crop.share_min), np.log(self.crop.share_max)))
-        side = share * min(height, width)
+        side = self._share(random) * min(height, width)
         center = (_place(height, side, random), _place(width, side, random))
         boxes = [self._box((height, width), center, side, jitter, random) for _ in range(2)]
         mirrored = bool(random.random() < self.crop.flip)
         return Pair(clip, (first, second), (boxes[0], boxes[1]), mirrored)
+
+    def _share(self, random: np.random.Generator) -> float:
+        """Return the side of a crop as a share of the shorter side of the frame."""
+        least, most = self.crop.share_min, self.crop.share_max
+        if self.crop.uniform == "area":
+            return float(np.sqrt(random.uniform(least**2, most**2)))
+        return float(np.exp(random.uniform(np.log(least), np.log(most))))
 
     def _frames(self, length: int, random: np.random.Generator) -> tuple[int, int]:
         """Return two frames 1 to ``gap`` apart, in either order; twice the same in a photo."""

@@ -37,6 +37,8 @@ def rate_factor(config: OptimiserConfig, step: int, done: float) -> float:
     warm = min(1.0, (step + 1) / config.warm_up) if config.warm_up else 1.0
     if config.schedule == "constant":
         return warm
+    if config.schedule == "steps":
+        return warm * 0.1 ** sum(done >= drop for drop in config.drops)
     return warm * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 

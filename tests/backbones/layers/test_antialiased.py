@@ -53,6 +53,12 @@ def test_the_taps_are_those_of_the_source() -> None:
     assert pool.even.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("sigma", [0.6, 0.8, 1.0])
+def test_max_pooling_has_wider_filters_as_in_the_source(sigma: float) -> None:
+    assert len(MaxBlurPool(sigma).odd) == 2 * round(4 * sigma) + 1
+    assert len(BlurPool(sigma).odd) == 2 * round(3 * sigma) + 1
+
+
 def test_blur_makes_pooling_steadier_under_small_shifts() -> None:
     """One pixel of shift changes an antialiased pool less than a plain one."""
     maps = torch.randn(1, 8, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -27,7 +27,7 @@ class RotationResNet(Backbone):
     """G-equivariant ResNet-18, where G is ``group``; exact where G takes pixels to pixels.
 
     As ``resnet18``, with group convolutions on regular fields, antialiased pooling in place of
-    strides, and a 1 x 1 head that makes the output invariant or regular. Stages that would
+    strides, and a 1 x 1 head that makes the output invariant, regular or vector. Stages that would
     exceed ``stride`` keep their resolution.
 
     Args:
@@ -37,7 +37,7 @@ class RotationResNet(Backbone):
         features: fields of the output, any number.
         stride: 4, 8, 16 or 32 pixels per token.
         layer: the last stage, 1 to 4.
-        output: ``invariant`` or ``regular``.
+        output: ``invariant``, ``regular`` or ``vector``.
         sigma: of the Gaussian before each halving, in pixels.
         border: ``zeros``, ``replicate`` or ``circular``.
 
@@ -68,7 +68,7 @@ class RotationResNet(Backbone):
         blur = "circular" if border == "circular" else "replicate"
         self.normalise = Normalise()
         self.stem = nn.Sequential(
-            *field_conv(Fields(group, 3, regular=False), fields[0], 5, border),
+            *field_conv(Fields(group, 3), fields[0], 5, border),
             BlurPool(sigma, blur),
             MaxBlurPool(sigma, blur),
         )

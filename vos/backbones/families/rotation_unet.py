@@ -35,7 +35,7 @@ class RotationUNet(Backbone):
 
     Residual blocks of group convolutions on regular fields at ``levels`` halvings of the
     resolution and on the way up as far as ``stride`` asks for; the output is invariant (a turn
-    carries features along and leaves them as they are) or regular.
+    carries features along and leaves them as they are), regular or vector.
 
     Args:
         group: of the turns and mirror images.
@@ -44,7 +44,7 @@ class RotationUNet(Backbone):
         features: fields of the output, any number.
         stride: pixels per token, a power of two up to ``2 ** levels``.
         levels: halvings of the resolution.
-        output: ``invariant`` or ``regular``.
+        output: ``invariant``, ``regular`` or ``vector``.
         sigma: of the Gaussian before each halving, in pixels.
         border: ``zeros``, ``replicate`` or ``circular``; with ``circular``, and sides that are
             multiples of ``2 ** levels``, cyclic shifts by these multiples are exact as well.
@@ -76,7 +76,7 @@ class RotationUNet(Backbone):
         ]
         blur = "circular" if border == "circular" else "replicate"
         self.normalise = Normalise()
-        self.lift = field_conv(Fields(group, 3, regular=False), fields[0], 5, border)
+        self.lift = field_conv(Fields(group, 3), fields[0], 5, border)
         self.down = nn.ModuleList(
             nn.Sequential(
                 BlurPool(sigma, blur), FieldResidual(fields[level], fields[level + 1], border)
@@ -86,7 +86,7 @@ class RotationUNet(Backbone):
         self.upsample = Upsample(blur)
         self.up = nn.ModuleList(
             FieldResidual(
-                Fields(group, fields[level + 1].count + fields[level].count, regular=True),
+                Fields(group, fields[level + 1].count + fields[level].count, "regular"),
                 fields[level],
                 border,
             )

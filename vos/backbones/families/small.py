@@ -97,7 +97,7 @@ class SmallRotationNet(Backbone):
         _check_width(width)
         self.stride = STRIDE
         self.normalise = Normalise()
-        before = Fields(group, 3, regular=False)
+        before = Fields(group, 3)
         layers: list[nn.Module] = []
         for factor, stride in LAYERS:
             after = regular_fields(group, factor * width)

@@ -36,7 +36,7 @@ class BlurPool(nn.Module):
     kept as well, and those by one pixel the better the larger ``sigma``.
 
     Args:
-        sigma: standard deviation in pixels; ``2 round(3 sigma) + 1`` taps.
+        sigma: standard deviation in pixels; ``2 round(reach sigma) + 1`` taps.
         border: what is beyond the map.
 
     Raises:
@@ -45,6 +45,7 @@ class BlurPool(nn.Module):
 
     odd: Tensor
     even: Tensor
+    reach = 3  # standard deviations, as e2cnn's average pool
 
     def __init__(self, sigma: float = 0.66, border: str = "replicate") -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class BlurPool(nn.Module):
         check_border(border)
         self.border = border
         for name in ("odd", "even"):
-            taps = gaussian_taps(sigma, even=name == "even")
+            taps = gaussian_taps(sigma, even=name == "even", reach=self.reach * sigma)
             self.register_buffer(name, taps.to(torch.empty(0).device), persistent=False)
 
     @property
@@ -92,6 +93,8 @@ class MaxBlurPool(BlurPool):
         border: what is beyond the map, for the blur; a maximum never takes it from outside,
             unless the border is circular.
     """
+
+    reach = 4  # standard deviations, as e2cnn's max pool
 
     def __init__(self, sigma: float = 0.6, border: str = "replicate") -> None:
         super().__init__(sigma, border)

@@ -6,9 +6,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vos.backbones.base import Equivariance
+
 
 class PixelCentring(nn.Module):
-    """Zero mean a place: over the batch while training, by a running mean afterwards.
+    """Zero mean per place, equivariant to nothing: each place has a mean of its own.
+
+    The mean is over the batch while training, and a running mean afterwards.
 
     This is the augmentation mode ``center`` of feature map inverse consistency: a network cannot
     lower the loss by learning a constant vector a pixel, because constants are taken out.
@@ -28,6 +32,16 @@ class PixelCentring(nn.Module):
         super().__init__()
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(1, channels, size, size))
+
+    @property
+    def equivariance(self) -> Equivariance:
+        """None: what is taken away stays where it is when the picture moves."""
+        return Equivariance(
+            group="the identity alone",
+            exact=True,
+            output="as it was",
+            depends_on="the means: where they are the same at all places, every shift is kept",
+        )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) -> (B, C, h, w)."""

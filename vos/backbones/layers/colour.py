@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vos.backbones.base import Equivariance
 from vos.errors import UsageError
 
 CELLS = 2  # a side: the patch of a token is described by CELLS x CELLS mean colours
@@ -24,12 +25,12 @@ def scaled_lab(images: torch.Tensor) -> torch.Tensor:
 
 
 class ColourDescriptor(nn.Module):
-    """Unit vectors of the Lab colours in the four quarters of each token's patch.
+    """Lab colours in the four quarters of each token's patch, equivariant to shifts by a token.
 
-    Two halves of equal weight, since objects differ in what tells them apart. The first is the
-    list of the colours itself, made unit length: its products compare ratios of colours. The
-    second holds random Fourier features ("Random Features for Large-Scale Kernel Machines",
-    Rahimi and Recht, NeurIPS 2007): its products approach the mean over the quarters of
+    Unit vectors, in two halves of equal weight, since objects differ in what tells them apart. The
+    first is the list of the colours itself, made unit length: its products compare ratios of
+    colours. The second holds random Fourier features ("Random Features for Large-Scale Kernel
+    Machines", Rahimi and Recht, NeurIPS 2007): its products approach the mean over the quarters of
     ``exp(-|difference|^2 / (2 WIDTH^2))``, which falls off with distance.
 
     Args:
@@ -49,6 +50,16 @@ class ColourDescriptor(nn.Module):
         drawn = np.random.RandomState(0).standard_normal((FREQUENCIES, 3)) / WIDTH
         frequencies = torch.from_numpy(drawn.astype(np.float32))
         self.register_buffer("frequencies", frequencies, persistent=False)
+
+    @property
+    def equivariance(self) -> Equivariance:
+        """A shift of the token grid."""
+        return Equivariance(
+            group=f"translation by multiples of {self.stride} pixels",
+            exact=True,
+            output="the token grid shifts",
+            depends_on="nothing: a token sees its own pixels alone",
+        )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map (B, 3, H, W) RGB in [0, 1] -> (B, channels, ceil(H / stride), ceil(W / stride))."""

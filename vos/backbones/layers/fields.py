@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vos.backbones.base import Equivariance
-from vos.backbones.layers.groups import Group
+from vos.backbones.layers.groups import Group, Matrix
+from vos.errors import UsageError
+
+Kind = Literal["trivial", "regular", "vector"]
 
 
 @dataclass(frozen=True)
@@ -18,49 +22,74 @@ class Fields:
 
     A *trivial* field is one channel that is carried along by a turn (``f(g^-1 x)``). A *regular*
     field has a channel for each element of the group; a turn carries them along and permutes
-    them (``F[h](x)`` becomes ``F[g^-1 h](g^-1 x)``).
+    them (``F[h](x)`` becomes ``F[g^-1 h](g^-1 x)``). A *vector* field has two channels, to the
+    right and upwards; a turn carries them along and turns them (``M_g v(g^-1 x)``).
     """
 
     group: Group
     count: int
-    regular: bool
+    kind: Kind = "trivial"
+
+    @property
+    def width(self) -> int:
+        """Channels of one field."""
+        return {"trivial": 1, "regular": self.group.order, "vector": 2}[self.kind]
 
     @property
     def channels(self) -> int:
         """Channels of all fields together."""
-        return self.count * (self.group.order if self.regular else 1)
+        return self.count * self.width
 
-    def permuted(self, features: Tensor, element: int) -> Tensor:
+    def check_pointwise(self, layer: str) -> None:
+        """Raise UsageError for vectors: what treats channels one by one does not turn with them."""
+        if self.kind == "vector":
+            raise UsageError(f"{layer} takes trivial and regular fields, not vector fields")
+
+    def acted_on(self, features: Tensor, element: int) -> Tensor:
         """Act with ``element`` on the channels of (B, C, ...), their places apart."""
-        if not self.regular:
+        if self.kind == "trivial":
             return features
-        split = features.unflatten(1, (self.count, self.group.order))
+        if self.kind == "vector":
+            return self._transformed(features, self.group.matrix(element))
+        split = features.unflatten(1, (self.count, self.width))
         return split[:, :, self.group.moved(element)].flatten(1, 2)
 
     def act(self, features: Tensor, element: int) -> Tensor:
         """Act with an element that takes pixels to pixels on (B, C, H, W)."""
-        return self.group.act_on_grid(self.permuted(features, element), element)
+        return self.group.act_on_grid(self.acted_on(features, element), element)
 
     def turned(self, features: Tensor, degrees: float) -> Tensor:
         """Turn the channels by any angle, their places apart.
 
-        Between two elements of the group it is interpolated linearly, which is exact at them.
+        Regular fields are interpolated linearly between two elements of the group, which is exact
+        at them.
         """
+        if self.kind == "vector":
+            cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+            return self._transformed(features, ((cosine, -sine), (sine, cosine)))
         steps = degrees / 360 * self.group.rotations
         below, share = math.floor(steps), steps - math.floor(steps)
-        first = self.permuted(features, below % self.group.rotations)
+        first = self.acted_on(features, below % self.group.rotations)
         if share < 1e-9:
             return first
-        second = self.permuted(features, (below + 1) % self.group.rotations)
+        second = self.acted_on(features, (below + 1) % self.group.rotations)
         return torch.lerp(first, second, share)
+
+    def _transformed(self, features: Tensor, matrix: Matrix) -> Tensor:
+        """Multiply each vector of (B, 2 count, ...) by a matrix."""
+        vectors = features.unflatten(1, (self.count, 2))
+        return torch.einsum("ij,bfj...->bfi...", features.new_tensor(matrix), vectors).flatten(1, 2)
 
     def equivariance(self, *, exact: bool, depends_on: str) -> Equivariance:
         """Return the :class:`Equivariance` of a layer whose output these fields are."""
-        kind = "regular fields: carried along and permuted" if self.regular else "carried along"
         return Equivariance(
             group=f"rotation {self.group.name}" if not self.group.mirrors else self._dihedral,
             exact=exact,
-            output=kind,
+            output={
+                "trivial": "carried along",
+                "regular": "regular fields: carried along and permuted",
+                "vector": "vector fields: carried along and turned",
+            }[self.kind],
             depends_on=depends_on,
         )
 
@@ -70,7 +99,9 @@ class Fields:
 
 
 class FieldNorm(nn.Module):
-    """G-equivariant batch norm, exact for every group: a field has one mean and one deviation.
+    """G-equivariant batch norm, where G is ``fields.group``, exact for every group.
+
+    A field has one mean and one deviation, whichever way it is turned.
 
     Args:
         fields: of input and output.
@@ -78,6 +109,7 @@ class FieldNorm(nn.Module):
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
+        fields.check_pointwise("batch norm")
         self.fields = fields
         self.norm = nn.BatchNorm2d(fields.count)
 
@@ -94,17 +126,17 @@ class FieldNorm(nn.Module):
     def as_plain(self) -> nn.BatchNorm2d:
         """Return the batch norm over single channels that does the same in evaluation."""
         plain = nn.BatchNorm2d(self.fields.channels, eps=self.norm.eps)
-        copies = self.fields.channels // self.fields.count
         for name, value in self.norm.state_dict().items():
-            wide = value.repeat_interleave(copies) if value.ndim else value
+            wide = value.repeat_interleave(self.fields.width) if value.ndim else value
             plain.state_dict()[name].copy_(wide)
         return plain.train(self.training).to(self.norm.weight)
 
 
 class GroupPool(nn.Module):
-    """G-equivariant pooling of regular fields to trivial ones: the largest value over the group.
+    """G-equivariant pooling over the group, where G is ``fields.group``, exact for every group.
 
-    It is exact for every group, and what follows it does not see how an object is turned.
+    Regular fields become trivial ones, the largest value of each: what follows does not see how an
+    object is turned.
 
     Args:
         fields: regular fields, the input.
@@ -112,7 +144,7 @@ class GroupPool(nn.Module):
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
-        self.fields = Fields(fields.group, fields.count, regular=False)
+        self.fields = Fields(fields.group, fields.count)
 
     @property
     def equivariance(self) -> Equivariance:
@@ -124,14 +156,50 @@ class GroupPool(nn.Module):
         return features.unflatten(1, (self.fields.count, -1)).amax(dim=2)
 
 
-class FieldReLU(nn.ReLU):
-    """G-equivariant ReLU, exact for every group, on regular and trivial fields alone.
+class GroupVector(nn.Module):
+    """G-equivariant map of regular to vector fields, where G is ``fields.group``, exact for each.
 
-    A point-wise function commutes with a permutation of channels, and with nothing more general.
+    The mean over the group of the directions that its elements take "to the right" to, each times
+    the channel of the element: a vector that turns with the object.
+
+    Args:
+        fields: regular fields, the input.
+    """
+
+    directions: Tensor
+
+    def __init__(self, fields: Fields) -> None:
+        super().__init__()
+        self.fields = Fields(fields.group, fields.count, "vector")
+        group = fields.group
+        matrices = torch.tensor([group.matrix(element) for element in range(group.order)])
+        # The mean over the group; (order, 2), no part of the weights.
+        self.register_buffer("directions", matrices[:, :, 0] / group.order, persistent=False)
+
+    @property
+    def equivariance(self) -> Equivariance:
+        """Vector fields."""
+        return self.fields.equivariance(exact=True, depends_on="nothing")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, fields * order, H, W) -> (B, 2 fields, H, W)."""
+        split = features.unflatten(1, (self.fields.count, -1))
+        return torch.einsum("bfgyx,gi->bfiyx", split, self.directions).flatten(1, 2)
+
+
+class FieldReLU(nn.ReLU):
+    """G-equivariant ReLU, where G is ``fields.group``, exact for every group.
+
+    A point-wise function commutes with a permutation of channels, and with nothing more general:
+    it is for regular and trivial fields alone.
+
+    Args:
+        fields: of input and output.
     """
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
+        fields.check_pointwise("ReLU")
         self.fields = fields
 
     @property

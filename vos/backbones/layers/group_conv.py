@@ -37,7 +37,7 @@ class GroupConv(ExpandedFilter):
         border: what is beyond the map: ``zeros``, ``replicate`` or ``circular``.
 
     Raises:
-        UsageError: an even size, two groups, an unknown border.
+        UsageError: an even size, two groups, vector fields, an unknown border.
     """
 
     basis: Tensor
@@ -56,6 +56,8 @@ class GroupConv(ExpandedFilter):
         if fields_in.group != fields_out.group:
             names = f"{fields_in.group.name} and {fields_out.group.name}"
             raise UsageError(f"a group convolution needs one group, got {names}")
+        for fields in (fields_in, fields_out):
+            fields.check_pointwise("a group convolution")
         if size % 2 == 0:
             raise UsageError(f"a group convolution needs an odd size, got {size}")
         check_border(border)
@@ -66,7 +68,7 @@ class GroupConv(ExpandedFilter):
         self.register_buffer("basis", basis.to(torch.empty(0).device), persistent=False)
         poses = torch.tensor([group.moved(element) for element in range(group.order)])
         self.register_buffer("poses", poses, persistent=False)
-        slots = group.order if fields_in.regular and fields_out.regular else 1
+        slots = group.order if fields_in.kind == fields_out.kind == "regular" else 1
         shape = (fields_out.count, fields_in.count, slots, basis.shape[1])
         # He initialisation of the filters that come out.
         deviation = math.sqrt(2 / (fields_in.channels * basis.shape[1]))
@@ -94,7 +96,7 @@ class GroupConv(ExpandedFilter):
 
     def expand(self) -> Tensor:
         """Return (fields_out.channels, fields_in.channels, size, size) filters of all poses."""
-        regular_in, regular_out = self.fields_in.regular, self.fields.regular
+        regular_in, regular_out = self.fields_in.kind == "regular", self.fields.kind == "regular"
         weight, basis = self.weight, self.basis
         if regular_in and regular_out:
             # Filter of output pose g for input pose k: psi[g^-1 k](g^-1 x).
@@ -128,4 +130,4 @@ class GroupConv(ExpandedFilter):
 
 def _repeated(bias: Tensor, fields: Fields) -> Tensor:
     """Repeat one value per field as one value per channel."""
-    return bias.repeat_interleave(fields.channels // fields.count)
+    return bias.repeat_interleave(fields.width)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vos.errors import UsageError, near_names
 
+Matrix = tuple[tuple[float, float], tuple[float, float]]
 NAMES = ("c1", "c2", "c4", "c8", "d4")
 
 
@@ -70,7 +71,7 @@ class Group:
         mirror, turns = divmod(element, self.rotations)
         return element if mirror else -turns % self.rotations
 
-    def matrix(self, element: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    def matrix(self, element: int) -> Matrix:
         """Return the 2 x 2 matrix that acts on places (x to the right, y upwards)."""
         mirror, turns = divmod(element, self.rotations)
         angle = 2 * math.pi * turns / self.rotations

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vos.backbones.base import Equivariance
-from vos.backbones.layers.fields import FieldNorm, FieldReLU, Fields, GroupPool
+from vos.backbones.layers.fields import FieldNorm, FieldReLU, Fields, GroupPool, GroupVector, Kind
 from vos.backbones.layers.group_conv import GroupConv
 from vos.backbones.layers.groups import Group
 from vos.errors import UsageError
 
-OUTPUTS = ("invariant", "regular")
+OUTPUTS: dict[str, Kind] = {"invariant": "trivial", "regular": "regular", "vector": "vector"}
 
 
 def regular_fields(group: Group, channels: int) -> Fields:
@@ -24,7 +24,7 @@ def regular_fields(group: Group, channels: int) -> Fields:
             f"{group.name} has {group.order} channels a field: a width must be a multiple of "
             f"{group.order}, got {channels}"
         )
-    return Fields(group, channels // group.order, regular=True)
+    return Fields(group, channels // group.order, "regular")
 
 
 def field_conv(before: Fields, after: Fields, size: int, border: str) -> nn.Sequential:
@@ -35,7 +35,7 @@ def field_conv(before: Fields, after: Fields, size: int, border: str) -> nn.Sequ
 
 
 class FieldResidual(nn.Module):
-    """G-equivariant residual block, as exact as :class:`GroupConv` for the group of its fields.
+    """G-equivariant residual block, where G is ``before.group``, as exact as :class:`GroupConv`.
 
     ``relu(norm(conv(relu(norm(conv(x))))) + shortcut(x))``, as in ResNet-18.
 
@@ -69,15 +69,17 @@ class FieldResidual(nn.Module):
 
 
 class FeatureHead(nn.Module):
-    """G-equivariant last layer: ``features`` numbers a place, invariant or regular.
+    """G-equivariant last layer, where G is ``before.group``: invariant or regular features.
 
     A 1 x 1 group convolution; for ``invariant`` output, :class:`GroupPool` follows, so that a
-    feature tells what is there and not how it is turned: what label propagation compares.
+    feature tells what is there and not how it is turned: what label propagation compares. For
+    ``vector`` output it is :class:`GroupVector`, and a feature points where the object does.
 
     Args:
         before: regular fields, the input.
         features: fields of the output.
-        output: ``invariant`` (one channel per field) or ``regular`` (one per field and element).
+        output: ``invariant`` (one channel per field), ``regular`` (one per field and element) or
+            ``vector`` (two per field, to the right and upwards).
 
     Raises:
         UsageError: another output, or no features.
@@ -89,10 +91,11 @@ class FeatureHead(nn.Module):
             raise UsageError(f"unknown output {output!r}: known: {', '.join(OUTPUTS)}")
         if features < 1:
             raise UsageError(f"features must be at least 1, got {features}")
-        regular = Fields(before.group, features, regular=True)
+        regular = Fields(before.group, features, "regular")
         self.conv = GroupConv(before, regular, 1, bias=True)
-        self.pool = GroupPool(regular) if output == "invariant" else nn.Identity()
-        self.fields = Fields(before.group, features, regular=output == "regular")
+        last = {"invariant": GroupPool, "regular": nn.Identity, "vector": GroupVector}
+        self.pool = last[output](regular)
+        self.fields = Fields(before.group, features, OUTPUTS[output])
 
     @property
     def equivariance(self) -> Equivariance:
