@@ -37,8 +37,22 @@ def propagate(
         Path | None,
         typer.Option("--overlay", help="Video with the objects shown; a folder for many."),
     ] = None,
+    composites: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--composite",
+            metavar="KIND=FILE",
+            help="Video for editing: prores (.mov) or webm, with transparency; green, matte, blur, "
+            "spotlight or background (.mp4). Repeatable; KIND=FOLDER for many.",
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(help="Picture behind the objects, for --composite background=FILE."),
+    ] = None,
     sound: Annotated[
-        bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
+        bool,
+        typer.Option("--sound/--no-sound", help="Copy the video's sound into these videos."),
     ] = True,
     rle_file: Annotated[
         Path | None,
@@ -80,9 +94,11 @@ def propagate(
     """
     from vos.errors import UsageError
     from vos.propagation import preset as find_preset
+    from vos.segmentation.composites import parse_composites
     from vos.segmentation.given_masks import open_with_masks, parse_mask_options
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
+    kinds = parse_composites(composites or [])
     paths = options.given_videos(videos, list_file)
     if masks is not None:
         if mask:
@@ -95,6 +111,8 @@ def propagate(
             as_json=as_json,
             executor=lambda: options.chosen_executor(executor, device, address, workers),
             overlays=overlay_file,
+            composites=kinds,
+            background=background,
             sound=sound,
             rles=rle_file,
             model=model,
@@ -135,6 +153,8 @@ def propagate(
         given,
         out,
         overlay_file=overlay_file,
+        composites=kinds,
+        background=background,
         sound=sound,
         rle_file=rle_file,
         model=model,

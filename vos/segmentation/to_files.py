@@ -1,12 +1,11 @@
-"""A video and the masks of some frames in; the masks of all frames, overlay and RLE out."""
+"""A video and the masks of some frames in; the masks of all frames, composites and RLE out."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,20 +17,19 @@ from vos.files import read_json, write_json
 from vos.media import (
     RleWriter,
     Video,
-    VideoWriter,
     object_ids,
-    overlay,
     read_palette_mask,
     write_mask,
 )
 from vos.media.background import BackgroundWriter
-from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.progress import Stopwatch, progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
+from vos.runs.paths import Output
 from vos.runs.source import fingerprint
 from vos.scheduling import Advance
+from vos.segmentation.composites import Composites
 from vos.segmentation.marks import check_marks
 from vos.segmentation.propagate import propagate
 from vos.segmentation.segment import Observer, SegmentedFrame, segment
@@ -93,8 +91,8 @@ class VideoJob:
         open: opens the video and reads its masks, by frame index; can be pickled.
         out: folder of the masks; each bears the name of its frame.
         record: of the folder; None keeps it inside.
-        overlay, rle: files; None makes none.
-        sound: copy the sound of the video into the overlay.
+        composites: videos to be made of frames and masks.
+        rle: the file of run lengths; None makes none.
         confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
             RLE.
         overwrite: start anew.
@@ -103,11 +101,34 @@ class VideoJob:
     open: Callable[[], tuple[Video, dict[int, np.ndarray]]]
     out: Path
     record: Path | None = None
-    overlay: Path | None = None
+    composites: Composites = field(default_factory=Composites)
     rle: Path | None = None
-    sound: bool = True
     confidence: bool = False
     overwrite: bool = False
+
+    def check(self) -> None:
+        """Check, before the work, that composites and RLE can be written.
+
+        Raises:
+            UsageError: a composite that cannot be, or an RLE with the name of a mask.
+            MissingError, VosError: the background of a composite is not there, or no picture.
+        """
+        self.composites.check()
+        if self.rle is not None and self.rle.suffix.lower() == ".png":
+            raise UsageError(
+                f"{self.rle}: `rle_file` takes the name of a JSON file, such as masks.json"
+            )
+
+    def files(self) -> list[Path]:
+        """Return the files beside the masks."""
+        return [*self.composites.files.values(), *([self.rle] if self.rle else [])]
+
+    def outputs(self) -> list[Output]:
+        """Return the same files, by what messages call them."""
+        return [
+            *self.composites.outputs(),
+            *([Output("the run lengths", self.rle)] if self.rle else []),
+        ]
 
 
 def segment_to_files(
@@ -119,7 +140,7 @@ def segment_to_files(
     walk: Walk = everywhere,
     advance: Advance = lambda _: None,
 ) -> dict[str, Any]:
-    """Write the mask of every frame to ``<out>/<frame>.png``, then the overlay and the RLE.
+    """Write the mask of every frame to ``<out>/<frame>.png``, then the composites and the RLE.
 
     Masks of a finished run with the same settings are used again, so that an overlay can be had
     later at little cost.
@@ -139,7 +160,7 @@ def segment_to_files(
         MissingError: the video or a mask is not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
-    check_outputs(job.overlay, job.rle)
+    job.check()
     video, masks = job.open()
     masks = check_marks(masks, video)
     folder = RunFolder.open(
@@ -148,11 +169,11 @@ def segment_to_files(
         record=job.record,
         overwrite=job.overwrite,
         restart=True,
-        outputs=[*mask_paths(video, job.out), *filter(None, (job.overlay, job.rle))],
+        outputs=[*mask_paths(video, job.out), *job.files()],
     )
     files = MaskFiles(video, folder)
     # Before hours of work: what may not be replaced.
-    folder.check(filter(None, (job.overlay, job.rle)))
+    folder.check(job.files())
     done = files.finished()
     stopwatch = Stopwatch()
     with stopwatch("total"):
@@ -170,11 +191,7 @@ def segment_to_files(
             computed = frames
         else:
             computed = 0
-        if job.overlay is not None:
-            with folder.writing(job.overlay):
-                _write_overlay(
-                    video, files.read(done["frames"]), done["frames"], job.overlay, sound=job.sound
-                )
+        job.composites.write(video, files.read(done["frames"]), done["frames"], folder)
         if job.rle is not None:
             with folder.writing(job.rle):
                 _write_rle(video, files, done["frames"], job.rle)
@@ -309,22 +326,6 @@ class MaskFiles:
         return (read_palette_mask(self.path(index)) for index in range(frames))
 
 
-def check_outputs(overlay_file: Path | None, rle_file: Path | None) -> None:
-    """Check, before the work, that overlay and RLE can be written.
-
-    Raises:
-        UsageError: the overlay is no video, or the RLE has the name of a mask.
-    """
-    if overlay_file is not None and overlay_file.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(
-            f"{overlay_file}: `overlay_file` takes the name of a video, such as shown.mp4"
-        )
-    if rle_file is not None and rle_file.suffix.lower() == ".png":
-        raise UsageError(
-            f"{rle_file}: `rle_file` takes the name of a JSON file, such as masks.json"
-        )
-
-
 def run_settings(model: Model, config: PropagationConfig) -> dict[str, Any]:
     """Return what decides masks beside the video and the masks that are given."""
     return {
@@ -342,16 +343,6 @@ def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
         "video content": fingerprint(video),
         "mask": dict(sorted(digests.items())),
     }
-
-
-def _write_overlay(
-    video: Video, masks: Iterator[np.ndarray], frames: int, path: Path, *, sound: bool
-) -> None:
-    pairs = zip(video, masks, strict=False)
-    bar = progress(islice(pairs, frames), total=frames, description="overlay")
-    with VideoWriter.like(path, video, sound=sound) as writer:
-        for frame, mask in bar:
-            writer.write(overlay(frame, mask))
 
 
 def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
