@@ -22,6 +22,7 @@ from vos.segmentation.given_masks import (
     parse_mask_options,
 )
 from vos.segmentation.run import propagate_to_files
+from vos.settings import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     plain = {"model": "small"}
     run(**plain)
     full = read_all(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"another precision \(auto"):
+    with pytest.raises(UsageError, match=r"another precision \(float32, now bfloat16"):
         run(**plain, precision="bfloat16")
     with pytest.raises(UsageError, match="unknown precision"):
         run(**plain, precision="half", overwrite=True)
@@ -122,6 +123,18 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     for one, other in zip(full, read_all(tmp_path / "out"), strict=True):
         assert overlap(one, other, 2) > 0.9
         assert overlap(one, other, 7) > 0.9
+
+
+def test_a_run_in_8_bits_does_not_go_on_where_these_cannot_be_had(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model=DEFAULT_MODEL)
+    settings, *lines = map(json.loads, (tmp_path / "out/manifest.jsonl").read_text().splitlines())
+    assert settings["settings"]["precision"] == "int8"
+    assert [line["precision"] for line in lines if "precision" in line] == ["int8"]
+    monkeypatch.setattr("vos.backbones.quantised.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"another precision \(int8, now float32\)"):
+        run(model=DEFAULT_MODEL)
 
 
 class TestAnotherRunInTheFolder:

@@ -170,6 +170,7 @@ def propagate(
         "ids": result["ids"],
         "confidence": result.get("confidence", {}),
         "model": model,
+        "precision": summary.precision,
         "device": device_name(place),
         "out": str(out),
     }
@@ -210,6 +211,7 @@ def _propagate_many(
         "videos": len(summary.results),
         **summary.to_dict(),
         "model": how["model"],
+        "precision": summary.precision,
         "out": str(out.absolute()),
         "manifest": str(out.absolute() / "manifest.jsonl"),
     }

@@ -58,12 +58,12 @@ PRORES_4444 = Encoding(
     {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"},
     _INDEX_AT_THE_FRONT,
 )
-# What browsers play with transparency. Frames that are never shown have no alpha: none are made.
+# What browsers play with transparency.
 VP9_ALPHA = Encoding(
     "VP9 with transparency",
     (".webm",),
     "libvpx-vp9",
     "yuva420p",
-    {"crf": "20", "b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "6", "g": "48"},
+    {"crf": "20", "b": "0", "row-mt": "1", "cpu-used": "6", "g": "48"},
     square=True,  # WebM has a place for the shape, which PyAV cannot fill
 )

@@ -75,7 +75,7 @@ def propagate_to_files(
         overwrite=overwrite,
     )
     job.check()
-    chosen = Model.choose(model, seed=seed, precision=precision)
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
     opened, _, files = open_with_masks(video, masks)
     check_paths(
         [
@@ -140,7 +140,7 @@ def propagate_many(
             f"there is no folder {masks}: `masks` holds VIDEO.png or VIDEO/FRAME.png"
         )
     paths = named(videos)
-    chosen = Model.choose(model, seed=seed, precision=precision)
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(executor.device)
     out, masks = out.absolute(), masks.absolute()
     shown = _composites(overlays, composites, background, sound=sound)
     jobs = {

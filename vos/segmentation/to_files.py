@@ -151,8 +151,8 @@ def segment_to_files(
         advance: is told of each frame that is done.
 
     Returns:
-        frames, computed (frames of this call), ids, seconds by stage, and confidence, if it was
-        asked for: by id, the lowest one and its frame.
+        frames, computed (frames of this call), ids, precision of the network, seconds by stage,
+        and confidence, if it was asked for: by id, the lowest one and its frame.
 
     Raises:
         UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
@@ -181,12 +181,13 @@ def segment_to_files(
             files.check_free()
             confidence: dict[int, Mapping[int, float]] = {}
             observe = confidence.__setitem__ if job.confidence else None
-            stream = walk(video, masks, extractor(video.frame_count), config, stopwatch, observe)
+            network = extractor(video.frame_count)
+            stream = walk(video, masks, network, config, stopwatch, observe)
             frames = files.write(stream, advance)
             if job.confidence:
                 files.write_confidence(confidence)
             ids = sorted({each for mask in masks.values() for each in object_ids(mask)})
-            done = {"frames": frames, "ids": ids}
+            done = {"frames": frames, "ids": ids, "precision": network.precision}
             folder.note(MASKS, "done", **done)
             computed = frames
         else:
@@ -200,6 +201,7 @@ def segment_to_files(
         "frames": done["frames"],
         "computed": computed,
         "ids": done["ids"],
+        "precision": done["precision"],
         "seconds": dict(stopwatch.seconds),
         **({"confidence": lowest} if lowest else {}),
     }
@@ -277,7 +279,7 @@ class MaskFiles:
     def finished(self) -> dict[str, Any] | None:
         """Return what was noted of the finished masks; None where one is not there."""
         known = self.folder.items.get(MASKS)
-        if known is None or not {"frames", "ids"} <= known.keys():
+        if known is None or not {"frames", "ids", "precision"} <= known.keys():
             return None
         if not all(self.path(index).is_file() for index in range(known["frames"])):
             return None
