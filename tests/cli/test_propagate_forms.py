@@ -142,6 +142,21 @@ def test_an_overlay_is_played_as_its_video(
     assert (overlay.sound is None) == silent
 
 
+def test_names_of_objects_go_from_annotations_to_run_lengths(
+    shot: Path, carried: Callable, tmp_path: Path
+) -> None:
+    box = '<box label="ball" xtl="13" ytl="18" xbr="37" ybr="42"/>'
+    image = f'<image name="shot_8.png" width="{WIDTH}" height="{HEIGHT}">{box}</image>'
+    (tmp_path / "given.xml").write_text(f"<annotations>{image}</annotations>")
+    refused = carried(shot, tmp_path / "given.xml")
+    assert refused.code == 2 and "add --fill-boxes" in refused.complaint
+    ended = carried(shot, tmp_path / "given.xml", "--fill-boxes", "--rle", tmp_path / "a.json")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "a.json").read_text())["categories"] == [
+        {"id": 1, "name": "ball"}
+    ]
+
+
 def test_videos_for_editing_are_played_as_their_video(
     phone: Path, first: Path, carried: Callable, tmp_path: Path
 ) -> None:

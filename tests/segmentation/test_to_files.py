@@ -342,7 +342,7 @@ class TestNamesOfFrames:
         (tmp_path / "all").mkdir()
         (tmp_path / "given").rename(tmp_path / "all" / "shot")
         given = find_masks(tmp_path / "all", shot)
-        _, read, _ = open_with_masks(shot, given)
+        _, read, *_ = open_with_masks(shot, given)
         assert sorted(read) == [0, 1, 2, 3]
         for index, path in enumerate(sorted((tmp_path / "all" / "shot").glob("*.png"))):
             np.testing.assert_array_equal(read[index], read_palette_mask(path))
@@ -356,7 +356,7 @@ class TestNamesOfFrames:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         write_mask(tmp_path / option.split(":")[-1], masks[frame])
-        _, read, _ = open_with_masks(shot, parse_mask_options([option]))
+        _, read, *_ = open_with_masks(shot, parse_mask_options([option]))
         assert list(read) == [frame]
 
     def test_two_masks_for_one_frame_are_refused(self, shot: Path, masks, tmp_path: Path) -> None:

@@ -29,10 +29,13 @@ def propagate(
         typer.Option(
             "--mask",
             help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
-            "or a number from 0. Or annotations: COCO or YouTube-VIS .json, MOTS PNG .zip. "
-            "Repeatable.",
+            "or a number from 0. Or annotations: COCO, YouTube-VIS or Label Studio .json, CVAT "
+            ".xml, MOTS PNG .zip. Repeatable.",
         ),
     ] = None,
+    fill_boxes: Annotated[
+        bool, typer.Option("--fill-boxes", help="Take boxes in annotations for masks.")
+    ] = False,
     overlay_file: Annotated[
         Path | None,
         typer.Option("--overlay", help="Video with the objects shown; a folder for many."),
@@ -133,7 +136,7 @@ def propagate(
     given = parse_mask_options(mask or [])
     if dry_run:
         options.check_model(model, seed)
-        opened, read, _ = open_with_masks(video, given)
+        opened, read, *_ = open_with_masks(video, given, fill_boxes=fill_boxes)
         plan = {
             "video": str(video),
             "size": [opened.height, opened.width],
@@ -156,6 +159,7 @@ def propagate(
         composites=kinds,
         background=background,
         sound=sound,
+        fill_boxes=fill_boxes,
         rle_file=rle_file,
         model=model,
         config=config,

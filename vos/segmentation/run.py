@@ -45,6 +45,7 @@ def propagate_to_files(
     background: Path | None = None,
     rle_file: Path | None = None,
     sound: bool = True,
+    fill_boxes: bool = False,
     model: str,
     config: PropagationConfig,
     device: torch.device,
@@ -56,6 +57,7 @@ def propagate_to_files(
 
     Args:
         overlay_file, composites, background, sound: see `Composites`; the overlay is one of them.
+        fill_boxes: take boxes in files of annotations for masks.
 
     Returns:
         A summary with one result, under the name of the video.
@@ -67,7 +69,7 @@ def propagate_to_files(
         VosError: the video breaks; the masks of the frames before stay.
     """
     job = VideoJob(
-        partial(_open, video, tuple(masks)),
+        partial(_open, video, tuple(masks), fill_boxes=fill_boxes),
         out,
         composites=_composites(overlay_file, composites, background, sound=sound),
         rle=rle_file,
@@ -76,7 +78,8 @@ def propagate_to_files(
     )
     job.check()
     chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
-    opened, _, files = open_with_masks(video, masks)
+    opened, _, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
+    job = replace(job, names=names)
     check_paths(
         [
             video_input(video, opened),
@@ -209,9 +212,11 @@ def _composites(
     return Composites(files, background, sound)
 
 
-def _open(video: Path, masks: Sequence[MaskFile]) -> tuple[Video, dict[int, np.ndarray]]:
-    opened, read, _ = open_with_masks(video, masks)
-    return opened, read
+def _open(
+    video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool = False
+) -> tuple[Video, dict[int, np.ndarray]]:
+    given = open_with_masks(video, masks, fill_boxes=fill_boxes)
+    return given.video, given.masks
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:

@@ -93,6 +93,7 @@ class VideoJob:
         record: of the folder; None keeps it inside.
         composites: videos to be made of frames and masks.
         rle: the file of run lengths; None makes none.
+        names: of objects by id, for the RLE.
         confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
             RLE.
         overwrite: start anew.
@@ -103,6 +104,7 @@ class VideoJob:
     record: Path | None = None
     composites: Composites = field(default_factory=Composites)
     rle: Path | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
     confidence: bool = False
     overwrite: bool = False
 
@@ -195,7 +197,7 @@ def segment_to_files(
         job.composites.write(video, files.read(done["frames"]), done["frames"], folder)
         if job.rle is not None:
             with folder.writing(job.rle):
-                _write_rle(video, files, done["frames"], job.rle)
+                _write_rle(video, files, done["frames"], job.rle, job.names)
     lowest = files.lowest_confidence() if job.confidence else {}
     return {
         "frames": done["frames"],
@@ -347,7 +349,9 @@ def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
+def _write_rle(
+    video: Video, files: MaskFiles, frames: int, path: Path, names: Mapping[int, str]
+) -> None:
     confidence = files.confidence()
     with RleWriter(
         path,
@@ -355,6 +359,7 @@ def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
         size=video.size,
         frame_count=frames,
         file_name=video.file_name,
+        object_names=names,
     ) as writer:
         for index, mask in enumerate(progress(files.read(frames), total=frames)):
             found = confidence.get(video.frame_name(index), {})
