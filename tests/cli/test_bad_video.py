@@ -172,6 +172,9 @@ class TestMask:
         (("--set", "radios=3"), "did you mean radius?"),
         (("--set", "recent=-3"), "cannot be negative"),
         (("--overlay", "shown.avi"), "--overlay takes the name of a video"),
+        (("--composite", "mat=a.mp4"), "--composite has no kind 'mat': did you mean matte?"),
+        (("--composite", "prores=a.mp4"), "ProRes 4444 videos are written as .mov"),
+        (("--background", "a.png"), "--composite background=FILE and --background PICTURE go"),
     ],
 )
 def test_names_and_values_that_are_not_known(vos_propagate, tmp_path, options, what) -> None:

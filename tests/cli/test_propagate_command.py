@@ -38,7 +38,7 @@ def test_json_is_alone_on_standard_output(vos_propagate, tmp_path: Path) -> None
     ended = vos_propagate("--json")
     assert ended.code == 0, ended.err
     record = json.loads(ended.out)
-    assert (record["frames"], record["ids"]) == (6, [2, 7])
+    assert (record["frames"], record["ids"], record["precision"]) == (6, [2, 7], "float32")
     assert set(record["seconds"]) == {"features", "propagation", "total"}
     assert record["out"] == str(tmp_path / "out")
     assert ended.err.splitlines() == [f"device: {record['device']}"]

@@ -142,6 +142,35 @@ def test_an_overlay_is_played_as_its_video(
     assert (overlay.sound is None) == silent
 
 
+def test_names_of_objects_go_from_annotations_to_run_lengths(
+    shot: Path, carried: Callable, tmp_path: Path
+) -> None:
+    box = '<box label="ball" xtl="13" ytl="18" xbr="37" ybr="42"/>'
+    image = f'<image name="shot_8.png" width="{WIDTH}" height="{HEIGHT}">{box}</image>'
+    (tmp_path / "given.xml").write_text(f"<annotations>{image}</annotations>")
+    refused = carried(shot, tmp_path / "given.xml")
+    assert refused.code == 2 and "add --fill-boxes" in refused.complaint
+    ended = carried(shot, tmp_path / "given.xml", "--fill-boxes", "--rle", tmp_path / "a.json")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "a.json").read_text())["categories"] == [
+        {"id": 1, "name": "ball"}
+    ]
+
+
+def test_videos_for_editing_are_played_as_their_video(
+    phone: Path, first: Path, carried: Callable, tmp_path: Path
+) -> None:
+    shown = [tmp_path / "cut.mov", tmp_path / "cut.webm", tmp_path / "matte.mp4"]
+    kinds = zip(("prores", "webm", "matte"), shown, strict=True)
+    options = [part for kind, path in kinds for part in ("--composite", f"{kind}={path}")]
+    ended = carried(phone, first, *options)
+    assert ended.code == 0, ended.err
+    for video in map(open_video, shown):
+        np.testing.assert_allclose(video.frame_times() * 1000, MILLISECONDS, atol=1)
+        assert video.width * video.pixel_aspect == pytest.approx(WIDTH * 16 / 11, abs=0.5)
+        assert video.sound is not None
+
+
 def test_stacks_of_pictures_are_videos(first: Path, carried: Callable, tmp_path: Path) -> None:
     pages = [Image.fromarray(frame(index)) for index in range(4)]
     pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])

@@ -76,6 +76,18 @@ def test_overlay_video_shows_the_colours(session, clip):
     assert np.median(inside[:, 1]) < 60 < 200 < np.median(inside[:, 0])
 
 
+@pytest.mark.parametrize("kind", ["prores", "webm", "green", "matte", "blur", "spotlight"])
+def test_videos_for_editing_show_the_visible_objects_only(session, clip, kind):
+    session.objects.change(1, visible=False)
+    video = open_video(write_download(session, kind))
+    assert video.count_frames() == len(clip.masks) and video.size == (180, 320)
+    shown, frame = (open_video(path)[2].astype(int) for path in (video.path, clip.path))
+    away = np.abs(shown - frame).mean(axis=2)
+    kept = shown[clip.masks[2] == 2] > 200 if kind == "matte" else away[clip.masks[2] == 2] < 15
+    assert kept.mean() > 0.8
+    assert np.median(away[clip.masks[2] == 1]) > 15, "the hidden object is background"
+
+
 def test_features_in_colours_of_the_trimmed_part_with_progress(session):
     session.model, session.device = "lab", "cpu"
     session.clip.trim = (3, 6)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import vos
 from vos.backbones import save_checkpoint, weights_digest
 from vos.errors import UsageError, VosError
 from vos.runs.model import Model, weights_inputs
+from vos.settings import DEFAULT_MODEL
 
 SPEC = "resnet18,layer=2"
 
@@ -37,7 +38,7 @@ def test_another_process_loads_the_same_weights() -> None:
 def test_other_weights_of_the_same_name_are_refused() -> None:
     chosen = sent(Model.choose(SPEC, seed=0))
     with pytest.raises(VosError, match="other weights here"):
-        dataclasses.replace(chosen, seed=1).load()
+        replace(chosen, seed=1).load()
 
 
 def test_a_folder_is_found_from_another_working_folder(
@@ -60,6 +61,21 @@ def test_a_network_stands_for_itself_here_and_elsewhere() -> None:
     assert weights_digest(sent(chosen).load()) == chosen.digest
     with pytest.raises(UsageError, match="the network cannot be run on an image"):
         Model.choose(torch.nn.Linear(3, 3))  # type: ignore[arg-type]
+
+
+def test_what_auto_becomes_depends_on_the_device() -> None:
+    """Without that a run that goes on elsewhere would mix 8 bits and float32."""
+    chosen = Model.choose(DEFAULT_MODEL, precision="auto")
+    on = {device: chosen.resolved(device) for device in ("cpu", "cuda:0")}
+    assert {device: model.settings()["precision"] for device, model in on.items()} == {
+        "cpu": "int8",
+        "cuda:0": "float32",
+    }
+    assert on["cpu"].extractor("cpu").precision == "int8"
+    assert Model.choose(SPEC, precision="auto").resolved("cpu").precision == "float32"
+    assert replace(chosen, precision="bfloat16").resolved("cpu").precision == "bfloat16"
+    with pytest.raises(UsageError, match="precision int8 is for the CPU"):
+        replace(chosen, precision="int8").resolved("cuda")
 
 
 def test_an_unknown_precision_is_told_before_anything_is_loaded() -> None:

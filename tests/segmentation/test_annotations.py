@@ -1,4 +1,4 @@
-"""Annotations of other tools as masks: what COCO, YouTube-VIS and MOTS files say of which frame."""
+"""Annotations of other tools as masks: which masks of which frames and objects a file gives."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from vos.errors import UsageError, VosError
+from vos.media import object_ids
 from vos.media.mots import write_mots
 from vos.media.rle import encode_rle
 from vos.media.video_writer import VideoWriter
@@ -54,11 +55,44 @@ def youtube_vis(names: list[str]) -> dict[str, Any]:
     shown = encode_rle(SQUARE == 2)
     return {
         "videos": [{"id": 1, "length": 4, "height": HEIGHT, "width": WIDTH, "file_names": names}],
-        "annotations": [{"id": 2, "video_id": 1, "segmentations": [None, None, shown, None]}],
+        "annotations": [
+            {"id": 2, "video_id": 1, "category_id": 5, "segmentations": [None, None, shown, None]}
+        ],
+        "categories": [{"id": 5, "name": "thing"}],
     }
 
 
+def cvat_images(names: list[str]) -> str:
+    points = ";".join(f"{x},{y}" for x, y in zip(CORNERS[::2], CORNERS[1::2], strict=True))
+    shape = f'<polygon label="thing" points="{points}"/>'
+    image = f'<image name="{names[2]}" width="{WIDTH}" height="{HEIGHT}">{shape}</image>'
+    return f"<annotations>{image}</annotations>"
+
+
+def cvat_video(_: list[str]) -> str:
+    shape = '<mask frame="2" rle="0, 240" left="10" top="8" width="20" height="12"/>'
+    return f'<annotations><track id="0" label="thing">{shape}</track></annotations>'
+
+
+def label_studio(names: list[str]) -> list[dict[str, Any]]:
+    """The third image is the only one with a region."""
+    corners = np.reshape(CORNERS, (4, 2)) * (100 / WIDTH, 100 / HEIGHT)
+    region = {
+        "type": "polygonlabels",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {"points": corners.tolist(), "polygonlabels": ["thing"]},
+    }
+    return [
+        {"data": {"image": f"/data/{name}"}, "annotations": [{"result": [region] * (i == 2)}]}
+        for i, name in enumerate(names)
+    ]
+
+
 FORMS = {
+    "cvat-images": cvat_images,
+    "cvat-video": cvat_video,
+    "label-studio": label_studio,
     "polygon": lambda names: coco(names[2], [CORNERS]),
     "run-lengths": lambda names: coco(
         names[2],
@@ -79,23 +113,37 @@ def _runs(mask: np.ndarray) -> list[int]:
 def test_annotations_belong_to_the_frames_they_name(
     shot: Path, film: Path, tmp_path: Path, form: str
 ) -> None:
-    make: Callable[[list[str]], dict[str, Any]] = FORMS[form]
-    given = tmp_path / "given.json"
+    make: Callable[[list[str]], Any] = FORMS[form]
+    given = tmp_path / ("given.xml" if form.startswith("cvat") else "given.json")
     for video, names in (
         (shot, [f"shot/shot_{index}.png" for index in range(8, 12)]),
         (film, [f"frame_{index:06d}.PNG" for index in range(4)]),
     ):
-        given.write_text(json.dumps(make(names)))
-        _, masks, files = open_with_masks(video, [MaskFile(given)])
+        content = make(names)
+        given.write_text(content if isinstance(content, str) else json.dumps(content))
+        _, masks, files, objects = open_with_masks(video, [MaskFile(given)])
         assert files == [given] and list(masks) == [2]
-        np.testing.assert_array_equal(masks[2], SQUARE)
+        np.testing.assert_array_equal(masks[2] > 0, SQUARE > 0)
+        assert objects == dict.fromkeys(object_ids(masks[2]), "thing")
+
+
+def test_boxes_are_asked_for(shot: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given.xml"
+    box = '<box label="thing" xtl="10" ytl="8" xbr="30" ybr="20"/>'
+    given.write_text(
+        f'<annotations><image name="shot_9.png" width="48" height="32">{box}</image></annotations>'
+    )
+    with pytest.raises(UsageError, match="1 boxes"):
+        open_with_masks(shot, [MaskFile(given)])
+    _, masks, *_ = open_with_masks(shot, [MaskFile(given)], fill_boxes=True)
+    np.testing.assert_array_equal(masks[1] > 0, SQUARE > 0)
 
 
 def test_an_archive_of_cvat_gives_its_frames(film: Path, tmp_path: Path) -> None:
     empty = np.zeros_like(SQUARE)
     frames = [(f"frame_{index:06d}", SQUARE if index in (1, 3) else empty) for index in range(4)]
     write_mots(tmp_path / "tracks.zip", frames, "thing")
-    _, masks, _ = open_with_masks(film, [MaskFile(tmp_path / "tracks.zip")])
+    _, masks, *_ = open_with_masks(film, [MaskFile(tmp_path / "tracks.zip")])
     assert list(masks) == [1, 3]
     np.testing.assert_array_equal(masks[3], SQUARE)
 

@@ -22,6 +22,7 @@ from vos.segmentation.given_masks import (
     parse_mask_options,
 )
 from vos.segmentation.run import propagate_to_files
+from vos.settings import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     plain = {"model": "small"}
     run(**plain)
     full = read_all(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"another precision \(auto"):
+    with pytest.raises(UsageError, match=r"another precision \(float32, now bfloat16"):
         run(**plain, precision="bfloat16")
     with pytest.raises(UsageError, match="unknown precision"):
         run(**plain, precision="half", overwrite=True)
@@ -122,6 +123,18 @@ def test_lower_precision_leaves_the_masks_alone_and_is_another_run(
     for one, other in zip(full, read_all(tmp_path / "out"), strict=True):
         assert overlap(one, other, 2) > 0.9
         assert overlap(one, other, 7) > 0.9
+
+
+def test_a_run_in_8_bits_does_not_go_on_where_these_cannot_be_had(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model=DEFAULT_MODEL)
+    settings, *lines = map(json.loads, (tmp_path / "out/manifest.jsonl").read_text().splitlines())
+    assert settings["settings"]["precision"] == "int8"
+    assert [line["precision"] for line in lines if "precision" in line] == ["int8"]
+    monkeypatch.setattr("vos.backbones.quantised.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"another precision \(int8, now float32\)"):
+        run(model=DEFAULT_MODEL)
 
 
 class TestAnotherRunInTheFolder:
@@ -329,7 +342,7 @@ class TestNamesOfFrames:
         (tmp_path / "all").mkdir()
         (tmp_path / "given").rename(tmp_path / "all" / "shot")
         given = find_masks(tmp_path / "all", shot)
-        _, read, _ = open_with_masks(shot, given)
+        _, read, *_ = open_with_masks(shot, given)
         assert sorted(read) == [0, 1, 2, 3]
         for index, path in enumerate(sorted((tmp_path / "all" / "shot").glob("*.png"))):
             np.testing.assert_array_equal(read[index], read_palette_mask(path))
@@ -343,7 +356,7 @@ class TestNamesOfFrames:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         write_mask(tmp_path / option.split(":")[-1], masks[frame])
-        _, read, _ = open_with_masks(shot, parse_mask_options([option]))
+        _, read, *_ = open_with_masks(shot, parse_mask_options([option]))
         assert list(read) == [frame]
 
     def test_two_masks_for_one_frame_are_refused(self, shot: Path, masks, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class FeatureExtractor:
         check_precision(precision)
         wanted = precision in (AUTO, "int8") and runtime == "auto" and self.device.type == "cpu"
         self._session = quantised_session(backbone, weights_digest(backbone)) if wanted else None
-        self.precision = _precision(precision, self._session is not None)
+        self.precision = resolve_precision(precision, quantised=self._session is not None)
         self.runtime = _choose(runtime, self.device, self.precision, frame_count)
         network = fold_batch_norm(backbone).to(self.device).requires_grad_(False)
         self._eager: nn.Module = network.to(memory_format=torch.channels_last)
@@ -188,7 +188,12 @@ def _checked(value: str, what: str, known: Sequence[str] | dict[str, torch.dtype
     return value
 
 
-def _precision(name: str, quantised: bool) -> str:
+def resolve_precision(name: str, *, quantised: bool) -> str:
+    """Return what a precision becomes where 8 bits can, or cannot, be had.
+
+    Raises:
+        UsageError: ``int8``, and they cannot.
+    """
     if name == AUTO:
         return "int8" if quantised else "float32"
     if name == "int8" and not quantised:

@@ -29,16 +29,33 @@ def propagate(
         typer.Option(
             "--mask",
             help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
-            "or a number from 0. Or annotations: COCO or YouTube-VIS .json, MOTS PNG .zip. "
-            "Repeatable.",
+            "or a number from 0. Or annotations: COCO, YouTube-VIS or Label Studio .json, CVAT "
+            ".xml, MOTS PNG .zip. Repeatable.",
         ),
     ] = None,
+    fill_boxes: Annotated[
+        bool, typer.Option("--fill-boxes", help="Take boxes in annotations for masks.")
+    ] = False,
     overlay_file: Annotated[
         Path | None,
         typer.Option("--overlay", help="Video with the objects shown; a folder for many."),
     ] = None,
+    composites: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--composite",
+            metavar="KIND=FILE",
+            help="Video for editing: prores (.mov) or webm, with transparency; green, matte, blur, "
+            "spotlight or background (.mp4). Repeatable; KIND=FOLDER for many.",
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(help="Picture behind the objects, for --composite background=FILE."),
+    ] = None,
     sound: Annotated[
-        bool, typer.Option("--sound/--no-sound", help="Copy the video's sound into the overlay.")
+        bool,
+        typer.Option("--sound/--no-sound", help="Copy the video's sound into these videos."),
     ] = True,
     rle_file: Annotated[
         Path | None,
@@ -80,9 +97,11 @@ def propagate(
     """
     from vos.errors import UsageError
     from vos.propagation import preset as find_preset
+    from vos.segmentation.composites import parse_composites
     from vos.segmentation.given_masks import open_with_masks, parse_mask_options
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
+    kinds = parse_composites(composites or [])
     paths = options.given_videos(videos, list_file)
     if masks is not None:
         if mask:
@@ -95,6 +114,8 @@ def propagate(
             as_json=as_json,
             executor=lambda: options.chosen_executor(executor, device, address, workers),
             overlays=overlay_file,
+            composites=kinds,
+            background=background,
             sound=sound,
             rles=rle_file,
             model=model,
@@ -115,7 +136,7 @@ def propagate(
     given = parse_mask_options(mask or [])
     if dry_run:
         options.check_model(model, seed)
-        opened, read, _ = open_with_masks(video, given)
+        opened, read, *_ = open_with_masks(video, given, fill_boxes=fill_boxes)
         plan = {
             "video": str(video),
             "size": [opened.height, opened.width],
@@ -135,7 +156,10 @@ def propagate(
         given,
         out,
         overlay_file=overlay_file,
+        composites=kinds,
+        background=background,
         sound=sound,
+        fill_boxes=fill_boxes,
         rle_file=rle_file,
         model=model,
         config=config,
@@ -150,6 +174,7 @@ def propagate(
         "ids": result["ids"],
         "confidence": result.get("confidence", {}),
         "model": model,
+        "precision": summary.precision,
         "device": device_name(place),
         "out": str(out),
     }
@@ -190,6 +215,7 @@ def _propagate_many(
         "videos": len(summary.results),
         **summary.to_dict(),
         "model": how["model"],
+        "precision": summary.precision,
         "out": str(out.absolute()),
         "manifest": str(out.absolute() / "manifest.jsonl"),
     }

@@ -21,8 +21,8 @@ DESCRIPTION = """Carry the objects of one mask through a video.
 
 video: an uploaded video file. mask: an uploaded PNG of the video's size, palette or grey, whose
 values are object ids (black and white: one object). frame: the frame the mask belongs to, from 0.
-model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JSON), mots (zip) or
-cutouts (zip). Returns the file."""
+model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JSON), mots (zip),
+cutouts (zip), prores (MOV), webm, or green, matte, blur or spotlight (MP4). Returns the file."""
 
 
 def add_endpoint(

@@ -7,10 +7,10 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -18,7 +18,8 @@ from vos.demo.session import Session
 from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
-from vos.media import PALETTE, RleWriter, VideoWriter, overlay, write_mots
+from vos.media import PALETTE, RleWriter, VideoWriter, write_mots
+from vos.media.compositing import COMPOSITES, OVERLAY, cut_out
 from vos.media.excerpt import Excerpt
 from vos.media.video_folder import FrameFolder
 
@@ -69,14 +70,18 @@ def _masks(session: Session, report: Report) -> Iterator[tuple[int, np.ndarray]]
         report(index - first + 1, last - first + 1)
 
 
-def _overlay_video(session: Session, path: Path, report: Report) -> None:
-    clip = session.clip
-    colours = session.objects.palette()
+def _composite(kind: str, session: Session, path: Path, report: Report) -> None:
+    """A video of the visible objects, with the times and the sound of the trimmed part."""
+    clip, chosen = session.clip, COMPOSITES[kind]
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
-    with VideoWriter.like(path, part) as writer:
+    how = (
+        {"opacity": session.opacity, "colours": session.objects.palette()}
+        if kind == OVERLAY
+        else {}
+    )
+    with VideoWriter.like(path, part, encoding=chosen.encoding) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
-            shown = visible(session, mask)
-            writer.write(overlay(frame, shown, session.opacity, colours=colours))
+            writer.write(chosen.draw(frame, visible(session, mask), **how))
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
@@ -116,10 +121,8 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     with _zip(path) as archive:
         for index, frame, mask in _frames_and_masks(session, report):
-            alpha = ((mask > 0) & (mask < 255) & (visible(session, mask) > 0)).astype(np.uint8)
-            cut = cv2.merge([*cv2.split(cv2.copyTo(frame, alpha)), alpha * 255])
             name = f"{clip.name}/{clip.video.frame_name(index)}.png"
-            _add_image(archive, name, Image.fromarray(cut))
+            _add_image(archive, name, Image.fromarray(cut_out(frame, visible(session, mask))))
 
 
 def _feature_colours(session: Session, path: Path, report: Report) -> None:
@@ -185,10 +188,20 @@ def _add_image(archive: zipfile.ZipFile, name: str, image: Image.Image) -> None:
 
 
 FORMATS: dict[str, Format] = {
-    "overlay": Format("Overlay video (MP4)", "overlay.mp4", _overlay_video),
+    "overlay": Format("Overlay video (MP4)", "overlay.mp4", partial(_composite, OVERLAY)),
     "png": Format("Masks as palette PNGs (zip, DAVIS layout)", "masks.zip", _palette_pngs),
     "rle": Format("Masks as COCO RLE (JSON)", "masks.json", _rle),
     "mots": Format("Masks as MOTS PNG for CVAT (zip)", "mots.zip", _mots),
     "cutouts": Format("Cut-outs with transparency (zip of PNGs)", "cutouts.zip", _cutouts),
+    "prores": Format(
+        "Cut-out video for editing (ProRes 4444)", "cutout.mov", partial(_composite, "prores")
+    ),
+    "webm": Format("Cut-out video for the web (WebM)", "cutout.webm", partial(_composite, "webm")),
+    "green": Format("Green screen (MP4)", "green.mp4", partial(_composite, "green")),
+    "matte": Format("Matte: white on black (MP4)", "matte.mp4", partial(_composite, "matte")),
+    "blur": Format("Background out of focus (MP4)", "blur.mp4", partial(_composite, "blur")),
+    "spotlight": Format(
+        "Spotlight: the rest dimmed (MP4)", "spotlight.mp4", partial(_composite, "spotlight")
+    ),
     "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

@@ -112,7 +112,7 @@ def evaluate(
         ],
     )
     check_dataset(dataset)
-    chosen = Model.choose(model, seed=seed, precision=precision)
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(place)
     check_paths(chosen.inputs(), [Output("the results", out, folder=True)])
     results = [out / RUN, out / METRICS, out / REPORT, *table_paths(out, dataset.split)]
     run = RunFolder.open(
@@ -145,6 +145,7 @@ def evaluate(
         "split": dataset.split,
         "model": chosen.spec,
         "preset": preset,
+        "precision": summary.precision,
         "device": device_name(place),
     }
     run.write(write_json, out / METRICS, record)

@@ -16,8 +16,8 @@ from vos.export.sampling import spread
 from vos.export.segments import check_clusters, fit_segments
 from vos.export.similarity import Point, fit_similarity
 from vos.media import Video, VideoWriter, contact_sheet, overlay, write_image
+from vos.media.encodings import H264
 from vos.media.listing import IMAGE_SUFFIXES
-from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.progress import progress
 
 _SHEET_FRAMES = 12
@@ -47,7 +47,7 @@ class Pictures:
     def check(self) -> None:
         """Raise UsageError for what cannot be drawn, before the long work."""
         for path in self.paths:
-            if path.suffix.lower() not in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
+            if path.suffix.lower() not in {*H264.suffixes, *IMAGE_SUFFIXES}:
                 raise UsageError(f"a picture is a .png or a .mp4 file, not {path}")
         check_clusters(self.clusters)
         if (self.similar is None) != (self.point is None):
@@ -89,7 +89,7 @@ def draw(path: Path, features: Features, video: Video, paint: Painter) -> None:
     Raises:
         VosError: the file cannot be written.
     """
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    if path.suffix.lower() in H264.suffixes:
         _draw_video(path, features, video, paint)
         return
     chosen = spread(len(features), _SHEET_FRAMES)

@@ -250,16 +250,19 @@ def read_rle(path: Path) -> Iterator[np.ndarray]:
     Raises:
         VosError: the file cannot be read, holds not exactly one video, or is malformed.
     """
-    return (mask for _, mask in read_named_rle(path))
+    return (mask for _, mask in read_named_rle(path, read_json(path)))
 
 
-def read_named_rle(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Read the file of one video as `read_rle` does, with the name of each frame, without suffix.
+def read_named_rle(path: Path, content: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Return masks as `read_rle` does, with the name of each frame, without suffix.
+
+    Args:
+        path: the file, for messages.
+        content: what it holds.
 
     Raises:
         VosError: as `read_rle`.
     """
-    content = read_json(path)
     try:
         if len(content.get("videos", [0])) != 1:
             raise VosError(f"{path} holds {len(content['videos'])} videos: give a file of one")
@@ -275,6 +278,23 @@ def read_named_rle(path: Path) -> Iterator[tuple[str, np.ndarray]]:
         ) from error
 
 
+def names_in_rle(content: Any) -> dict[int, str]:
+    """Return the names of objects by id, where ``content`` has categories that name them.
+
+    Several objects of one category have its name in common.
+    """
+    try:
+        kinds = {kind["id"]: str(kind["name"]) for kind in content["categories"]}
+        coco = "images" in content
+        return {
+            (_object_id(entry) if coco else entry["id"]): kinds[entry["category_id"]]
+            for entry in content["annotations"]
+            if entry.get("category_id") in kinds
+        }
+    except (KeyError, TypeError, AttributeError):
+        return {}
+
+
 # Name, height and width of a frame, and its objects: ids with their segmentations.
 _Frame = tuple[str, int, int, list[tuple[int, Any]]]
 
@@ -282,13 +302,16 @@ _Frame = tuple[str, int, int, list[tuple[int, Any]]]
 def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
     by_image: dict[int, list[tuple[int, Any]]] = defaultdict(list)
     for entry in content["annotations"]:
-        names = ("instance_id", "track_id", "category_id")
-        id = next(entry[name] for name in names if name in entry)
-        by_image[entry["image_id"]].append((id, entry["segmentation"]))
+        by_image[entry["image_id"]].append((_object_id(entry), entry["segmentation"]))
     images = sorted(content["images"], key=lambda image: image.get("frame_id", image["id"]))
     for image in images:
         name = str(image.get("file_name", image.get("frame_id", image["id"])))
         yield name, image["height"], image["width"], by_image[image["id"]]
+
+
+def _object_id(entry: dict[str, Any]) -> int:
+    names = ("instance_id", "track_id", "category_id")
+    return int(next(entry[name] for name in names if name in entry))
 
 
 def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.audio.frame import AudioFrame
@@ -18,7 +19,23 @@ from av.packet import Packet
 
 log = logging.getLogger("vos")
 
-_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200})
+
+class _Kind(NamedTuple):
+    """A kind of sound that a container holds."""
+
+    name: str
+    encoder: str
+    samples: str  # FFmpeg's sample format
+    rates: frozenset[int]
+
+
+_AAC = _Kind(
+    "aac",
+    "aac",
+    "fltp",
+    frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200}),
+)
+_OPUS = _Kind("opus", "libopus", "flt", frozenset({8000, 12000, 16000, 24000, 48000}))
 _LAYOUTS = frozenset({"mono", "stereo", "5.1"})
 
 
@@ -36,7 +53,9 @@ class Sound:
 
 
 class SoundTrack:
-    """Sound on its way into an output, beside the frames: AAC is copied, the rest made AAC.
+    """Sound on its way into an output, beside the frames.
+
+    Sound of the kind that the output holds (AAC, in WebM Opus) is copied, the rest is made so.
 
     Sound that cannot be read is left out from there on, which is said in a line.
     """
@@ -46,12 +65,13 @@ class SoundTrack:
         self._output = output
         self._source = av.open(f"file:{sound.path.absolute()}")
         stream = self._source.streams.best("audio")
+        self._kind = _OPUS if output.format.name == "webm" else _AAC
         if not isinstance(stream, AudioStream):
             self._packets: Iterator[tuple[float, Packet]] = iter(())
-        elif stream.codec_context.name == "aac" and stream.codec_context.extradata:
+        elif stream.codec_context.name == self._kind.name and stream.codec_context.extradata:
             self._packets = self._copied(self._source, stream)
         else:
-            self._packets = self._made_aac(self._source, stream)
+            self._packets = self._made(self._source, stream)
         self._next = self._advance()
 
     def mux_until(self, seconds: float) -> None:
@@ -91,19 +111,18 @@ class SoundTrack:
                 packet.stream = copy
                 yield float(packet.pts * packet.time_base), packet
 
-    def _made_aac(
-        self, source: InputContainer, stream: AudioStream
-    ) -> Iterator[tuple[float, Packet]]:
-        """Packets of AAC, with the second of the output that they begin at."""
-        rate = stream.rate if stream.rate in _RATES else 48_000
+    def _made(self, source: InputContainer, stream: AudioStream) -> Iterator[tuple[float, Packet]]:
+        """Packets of the kind of the output, with the second of it that they begin at."""
+        rate = stream.rate if stream.rate in self._kind.rates else 48_000
         layout = stream.layout.name if stream.layout.name in _LAYOUTS else "stereo"
-        made = self._output.add_stream("aac", rate=rate, layout=layout)
+        made = self._output.add_stream(self._kind.encoder, rate=rate, layout=layout)
+        assert isinstance(made, AudioStream)
         return self._encoded(source, stream, made)
 
     def _encoded(
         self, source: InputContainer, stream: AudioStream, made: AudioStream
     ) -> Iterator[tuple[float, Packet]]:
-        resampler = AudioResampler(format="fltp", layout=made.layout, rate=made.rate)
+        resampler = AudioResampler(format=self._kind.samples, layout=made.layout, rate=made.rate)
         fifo = av.AudioFifo()
         pts: int | None = None
         for frame in self._decoded(source, stream, resampler):

@@ -44,6 +44,11 @@ class Summary:
         return sum(result["frames"] for result in self.results.values())
 
     @property
+    def precision(self) -> str:
+        """Precision of the network, or several of them where 8 bits were given up on the way."""
+        return ", ".join(sorted({result["precision"] for result in self.results.values()}))
+
+    @property
     def fps(self) -> float:
         """Frames per second of this call."""
         return self.computed / self.seconds["total"] if self.computed else 0.0

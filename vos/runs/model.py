@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vos.backbones import Backbone, load, weights_digest
 from vos.backbones.adapt import Network, as_backbone
-from vos.backbones.inference import FeatureExtractor, check_precision
+from vos.backbones.inference import FeatureExtractor, check_precision, resolve_precision
+from vos.backbones.quantised import quantised_session
 from vos.backbones.weight_files import SUFFIXES
 from vos.errors import MissingError, VosError
 from vos.runs.paths import Input
@@ -72,6 +73,16 @@ class Model:
         if weights_digest(backbone) != self.digest:
             raise VosError(f"{self.spec} has other weights here than where the job was started")
         return backbone
+
+    def resolved(self, device: str | torch.device) -> Model:
+        """Return the same model with what ``auto`` becomes on ``device``, which a run records.
+
+        Raises:
+            UsageError: a precision that cannot be had there.
+        """
+        asked = self.precision in ("auto", "int8") and str(device).partition(":")[0] == "cpu"
+        quantised = asked and quantised_session(self.load(), self.digest) is not None
+        return replace(self, precision=resolve_precision(self.precision, quantised=quantised))
 
     def extractor(
         self, device: str | torch.device, frame_count: int | None = None

@@ -1,30 +1,34 @@
 """Which mask file belongs to which frame: by the name of the frame, or by its number.
 
-Files of annotations hold masks of several frames: COCO and YouTube-VIS (``.json``), MOTS PNG as
-CVAT exports it (``.zip``).
+Files of annotations hold masks of several frames: COCO, YouTube-VIS and Label Studio (``.json``),
+CVAT's own form (``.xml``, or a ``.zip`` with one) and MOTS PNG (``.zip``).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vos.errors import MissingError, UsageError, near_names
+from vos.files import read_json
 from vos.media import Video, object_ids, open_video, read_mask
+from vos.media.cvat import holds_cvat, read_cvat
+from vos.media.label_studio import is_label_studio, read_label_studio
 from vos.media.listing import is_hidden
 from vos.media.masks import check_size
 from vos.media.mots import read_mots
-from vos.media.rle import read_named_rle
+from vos.media.rle import names_in_rle, read_named_rle
+from vos.media.shapes import Annotations, Frame
 from vos.media.video_folder import FrameFolder
 
 log = logging.getLogger("vos")
 
-ANNOTATIONS = (".json", ".zip")
+ANNOTATIONS = (".json", ".zip", ".xml")
 
 
 class MaskFile(NamedTuple):
@@ -32,6 +36,22 @@ class MaskFile(NamedTuple):
 
     path: Path
     frame: str | None = None
+
+
+class Given(NamedTuple):
+    """A video, and the masks that were given of it.
+
+    Attributes:
+        video: without the images that are masks.
+        masks: (H, W) uint8 by frame index.
+        files: of the masks.
+        names: of objects by id, where a file of annotations names them.
+    """
+
+    video: Video
+    masks: dict[int, np.ndarray]
+    files: list[Path]
+    names: dict[int, str]
 
 
 def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
@@ -48,20 +68,19 @@ def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
     return masks
 
 
-def open_with_masks(
-    video: Path, masks: Sequence[MaskFile]
-) -> tuple[Video, dict[int, np.ndarray], list[Path]]:
+def open_with_masks(video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool = False) -> Given:
     """Open a video and read its masks; masks that lie among the frames are no frames.
 
     A mask belongs to the frame that it was said to belong to, else to the frame whose name it
     bears, else to the first.
 
-    Returns:
-        The video, the masks (H, W) uint8 by frame index, and their files.
+    Args:
+        fill_boxes: take boxes in files of annotations for masks.
 
     Raises:
         MissingError: the video or a mask is not there.
-        UsageError: a frame that is not there, or two masks for one frame.
+        UsageError: a frame that is not there, two masks for one frame, or annotations that are no
+            masks for certain.
         VosError: the video or a mask cannot be read.
     """
     for mask in masks:
@@ -71,13 +90,16 @@ def open_with_masks(
     names = _frame_numbers(opened)
     found: dict[int, Path] = {}
     read: dict[int, np.ndarray] = {}
+    objects: dict[int, str] = {}
     for mask in masks:
-        for index, ids in _masks_in(mask, opened, names):
+        said, shown = _masks_in(mask, opened, names, fill_boxes)
+        objects.update(said)
+        for index, ids in shown:
             if index in found:
                 frame = opened.frame_name(index) if names else str(index)
                 raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
             found[index], read[index] = mask.path, ids
-    return opened, read, list(dict.fromkeys(found.values()))
+    return Given(opened, read, list(dict.fromkeys(found.values())), objects)
 
 
 def find_masks(folder: Path, video: Path) -> list[MaskFile]:
@@ -119,24 +141,46 @@ def _is_drive(frame: str, path: str) -> bool:
 
 
 def _masks_in(
-    mask: MaskFile, video: Video, names: dict[str, int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the masks of a file, (H, W) uint8, with the indices of their frames."""
+    mask: MaskFile, video: Video, names: dict[str, int], fill_boxes: bool
+) -> tuple[Mapping[int, str], Iterator[tuple[int, np.ndarray]]]:
+    """Return the names of objects, and the masks of a file with the indices of their frames."""
     path = mask.path
     if path.suffix.lower() not in ANNOTATIONS:
         index = _frame_of(mask, video, names)
-        yield index, read_mask(path, size=video.size)
-        return
+        return {}, iter([(index, read_mask(path, size=video.size))])
     if mask.frame is not None:
         raise UsageError(
             f"{path} says itself of which frames its masks are: leave out {mask.frame}:"
         )
+    annotations = _read_annotations(path, video.size, fill_boxes)
+    return annotations.names, _shown(path, annotations.masks, video, names)
+
+
+def _read_annotations(path: Path, size: tuple[int, int], fill_boxes: bool) -> Annotations:
+    suffix = path.suffix.lower()
+    if suffix == ".xml" or (suffix == ".zip" and holds_cvat(path)):
+        return read_cvat(path, size=size, fill_boxes=fill_boxes)
+    if suffix == ".zip":
+        return Annotations({}, read_mots(path))
+    content = read_json(path)
+    if is_label_studio(content):
+        return read_label_studio(path, content, fill_boxes=fill_boxes)
+    return Annotations(names_in_rle(content), read_named_rle(path, content))
+
+
+def _shown(
+    path: Path,
+    masks: Iterable[tuple[Frame, np.ndarray]],
+    video: Video,
+    names: dict[str, int],
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the masks that show an object, by index; others may be frames nobody looked at."""
     shown = 0
-    for name, ids in read_named_rle(path) if path.suffix.lower() == ".json" else read_mots(path):
-        if object_ids(ids):  # others may be frames that nobody looked at
+    for frame, ids in masks:
+        if object_ids(ids):
             check_size(path, ids, video.size)
             shown += 1
-            yield _annotated_frame(path, name, names), ids
+            yield frame if isinstance(frame, int) else _annotated_frame(path, frame, names), ids
     if not shown:
         raise UsageError(f"{path} shows no object on any frame")
 

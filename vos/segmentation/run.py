@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from vos.errors import MissingError
 from vos.media import Video
+from vos.media.compositing import OVERLAY
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RECORD, RunFolder
@@ -20,12 +21,12 @@ from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
 from vos.runs.source import video_input
 from vos.scheduling import Executor, Task
+from vos.segmentation.composites import Composites
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
 from vos.segmentation.to_files import (
     CONFIDENCE,
     OpenSegmenter,
     VideoJob,
-    check_outputs,
     run_settings,
     segment_to_files,
 )
@@ -40,8 +41,11 @@ def propagate_to_files(
     out: Path,
     *,
     overlay_file: Path | None = None,
+    composites: Mapping[str, Path] | None = None,
+    background: Path | None = None,
     rle_file: Path | None = None,
     sound: bool = True,
+    fill_boxes: bool = False,
     model: str,
     config: PropagationConfig,
     device: torch.device,
@@ -50,6 +54,10 @@ def propagate_to_files(
     overwrite: bool = False,
 ) -> Summary:
     """Write the mask of every frame of a video to ``<out>/<frame>.png``; see `segment_to_files`.
+
+    Args:
+        overlay_file, composites, background, sound: see `Composites`; the overlay is one of them.
+        fill_boxes: take boxes in files of annotations for masks.
 
     Returns:
         A summary with one result, under the name of the video.
@@ -60,30 +68,31 @@ def propagate_to_files(
         MissingError: the video, a mask or the weights are not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
-    check_outputs(overlay_file, rle_file)
-    chosen = Model.choose(model, seed=seed, precision=precision)
-    opened, _, files = open_with_masks(video, masks)
+    job = VideoJob(
+        partial(_open, video, tuple(masks), fill_boxes=fill_boxes),
+        out,
+        composites=_composites(overlay_file, composites, background, sound=sound),
+        rle=rle_file,
+        confidence=True,
+        overwrite=overwrite,
+    )
+    job.check()
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
+    opened, _, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
+    job = replace(job, names=names)
     check_paths(
         [
             video_input(video, opened),
             *(Input("a mask", path) for path in files),
+            *job.composites.inputs(),
             *chosen.inputs(),
         ],
         [
             Output("the masks", out, folder=True),
             Output("the record of the run", out / RECORD),
             Output("the confidence", out / CONFIDENCE),
-            *_shown(overlay_file, rle_file),
+            *job.outputs(),
         ],
-    )
-    job = VideoJob(
-        partial(_open, video, tuple(masks)),
-        out,
-        overlay=overlay_file,
-        rle=rle_file,
-        sound=sound,
-        confidence=True,
-        overwrite=overwrite,
     )
     with progress(total=opened.frame_count, description="segmenting") as bar:
         result = segment_to_files(
@@ -102,6 +111,8 @@ def propagate_many(
     out: Path,
     *,
     overlays: Path | None = None,
+    composites: Mapping[str, Path] | None = None,
+    background: Path | None = None,
     rles: Path | None = None,
     sound: bool = True,
     model: str,
@@ -118,8 +129,9 @@ def propagate_many(
 
     Args:
         masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
-        overlays, rles: folders for an overlay video and for run lengths of each video.
-        sound: copy the sound of a video into its overlay.
+        overlays, composites, rles: folders for an overlay, for composites by their kinds, and for
+            run lengths of each video.
+        background, sound: see `Composites`.
 
     Raises:
         UsageError: two videos of one name, an unknown model, an output that is an input, or
@@ -131,28 +143,34 @@ def propagate_many(
             f"there is no folder {masks}: `masks` holds VIDEO.png or VIDEO/FRAME.png"
         )
     paths = named(videos)
-    chosen = Model.choose(model, seed=seed, precision=precision)
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(executor.device)
     out, masks = out.absolute(), masks.absolute()
+    shown = _composites(overlays, composites, background, sound=sound)
     jobs = {
         name: VideoJob(
             partial(_open_found, path, masks),
             out / name,
-            overlay=overlays.absolute() / f"{name}.mp4" if overlays else None,
+            composites=shown.of_video(name),
             rle=rles.absolute() / f"{name}.json" if rles else None,
-            sound=sound,
             confidence=True,
             overwrite=overwrite,
         )
         for name, path in paths.items()
     }
+    next(iter(jobs.values())).check()
     check_paths(
-        [*map(video_input, paths.values()), Input("the given masks", masks), *chosen.inputs()],
+        [
+            *map(video_input, paths.values()),
+            Input("the given masks", masks),
+            *shown.inputs(),
+            *chosen.inputs(),
+        ],
         [
             Output("the masks", out, folder=True),
             Output("the record of the run", out / RECORD),
             *(Output(f"the masks of {name}", job.out, folder=True) for name, job in jobs.items()),
             *(Output(f"the confidence of {name}", jobs[name].out / CONFIDENCE) for name in jobs),
-            *(each for job in jobs.values() for each in _shown(job.overlay, job.rle)),
+            *(each for job in jobs.values() for each in job.outputs()),
         ],
     )
     settings = {"command": "propagate", "masks": str(masks), **run_settings(chosen, config)}
@@ -175,24 +193,30 @@ def propagate_many(
 
 def is_written(job: VideoJob, frames: int) -> bool:
     """Tell whether the results of a job that was done are still there."""
-    files = [path for path in (job.overlay, job.rle) if path is not None]
-    return job.out.is_dir() and len(_masks(job.out)) >= frames and all(p.is_file() for p in files)
+    there = all(path.is_file() for path in job.files())
+    return there and job.out.is_dir() and len(_masks(job.out)) >= frames
 
 
 def _masks(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
 
 
-def _shown(overlay_file: Path | None, rle_file: Path | None) -> list[Output]:
-    return [
-        *([Output("the overlay", overlay_file)] if overlay_file else []),
-        *([Output("the run lengths", rle_file)] if rle_file else []),
-    ]
+def _composites(
+    overlay: Path | None,
+    others: Mapping[str, Path] | None,
+    background: Path | None,
+    *,
+    sound: bool,
+) -> Composites:
+    files = {**({OVERLAY: overlay} if overlay else {}), **(others or {})}
+    return Composites(files, background, sound)
 
 
-def _open(video: Path, masks: Sequence[MaskFile]) -> tuple[Video, dict[int, np.ndarray]]:
-    opened, read, _ = open_with_masks(video, masks)
-    return opened, read
+def _open(
+    video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool = False
+) -> tuple[Video, dict[int, np.ndarray]]:
+    given = open_with_masks(video, masks, fill_boxes=fill_boxes)
+    return given.video, given.masks
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:

@@ -1,12 +1,11 @@
-"""A video and the masks of some frames in; the masks of all frames, overlay and RLE out."""
+"""A video and the masks of some frames in; the masks of all frames, composites and RLE out."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,20 +17,19 @@ from vos.files import read_json, write_json
 from vos.media import (
     RleWriter,
     Video,
-    VideoWriter,
     object_ids,
-    overlay,
     read_palette_mask,
     write_mask,
 )
 from vos.media.background import BackgroundWriter
-from vos.media.video_writer import VIDEO_SUFFIXES
 from vos.progress import Stopwatch, progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
+from vos.runs.paths import Output
 from vos.runs.source import fingerprint
 from vos.scheduling import Advance
+from vos.segmentation.composites import Composites
 from vos.segmentation.marks import check_marks
 from vos.segmentation.propagate import propagate
 from vos.segmentation.segment import Observer, SegmentedFrame, segment
@@ -93,8 +91,9 @@ class VideoJob:
         open: opens the video and reads its masks, by frame index; can be pickled.
         out: folder of the masks; each bears the name of its frame.
         record: of the folder; None keeps it inside.
-        overlay, rle: files; None makes none.
-        sound: copy the sound of the video into the overlay.
+        composites: videos to be made of frames and masks.
+        rle: the file of run lengths; None makes none.
+        names: of objects by id, for the RLE.
         confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
             RLE.
         overwrite: start anew.
@@ -103,11 +102,35 @@ class VideoJob:
     open: Callable[[], tuple[Video, dict[int, np.ndarray]]]
     out: Path
     record: Path | None = None
-    overlay: Path | None = None
+    composites: Composites = field(default_factory=Composites)
     rle: Path | None = None
-    sound: bool = True
+    names: Mapping[int, str] = field(default_factory=dict)
     confidence: bool = False
     overwrite: bool = False
+
+    def check(self) -> None:
+        """Check, before the work, that composites and RLE can be written.
+
+        Raises:
+            UsageError: a composite that cannot be, or an RLE with the name of a mask.
+            MissingError, VosError: the background of a composite is not there, or no picture.
+        """
+        self.composites.check()
+        if self.rle is not None and self.rle.suffix.lower() == ".png":
+            raise UsageError(
+                f"{self.rle}: `rle_file` takes the name of a JSON file, such as masks.json"
+            )
+
+    def files(self) -> list[Path]:
+        """Return the files beside the masks."""
+        return [*self.composites.files.values(), *([self.rle] if self.rle else [])]
+
+    def outputs(self) -> list[Output]:
+        """Return the same files, by what messages call them."""
+        return [
+            *self.composites.outputs(),
+            *([Output("the run lengths", self.rle)] if self.rle else []),
+        ]
 
 
 def segment_to_files(
@@ -119,7 +142,7 @@ def segment_to_files(
     walk: Walk = everywhere,
     advance: Advance = lambda _: None,
 ) -> dict[str, Any]:
-    """Write the mask of every frame to ``<out>/<frame>.png``, then the overlay and the RLE.
+    """Write the mask of every frame to ``<out>/<frame>.png``, then the composites and the RLE.
 
     Masks of a finished run with the same settings are used again, so that an overlay can be had
     later at little cost.
@@ -130,8 +153,8 @@ def segment_to_files(
         advance: is told of each frame that is done.
 
     Returns:
-        frames, computed (frames of this call), ids, seconds by stage, and confidence, if it was
-        asked for: by id, the lowest one and its frame.
+        frames, computed (frames of this call), ids, precision of the network, seconds by stage,
+        and confidence, if it was asked for: by id, the lowest one and its frame.
 
     Raises:
         UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
@@ -139,7 +162,7 @@ def segment_to_files(
         MissingError: the video or a mask is not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
-    check_outputs(job.overlay, job.rle)
+    job.check()
     video, masks = job.open()
     masks = check_marks(masks, video)
     folder = RunFolder.open(
@@ -148,11 +171,11 @@ def segment_to_files(
         record=job.record,
         overwrite=job.overwrite,
         restart=True,
-        outputs=[*mask_paths(video, job.out), *filter(None, (job.overlay, job.rle))],
+        outputs=[*mask_paths(video, job.out), *job.files()],
     )
     files = MaskFiles(video, folder)
     # Before hours of work: what may not be replaced.
-    folder.check(filter(None, (job.overlay, job.rle)))
+    folder.check(job.files())
     done = files.finished()
     stopwatch = Stopwatch()
     with stopwatch("total"):
@@ -160,29 +183,27 @@ def segment_to_files(
             files.check_free()
             confidence: dict[int, Mapping[int, float]] = {}
             observe = confidence.__setitem__ if job.confidence else None
-            stream = walk(video, masks, extractor(video.frame_count), config, stopwatch, observe)
+            network = extractor(video.frame_count)
+            stream = walk(video, masks, network, config, stopwatch, observe)
             frames = files.write(stream, advance)
             if job.confidence:
                 files.write_confidence(confidence)
             ids = sorted({each for mask in masks.values() for each in object_ids(mask)})
-            done = {"frames": frames, "ids": ids}
+            done = {"frames": frames, "ids": ids, "precision": network.precision}
             folder.note(MASKS, "done", **done)
             computed = frames
         else:
             computed = 0
-        if job.overlay is not None:
-            with folder.writing(job.overlay):
-                _write_overlay(
-                    video, files.read(done["frames"]), done["frames"], job.overlay, sound=job.sound
-                )
+        job.composites.write(video, files.read(done["frames"]), done["frames"], folder)
         if job.rle is not None:
             with folder.writing(job.rle):
-                _write_rle(video, files, done["frames"], job.rle)
+                _write_rle(video, files, done["frames"], job.rle, job.names)
     lowest = files.lowest_confidence() if job.confidence else {}
     return {
         "frames": done["frames"],
         "computed": computed,
         "ids": done["ids"],
+        "precision": done["precision"],
         "seconds": dict(stopwatch.seconds),
         **({"confidence": lowest} if lowest else {}),
     }
@@ -260,7 +281,7 @@ class MaskFiles:
     def finished(self) -> dict[str, Any] | None:
         """Return what was noted of the finished masks; None where one is not there."""
         known = self.folder.items.get(MASKS)
-        if known is None or not {"frames", "ids"} <= known.keys():
+        if known is None or not {"frames", "ids", "precision"} <= known.keys():
             return None
         if not all(self.path(index).is_file() for index in range(known["frames"])):
             return None
@@ -309,22 +330,6 @@ class MaskFiles:
         return (read_palette_mask(self.path(index)) for index in range(frames))
 
 
-def check_outputs(overlay_file: Path | None, rle_file: Path | None) -> None:
-    """Check, before the work, that overlay and RLE can be written.
-
-    Raises:
-        UsageError: the overlay is no video, or the RLE has the name of a mask.
-    """
-    if overlay_file is not None and overlay_file.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(
-            f"{overlay_file}: `overlay_file` takes the name of a video, such as shown.mp4"
-        )
-    if rle_file is not None and rle_file.suffix.lower() == ".png":
-        raise UsageError(
-            f"{rle_file}: `rle_file` takes the name of a JSON file, such as masks.json"
-        )
-
-
 def run_settings(model: Model, config: PropagationConfig) -> dict[str, Any]:
     """Return what decides masks beside the video and the masks that are given."""
     return {
@@ -344,17 +349,9 @@ def _source(video: Video, masks: Mapping[int, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _write_overlay(
-    video: Video, masks: Iterator[np.ndarray], frames: int, path: Path, *, sound: bool
+def _write_rle(
+    video: Video, files: MaskFiles, frames: int, path: Path, names: Mapping[int, str]
 ) -> None:
-    pairs = zip(video, masks, strict=False)
-    bar = progress(islice(pairs, frames), total=frames, description="overlay")
-    with VideoWriter.like(path, video, sound=sound) as writer:
-        for frame, mask in bar:
-            writer.write(overlay(frame, mask))
-
-
-def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
     confidence = files.confidence()
     with RleWriter(
         path,
@@ -362,6 +359,7 @@ def _write_rle(video: Video, files: MaskFiles, frames: int, path: Path) -> None:
         size=video.size,
         frame_count=frames,
         file_name=video.file_name,
+        object_names=names,
     ) as writer:
         for index, mask in enumerate(progress(files.read(frames), total=frames)):
             found = confidence.get(video.frame_name(index), {})
