@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from vos.demo.session import Session
-from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
 from vos.media import PALETTE, RleWriter, VideoWriter, overlay, write_mots
@@ -75,7 +74,7 @@ def _overlay_video(session: Session, path: Path, report: Report) -> None:
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
     with VideoWriter.like(path, part) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
-            shown = visible(session, mask)
+            shown = session.objects.without_hidden(mask)
             writer.write(overlay(frame, shown, session.opacity, colours=colours))
 
 
@@ -116,7 +115,9 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     with _zip(path) as archive:
         for index, frame, mask in _frames_and_masks(session, report):
-            alpha = ((mask > 0) & (mask < 255) & (visible(session, mask) > 0)).astype(np.uint8)
+            alpha = ((mask > 0) & (mask < 255) & (session.objects.without_hidden(mask) > 0)).astype(
+                np.uint8
+            )
             cut = cv2.merge([*cv2.split(cv2.copyTo(frame, alpha)), alpha * 255])
             name = f"{clip.name}/{clip.video.frame_name(index)}.png"
             _add_image(archive, name, Image.fromarray(cut))

@@ -10,21 +10,27 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
+from vos.demo.pointing import Pointing
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import Video, object_ids, open_video
 from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
 from vos.segmentation.history import Change
+from vos.segmentation.interactive import InteractiveFrame, frame_features
 from vos.segmentation.mask_store import Mark
 from vos.settings import DEFAULT_MODEL
 
+if TYPE_CHECKING:
+    from vos.backbones.inference import FeatureExtractor
+
 Direction = Literal["whole", "onwards", "back"]
+_FRAMES_READY = 3  # a frame of 1920 x 1080 takes some 20 MB
 _LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first
 
 
@@ -80,13 +86,12 @@ class Session:
         self.objects = ObjectList()
         self.active: int | None = None
         self.position = 0
-        self.tool = "Look"
         self.opacity = 0.5
         self.model, self.device = DEFAULT_MODEL, "auto"
-        self.corner: tuple[int, int] | None = None  # first corner of a box, (x, y)
-        self.editing: int | None = None  # the frame that lies in the editor
-        self.edition = 0  # counts what the editor was given
-        self.views = itertools.count(1)  # numbers pictures; a run and a visitor make them at once
+        self.answered = 0  # the last of what the canvas sent
+        self.views = itertools.count(1)  # numbers what the canvas is told
+        self._pointing: Pointing | None = None
+        self._ready: dict[tuple[int, str], InteractiveFrame] = {}  # frames that were clicked on
         self.stop = threading.Event()
         self._idle = threading.Event()  # no run waits or works
         self._idle.set()
@@ -189,10 +194,10 @@ class Session:
         self.objects = ObjectList()
         self.active = None
         self.position = 0
-        self.tool = "Look"
-        self.corner = self.editing = None
+        self._pointing = None
+        self._ready.clear()
         self._removed.clear()
-        for name in ("work", "views", "out"):
+        for name in ("work", "out"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def close(self) -> None:
@@ -254,6 +259,34 @@ class Session:
             raise UsageError(f"Frame {frame} shows no object to start from: paint one first")
         way = "forward" if direction == "onwards" else "backward"
         return {"direction": way, "start": frame, "first": first, "last": last}
+
+    # --- clicks --------------------------------------------------------------------------------
+
+    def pointing_at(self, index: int) -> Pointing:
+        """Return what was pointed at of the chosen object of a frame; it starts with its mask."""
+        item = self.objects[self.active] if self.active is not None else self.add_object()
+        known = self.pointed_at(index)
+        self._pointing = known or Pointing(index, item.id, self.mask(index))
+        return self._pointing
+
+    def pointed_at(self, index: int) -> Pointing | None:
+        """Return what was pointed at of the chosen object of a frame, where that made its mask."""
+        pointing = self._pointing
+        if pointing is None or (pointing.index, pointing.object_id) != (index, self.active):
+            return None
+        return pointing if pointing.keep_to(self.mask(index)) else None
+
+    def ready(self, index: int, model: str, extractor: FeatureExtractor) -> InteractiveFrame:
+        """Return a frame made ready for clicks by its features."""
+        key = (index, model)
+        known = self._ready.pop(key, None)
+        if known is None:
+            frame = self.clip.frames[index]
+            known = InteractiveFrame(frame, frame_features(frame, extractor))
+        self._ready[key] = known
+        while len(self._ready) > _FRAMES_READY:
+            self._ready.pop(next(iter(self._ready)))
+        return known
 
     # --- objects -------------------------------------------------------------------------------
 

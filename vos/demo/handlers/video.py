@@ -74,7 +74,7 @@ class VideoHandlers(Handlers):
             **scene.whole_page(self.layout, session),
             self.layout.direction: "whole",
             self.layout.status: message(
-                "info", "Choose Brush, Click or Box above the frame and mark an object."
+                "info", "Choose Points, Box or Brush above the frame and mark an object."
             ),
         }
 
