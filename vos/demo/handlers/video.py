@@ -30,8 +30,7 @@ class VideoHandlers(Handlers):
     @reports_errors
     def hello(self, ticket: str, request: gr.Request) -> Updates:
         """A page was opened, or loaded anew: find its session by the token its tab keeps."""
-        session = self.store.open(ticket)
-        self.store.visit(ticket, request.session_hash or "")
+        session = self.store.open(ticket, view=request.session_hash)
         return {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
 
     def goodbye(self, request: gr.Request) -> None:
