@@ -68,7 +68,7 @@ def open_with_masks(
         if not mask.path.exists():
             raise MissingError(f"there is no mask {mask.path}: `mask` takes FILE, or FRAME:FILE")
     opened = open_video(video, leave_out=[mask.path for mask in masks])
-    names = _frame_numbers(opened)
+    names = frame_numbers(opened)
     found: dict[int, Path] = {}
     read: dict[int, np.ndarray] = {}
     for mask in masks:
@@ -153,7 +153,7 @@ def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:
     return int(number[0])
 
 
-def _frame_numbers(video: Video) -> dict[str, int]:
+def frame_numbers(video: Video) -> dict[str, int]:
     """Map the names of the frames of a folder to their numbers; of a file there are none."""
     if not isinstance(video, FrameFolder):
         return {}
@@ -162,7 +162,7 @@ def _frame_numbers(video: Video) -> dict[str, int]:
 
 def _frame_of(mask: MaskFile, video: Video, names: dict[str, int]) -> int:
     if mask.frame is not None:
-        return _named_frame(mask, mask.frame, names)
+        return named_frame(mask.path, mask.frame, names)
     stem = mask.path.stem
     if stem in names or (not names and _is_written_number(stem, video)):
         index = names[stem] if names else int(stem)
@@ -172,19 +172,27 @@ def _frame_of(mask: MaskFile, video: Video, names: dict[str, int]) -> int:
     return 0
 
 
-def _named_frame(mask: MaskFile, frame: str, names: dict[str, int]) -> int:
+def named_frame(what: object, frame: str, names: dict[str, int]) -> int:
+    """Return the frame of a name (of a folder of frames) or of a number.
+
+    Args:
+        what: that is on the frame, for messages.
+        names: what `frame_numbers` returns.
+
+    Raises:
+        UsageError: there is no such frame.
+    """
     if frame in names:
         return names[frame]
     if re.fullmatch("[0-9]+", frame):
         return int(frame)
     if names:
         raise UsageError(
-            f"{mask.path} has neither the name nor the number of a frame ({frame}): "
+            f"{what} has neither the name nor the number of a frame ({frame}): "
             f"{near_names(frame, names)}"
         )
     raise UsageError(
-        f"{mask.path} has not the number of a frame ({frame}): those of a video file are "
-        "numbered from 0"
+        f"{what} has not the number of a frame ({frame}): those of a video file are numbered from 0"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from vos.runs.paths import Input, Output, check_paths
 from vos.runs.source import video_input
 from vos.scheduling import Executor, Task
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
+from vos.segmentation.prompts import Prompt, prompted_masks
 from vos.segmentation.to_files import (
     CONFIDENCE,
     OpenSegmenter,
@@ -39,6 +40,7 @@ def propagate_to_files(
     masks: Sequence[MaskFile],
     out: Path,
     *,
+    prompts: Sequence[Prompt] = (),
     overlay_file: Path | None = None,
     rle_file: Path | None = None,
     sound: bool = True,
@@ -51,18 +53,21 @@ def propagate_to_files(
 ) -> Summary:
     """Write the mask of every frame of a video to ``<out>/<frame>.png``; see `segment_to_files`.
 
+    Args:
+        prompts: points and boxes on objects of frames, beside masks or without any.
+
     Returns:
         A summary with one result, under the name of the video.
 
     Raises:
-        UsageError: an unknown model or precision, an output that is an input, a mask that does not
-            fit, or a folder that holds something else.
+        UsageError: an unknown model or precision, an output that is an input, a mask or a prompt
+            that does not fit, or a folder that holds something else.
         MissingError: the video, a mask or the weights are not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
     check_outputs(overlay_file, rle_file)
     chosen = Model.choose(model, seed=seed, precision=precision)
-    opened, _, files = open_with_masks(video, masks)
+    opened, read, files = open_with_masks(video, masks)
     check_paths(
         [
             video_input(video, opened),
@@ -76,8 +81,9 @@ def propagate_to_files(
             *_shown(overlay_file, rle_file),
         ],
     )
+    prompted = prompted_masks(opened, prompts, chosen.extractor(device, 1), read) if prompts else {}
     job = VideoJob(
-        partial(_open, video, tuple(masks)),
+        partial(_open, video, tuple(masks), prompted),
         out,
         overlay=overlay_file,
         rle=rle_file,
@@ -190,9 +196,11 @@ def _shown(overlay_file: Path | None, rle_file: Path | None) -> list[Output]:
     ]
 
 
-def _open(video: Path, masks: Sequence[MaskFile]) -> tuple[Video, dict[int, np.ndarray]]:
+def _open(
+    video: Path, masks: Sequence[MaskFile], prompted: Mapping[int, np.ndarray] | None = None
+) -> tuple[Video, dict[int, np.ndarray]]:
     opened, read, _ = open_with_masks(video, masks)
-    return opened, read
+    return opened, {**read, **(prompted or {})}
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:
