@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from vos.demo.project import write_project
 from vos.demo.session import Session
 from vos.errors import UsageError
 from vos.files import atomic_path
@@ -123,6 +124,13 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
             _add_image(archive, name, Image.fromarray(cut))
 
 
+def _project(session: Session, path: Path, report: Report) -> None:
+    clip = session.clip
+    write_project(
+        path, clip.work, name=clip.name, objects=session.objects, trim=clip.trim, report=report
+    )
+
+
 def _feature_colours(session: Session, path: Path, report: Report) -> None:
     """The frames beside the colours of their features: three principal components.
 
@@ -191,5 +199,6 @@ FORMATS: dict[str, Format] = {
     "rle": Format("Masks as COCO RLE (JSON)", "masks.json", _rle),
     "mots": Format("Masks as MOTS PNG for CVAT (zip)", "mots.zip", _mots),
     "cutouts": Format("Cut-outs with transparency (zip of PNGs)", "cutouts.zip", _cutouts),
+    "project": Format("Project, to go on with later (zip)", "project.zip", _project),
     "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

@@ -36,6 +36,7 @@ class Layout:
     upload: Any
     example: Any
     open_example: Any
+    project: Any
     problem: Any
     work: Any
     title: Any
@@ -125,6 +126,12 @@ def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
                 elem_id="example",
             )
             parts["open_example"] = gr.Button("Open the example", elem_id="open-example")
+            parts["project"] = gr.File(
+                label="Or a project that you saved (zip)",
+                file_types=[".zip"],
+                height=110,
+                elem_id="project",
+            )
             gr.Markdown(
                 "1. Open a video and go to a frame that shows your objects.\n"
                 "2. Click on them, draw a box around them, or paint them.\n"
@@ -189,8 +196,9 @@ def _objects(parts: dict[str, Any]) -> None:
         )
     with gr.Accordion("Marks of this frame", open=False, elem_id="marking"):
         parts["mask_file"] = gr.File(
-            label="Mask of this frame (PNG)",
-            file_types=[".png"],
+            label="Mask of this frame (PNG), or masks of many (PNGs, zip, JSON)",
+            file_count="multiple",
+            file_types=[".png", ".zip", ".json"],
             height=170,
             elem_id="mask-file",
         )

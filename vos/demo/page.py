@@ -113,6 +113,8 @@ def _wire(
           for given in (layout.upload.input, layout.upload.stop_recording)),
         on(layout.open_example.click, video.open_example, token, layout.example,
            show_progress="full", show_progress_on=layout.example),
+        on(layout.project.upload, video.open_project, token, layout.project,
+           show_progress="full", show_progress_on=layout.project),
     ]  # fmt: skip
     greeted = on(page.load, video.hello, layout.ticket, js=_HELLO_JS)
     page.unload(video.goodbye)
@@ -134,7 +136,7 @@ def _wire(
     each = {"trigger_mode": "multiple"}
     on(layout.canvas.paint, marks.paint, token, **each)
     on(layout.canvas.point, marks.point, token, layout.model, **each, **quick)
-    on(layout.mask_file.upload, marks.upload_mask, token, layout.mask_file)
+    on(layout.mask_file.upload, marks.upload_masks, token, layout.mask_file)
     on(layout.undo.click, marks.undo, token)
     on(layout.redo.click, marks.redo, token)
     on(layout.forget.click, marks.forget, token)

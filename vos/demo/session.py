@@ -17,10 +17,12 @@ import numpy as np
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
 from vos.demo.pointing import Pointing
+from vos.demo.project import unpack_project
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import Video, object_ids, open_video
 from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
+from vos.segmentation.given_masks import MaskFile, read_masks
 from vos.segmentation.history import Change
 from vos.segmentation.interactive import InteractiveFrame, frame_features
 from vos.segmentation.mask_store import Mark
@@ -138,17 +140,45 @@ class Session:
             self.limits.check_file(path)
         video = open_video(path)
         self.limits.check_video(video)
-        count = video.count_frames()
         self.discard()
-        self._clip = Clip(
-            work=MaskSession(video, model=None, folder=self.folder / "work"),
-            name=_plain(name or video.name),
-            frames=FrameReader(video),
-            times=video.frame_times(),
-            trim=(0, count - 1),
-        )
+        self._begin(MaskSession(video, model=None, folder=self.folder / "work"), name or video.name)
         self.add_object()
-        return self._clip
+        return self.clip
+
+    def open_project(self, archive: Path) -> Clip:
+        """Go on with work that was saved; what was there is removed once it has been read.
+
+        Raises:
+            VosError: not a project, or more than the limits allow.
+        """
+        self.limits.check_file(archive)
+        place = self.folder / f"project-{time.monotonic_ns()}"
+        try:
+            project = unpack_project(archive, place, self.limits)
+            video = open_video(project.video)
+            self.limits.check_video(video)
+            work = MaskSession(video, model=None, folder=project.work)
+        except VosError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            raise type(error)(str(error).replace(f"{place}/", "")) from error
+        self.discard(keep=place)
+        self._begin(work, project.name)
+        last = work.frame_count - 1
+        first, end = (min(max(0, frame), last) for frame in project.trim)
+        self.clip.trim = (min(first, end), max(first, end))
+        self.objects = project.objects
+        for index in work.masked_frames():
+            for object_id in object_ids(work.mask(index)):
+                self.objects.add(object_id)
+        self.active = next((item.id for item in self.objects), None)
+        self.position = min(work.marks, default=0)
+        return self.clip
+
+    def _begin(self, work: MaskSession, name: str) -> None:
+        video, count = work.video, work.frame_count
+        self._clip = Clip(
+            work, _plain(name), FrameReader(video), video.frame_times(), (0, count - 1)
+        )
 
     def adopt(self, upload: Path) -> Path:
         """Take an uploaded file into this session's folder, and see to its end.
@@ -181,12 +211,12 @@ class Session:
         """Return whether the opened video is this upload."""
         return self.has_clip and bool(self._uploads) and self._uploads[-1] == upload
 
-    def discard(self) -> None:
-        """Forget the video and all masks."""
+    def discard(self, *, keep: Path | None = None) -> None:
+        """Forget the video and all masks; ``keep`` is the folder of a project to come."""
         if self._clip is not None:
             self._clip.frames.close()
             self._clip.work.close()
-            if self.folder in self._clip.video.path.parents:
+            if self._clip.video.path.parent == self.folder / "upload":
                 self._clip.video.path.unlink(missing_ok=True)
         while len(self._uploads) > 1:  # the last one may be the video to come
             _remove_unused(self._uploads.pop(0))
@@ -197,8 +227,9 @@ class Session:
         self._pointing = None
         self._ready.clear()
         self._removed.clear()
-        for name in ("work", "out"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for place in (self.folder / "work", self.folder / "out", *self.folder.glob("project-*")):
+            if place != keep:
+                shutil.rmtree(place, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs, and remove every file."""
@@ -237,6 +268,24 @@ class Session:
         self.clip.work.annotate(index, mask)
         for object_id in object_ids(mask):
             self.objects.add(object_id)
+
+    def import_masks(self, files: list[Path]) -> tuple[int, int]:
+        """Take in masks of frames, whose names or numbers say which; undo takes them back.
+
+        Returns:
+            How many masks there were, and how many of them are marks.
+
+        Raises:
+            VosError: a file of another size, of no frame, or that cannot be read.
+        """
+        work = self.clip.work
+        masks = read_masks([MaskFile(file) for file in files], work.video)
+        frames, marked = work.import_masks((index, mask) for index, mask, _ in masks)
+        for index in frames:
+            for object_id in object_ids(work.mask(index)):
+                self.objects.add(object_id)
+        self.position = frames[0]
+        return len(frames), len(marked)
 
     def forget_annotation(self, index: int) -> None:
         """Take back what was marked on a frame, its mask included."""
@@ -329,6 +378,8 @@ class Session:
             return f"{self._put_back_on_list(change.object_id).name} is back."
         if change.kind == "propagation":
             return "The propagation is undone: masks are what they were before it."
+        if change.kind == "import":
+            return "The masks that were taken in are gone again."
         self._go_to(change)
         return f"Undone on frame {change.frame}."
 
@@ -345,6 +396,8 @@ class Session:
             return f"{self._take_off_list(change.object_id).name} is removed again."
         if change.kind == "propagation":
             return "The propagation is done again: its masks are back."
+        if change.kind == "import":
+            return "The masks that were taken in are back."
         self._go_to(change)
         return f"Done again on frame {change.frame}."
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from vos.errors import MissingError, UsageError, near_names
+from vos.errors import MissingError, UsageError, VosError, near_names
 from vos.media import Video, object_ids, open_video, read_mask
 from vos.media.listing import is_hidden
 from vos.media.masks import check_size
@@ -68,16 +71,28 @@ def open_with_masks(
         if not mask.path.exists():
             raise MissingError(f"there is no mask {mask.path}: `mask` takes FILE, or FRAME:FILE")
     opened = open_video(video, leave_out=[mask.path for mask in masks])
-    names = frame_numbers(opened)
-    found: dict[int, Path] = {}
     read: dict[int, np.ndarray] = {}
+    files: dict[Path, None] = {}
+    for index, ids, path in read_masks(masks, opened):
+        read[index], files[path] = ids, None
+    return opened, read, list(files)
+
+
+def read_masks(masks: Sequence[MaskFile], video: Video) -> Iterator[tuple[int, np.ndarray, Path]]:
+    """Yield frame indices of a video, their masks (H, W) uint8, and the files of these.
+
+    Raises:
+        UsageError, VosError: as `open_with_masks`.
+    """
+    names = frame_numbers(video)
+    found: dict[int, Path] = {}
     for mask in masks:
-        for index, ids in _masks_in(mask, opened, names):
+        for index, ids in _masks_in(mask, video, names):
             if index in found:
-                frame = opened.frame_name(index) if names else str(index)
+                frame = video.frame_name(index) if names else str(index)
                 raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
-            found[index], read[index] = mask.path, ids
-    return opened, read, list(dict.fromkeys(found.values()))
+            found[index] = mask.path
+            yield index, ids, mask.path
 
 
 def find_masks(folder: Path, video: Path) -> list[MaskFile]:
@@ -132,13 +147,48 @@ def _masks_in(
             f"{path} says itself of which frames its masks are: leave out {mask.frame}:"
         )
     shown = 0
-    for name, ids in read_named_rle(path) if path.suffix.lower() == ".json" else read_mots(path):
+    for name, ids in _annotations(path, video.size):
         if object_ids(ids):  # others may be frames that nobody looked at
             check_size(path, ids, video.size)
             shown += 1
             yield _annotated_frame(path, name, names), ids
     if not shown:
         raise UsageError(f"{path} shows no object on any frame")
+
+
+def _annotations(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield names of frames and their masks: of a JSON file, of MOTS PNG, or of a zip of masks."""
+    if path.suffix.lower() == ".json":
+        return read_named_rle(path)
+    return _masks_in_zip(path, size) if _holds_plain_masks(path) else read_mots(path)
+
+
+def _holds_plain_masks(path: Path) -> bool:
+    """Tell whether an archive holds masks that are no MOTS PNG."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        inside = [PurePosixPath(name) for name in archive.namelist()]
+    masks = [name for name in inside if name.suffix.lower() == ".png"]
+    return bool(masks) and not any(name.parent.name == "instances" for name in masks)
+
+
+def _masks_in_zip(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the PNGs of an archive as `read_mask` reads them, by the names of their frames."""
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="vos-mask-") as place:
+        inside = [PurePosixPath(name) for name in archive.namelist()]
+        for name in sorted(name for name in inside if name.suffix.lower() == ".png"):
+            if is_hidden(Path(name.name)) or "__MACOSX" in name.parts:
+                continue
+            file = Path(place) / "mask.png"
+            try:
+                file.write_bytes(archive.read(str(name)))
+            except (zipfile.BadZipFile, zlib.error) as error:
+                raise VosError(f"{path}: {name} is damaged: {error}") from error
+            try:
+                yield name.stem, read_mask(file, size=size)
+            except VosError as error:
+                raise type(error)(str(error).replace(str(file), f"{path}: {name}")) from error
 
 
 def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:

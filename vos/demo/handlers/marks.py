@@ -15,6 +15,7 @@ from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.errors import UsageError, VosError
 from vos.media import object_ids, read_mask
+from vos.segmentation.given_masks import ANNOTATIONS
 from vos.segmentation.interactive import Box
 
 
@@ -90,20 +91,33 @@ class MarkHandlers(Handlers):
         pointing.note(clicks, box, session.mask(index))
 
     @reports_errors
-    def upload_mask(self, token: str, path: str | None) -> Updates:
-        if path is None:
+    def upload_masks(self, token: str, paths: list[str] | None) -> Updates:
+        """One PNG is the mask of the current frame; others are of the frames they name."""
+        if not paths:
             return {}
         session = self.store.get(token)
         self.refuse_while_busy(session)
         try:
-            mask = read_mask(Path(path), size=session.clip.size)
+            if len(paths) > 1 or Path(paths[0]).suffix.lower() in ANNOTATIONS:
+                return self._imported(session, *session.import_masks([Path(p) for p in paths]))
+            mask = read_mask(Path(paths[0]), size=session.clip.size)
             if not object_ids(mask):
-                raise VosError(f"{path} shows no object: it is all background")
+                raise VosError(f"{paths[0]} shows no object: it is all background")
         except VosError as error:
-            said = VosError(str(error).replace(path, Path(path).name))
-            return {**self.failed(said), self.layout.mask_file: None}
+            said = str(error)
+            for path in paths:
+                said = said.replace(path, Path(path).name)
+            return {**self.failed(VosError(said)), self.layout.mask_file: None}
         session.annotate(session.position, mask)
         return {**self._marked(session), self.layout.mask_file: None}
+
+    def _imported(self, session: Session, count: int, marked: int) -> Updates:
+        frames = "the mask of 1 frame" if count == 1 else f"masks of {count} frames"
+        return {
+            **self._marked(session),
+            self.layout.status: message("done", f"Took in {frames}, {marked} of them as marks."),
+            self.layout.mask_file: None,
+        }
 
     @reports_errors
     def undo(self, token: str) -> Updates:

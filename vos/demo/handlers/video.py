@@ -62,6 +62,26 @@ class VideoHandlers(Handlers):
         self.refuse_while_busy(session)
         return self._opened(session, self._example(name), name)
 
+    @reports_errors
+    def open_project(self, token: str, path: str | None) -> Updates:
+        if path is None:
+            return {}
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        try:
+            session.open_project(Path(path))
+        except VosError as error:
+            said = VosError(str(error).replace(path, Path(path).name))
+            return {**self.failed(said), self.layout.project: None}
+        finally:
+            Path(path).unlink(missing_ok=True)
+        return {
+            **scene.whole_page(self.layout, session),
+            self.layout.project: None,
+            self.layout.direction: self.next_direction(session),
+            self.layout.status: message("done", "The project is open: go on where you were."),
+        }
+
     def _example(self, name: str) -> Path:
         if name not in self.examples:
             raise UsageError(f"there is no example {name!r}: {near_names(name, self.examples)}")
