@@ -27,6 +27,7 @@ _HOMES = {
     "preset": "vos.propagation",
     "propagate": "vos.segmentation",
     "score": "vos.evaluation.score",
+    "segment_frame": "vos.segmentation.interactive",
     "train": "vos.training",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "preset",
     "propagate",
     "score",
+    "segment_frame",
     "train",
 ]
 
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from vos.export import export_features, open_features
     from vos.media import open_video
     from vos.propagation import PropagationConfig, Propagator, preset
+    from vos.segmentation.interactive import segment_frame
     from vos.segmentation.propagate import propagate
     from vos.segmentation.session import Session
     from vos.training import train

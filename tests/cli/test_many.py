@@ -144,7 +144,7 @@ def test_a_bad_sequence_stops_no_other(vos_command, davis: Path, tmp_path: Path)
     [
         (("propagate", "a.mp4", "b.mp4", "--mask", "m.png", "--out", "o"), "give one VIDEO"),
         (("propagate", "a.mp4", "--out", "o"), "no mask given"),
-        (("propagate", "a.mp4", "--masks", ".", "--mask", "m.png", "--out", "o"), "leave one out"),
+        (("propagate", "a.mp4", "--masks", ".", "--mask", "m.png", "--out", "o"), "of one video"),
         (("propagate", "a.mp4", "--mask", "m.png", "--out", "o", "--workers", "2"), "many videos"),
         (("propagate", "x/a.mp4", "y/a.mp4", "--masks", ".", "--out", "o"), "2 videos are named a"),
         (("export", "a.mp4", "--out", "o.zarr", "--engine", "ray"), "many videos"),

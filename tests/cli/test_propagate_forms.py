@@ -87,6 +87,23 @@ def test_a_guess_is_said_in_a_line_and_a_doubt_refused(
     assert [np.unique(mask).tolist() for mask in masks_in(tmp_path / "out")] == [[0, 1]] * 4
 
 
+def test_an_object_is_clicked_on_another_is_boxed(shot: Path, vos_command, tmp_path: Path) -> None:
+    run = ("propagate", shot, "--model", "lab", "--device", "cpu", "--out", tmp_path / "out")
+    prompts = ("--point", "25,30", "--box", "shot_11:4=21,15,53,45")
+    assert vos_command(*run, *prompts).code == 0
+    first, *_, last = masks_in(tmp_path / "out")
+    for mask, object_id, index in ((first, 1, 0), (last, 4, 3)):
+        found, exact = mask == object_id, disc(index) > 0
+        assert (found & exact).sum() / (found | exact).sum() > 0.7
+    again = vos_command(*run, *prompts, "--json")
+    assert json.loads(again.out)["fps"] == 0, "the same clicks: all masks are there already"
+    other = vos_command(*run, "--point", "25,200")
+    assert other.code == 2
+    assert "--point 25,200: the point 25, 200 lies outside the image" in other.complaint
+    planned = json.loads(vos_command(*run, *prompts, "--dry-run", "--json").out)
+    assert planned["annotated"] == [0, 3]
+
+
 @pytest.mark.parametrize("name", ["masks.json", "masks.ytvis.json"])
 def test_run_lengths_open_where_they_should(
     shot: Path, first: Path, carried: Callable, tmp_path: Path, name: str

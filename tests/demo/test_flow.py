@@ -36,7 +36,7 @@ def test_whole_job(visitor, running, clip):
     visitor.upload(clip.path)
     visitor.see_workspace()
     visitor.choose_model("icon-resnet18")
-    visitor.start_painting()
+    visitor.tool("Brush")
     visitor.paint(clip.masks[0] == 1)
     visitor.add_object()
     visitor.paint(clip.masks[0] == 2)
@@ -48,9 +48,8 @@ def test_whole_job(visitor, running, clip):
     assert min(quality(first, clip.masks, range(1, 10))) > 0.5
 
     visitor.go_to(CORRECTED)
-    visitor.start_painting()
+    visitor.tool("Brush")
     visitor.paint(clip.masks[CORRECTED] == 2)
-    visitor.tool("View")
     visitor.says(f"Frame {CORRECTED} is marked")
     visitor.propagate()
     visitor.says(f"{10 - CORRECTED} frames in")

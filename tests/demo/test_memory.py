@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from films import film
 
+from vos.demo import canvas
 from vos.demo.limits import Limits
 from vos.demo.queue import Models, propagate
 from vos.demo.session import Session
 from vos.demo.strip import strip
-from vos.demo.views import VIEWS_KEPT, picture
 
 SIZE = (64, 96)
 
@@ -32,12 +32,11 @@ def watched_run(folder: Path, models: Models, count: int) -> int:
     session.annotate(0, mask)
     for step in propagate(session, models, "whole", model="lab", preset="default"):
         if step.done % 10 == 0:
-            picture(session, step.index, opacity=0.5)
+            canvas.shown(session, step.index)
             assert len(strip(clip.confidence, clip.marks, step.index, trim=clip.trim)) < 60_000
         if step.done == step.total:
             held = tracemalloc.get_traced_memory()[0]
     assert len(session.masked_frames()) == count, "masks lie on disk"
-    assert len(list((session.folder / "views").iterdir())) <= VIEWS_KEPT + 1
     return held
 
 

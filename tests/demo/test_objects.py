@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from vos.demo.objects import ObjectList, parse_colour
@@ -33,7 +34,8 @@ def test_changes_and_their_limits():
     objects.change(1, name="  the \n dog ", colour="rgba(255, 0, 128.4, 1)", visible=False)
     assert objects[1].name == "the dog"
     assert objects[1].colour == "#ff0080"
-    assert objects.hidden() == [1]
+    mask = np.array([0, 1, 2], np.uint8)
+    assert objects.without_hidden(mask).tolist() == [0, 0, 2]
     assert objects.palette()[1].tolist() == [255, 0, 128]
     objects.change(1, name="  ")
     assert objects[1].name == "Object 1"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from films import film
-from PIL import Image
 from visitor import masks_in
 
-from vos.demo import canvas, views
+from vos.demo import canvas
 from vos.demo.downloads import write_download
 from vos.demo.limits import Limits
-from vos.demo.objects import rgb
 from vos.demo.queue import Models, propagate
 from vos.demo.session import Session
-from vos.media import open_video, read_image
+from vos.media import open_video
 
 
 def scene(size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
@@ -58,19 +56,13 @@ def test_marks_map_back_losslessly(tmp_path, name, stored, how, upright):
     np.testing.assert_allclose(session.clip.times, np.array(times) / 1000, atol=0.002)
     mask = np.random.default_rng(1).choice(np.array([0, 1, 2], np.uint8), upright)
     session.annotate(0, mask)
-    given = views.editor_value(session, 0)
-    assert read_image(Path(given["background"])).shape[:2] == canvas.editor_size(upright)
-    layer = np.array(Image.open(given["layers"][0]))
-    untouched = canvas.painted_mask({"layers": [layer]}, upright, session.objects)
-    np.testing.assert_array_equal(canvas.merge(mask, untouched), mask)
-
-    layer[20:30, 20:40] = (*rgb(session.objects.add(3).colour), 255)
-    merged = canvas.merge(mask, canvas.painted_mask({"layers": [layer]}, upright, session.objects))
-    stroke = np.zeros(layer.shape[:2], bool)
-    stroke[20:30, 20:40] = True
-    stroke = canvas.enlarge(stroke, upright)
-    assert (merged[stroke] == 3).all()
-    np.testing.assert_array_equal(merged[~stroke], mask[~stroke])
+    told = json.loads(canvas.shown(session))
+    assert (told["height"], told["width"]) == upright
+    stroke = canvas.Stroke(np.array([[25.0, 30.0], [50.0, 41.0]]), 6, False)
+    region = canvas.stroke_region(stroke, upright)
+    merged = canvas.give(mask, region, session.objects.add(3), session)
+    assert region.any() and (merged[region] == 3).all()
+    np.testing.assert_array_equal(merged[~region], mask[~region])
 
 
 @pytest.mark.parametrize("name, stored, how, upright", CLIPS[1:], ids=[c[0] for c in CLIPS[1:]])

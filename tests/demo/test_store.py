@@ -39,6 +39,28 @@ def test_too_many_visitors(store):
         store.open("c" * 64)
 
 
+def test_who_left_gives_up_the_place_that_others_want(monkeypatch, tmp_path):
+    store = SessionStore(Limits(sessions=2, closed_seconds=300), root=tmp_path / "s")
+    anna, bert = store.open(ANNA, view="anna"), store.open(BERT, view="bert")
+    start = time.monotonic()
+    for view, at in (("bert", 1), ("anna", 2)):
+        monkeypatch.setattr(time, "monotonic", lambda at=at: start + at)
+        store.leave(view)
+    with pytest.raises(VosError, match="Too many people"):
+        store.open("c" * 64)  # they may be loading their pages anew
+    monkeypatch.setattr(time, "monotonic", lambda: start + 20)
+    store.open("c" * 64)
+    assert store.get(ANNA) is anna and not bert.folder.exists(), "the longest gone goes first"
+    anna.busy = True
+    with pytest.raises(VosError, match="Too many people"):
+        store.open("d" * 64)  # a run goes on without its page
+    anna.busy = False
+    store.open(ANNA, view="anna again")
+    with pytest.raises(VosError, match="Too many people"):
+        store.open("d" * 64)
+    store.close()
+
+
 def test_idle_sessions_end_with_their_files(store, monkeypatch):
     anna = store.open(ANNA)
     (anna.folder / "file").write_text("x")
@@ -61,10 +83,8 @@ def test_a_running_propagation_keeps_a_session(store, monkeypatch):
 
 
 def test_a_reload_keeps_the_work_and_leaving_ends_it(store, monkeypatch):
-    anna = store.open(ANNA)
-    store.visit(ANNA, "view 1")
-    store.open(ANNA)
-    store.visit(ANNA, "view 2")  # the new view comes before the old one is gone
+    anna = store.open(ANNA, view="view 1")
+    store.open(ANNA, view="view 2")  # the new view comes before the old one is gone
     store.leave("view 1")
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 6)

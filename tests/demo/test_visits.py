@@ -148,11 +148,10 @@ def test_wrong_mask_and_keyboard(visit, clip, tmp_path):
     anna.page.keyboard.press("ArrowLeft")
     anna.page.wait_for_selector("#frame :text('Frame 0 of')")
     anna.tool("Box")
-    anna.page.wait_for_selector("#hint :text('two opposite corners')")
+    anna.page.wait_for_selector("#canvas :text('Draw a box around Object 1')")
     rows, columns = np.nonzero(clip.masks[0] == 1)
-    anna.click_frame(columns.min() - 2, rows.min() - 2, clip.masks[0].shape)
-    anna.page.wait_for_selector("#hint :text('Now click on the opposite corner')")
-    anna.click_frame(columns.max() + 2, rows.max() + 2, clip.masks[0].shape)
+    corners = [(columns.min() - 2, rows.min() - 2), (columns.max() + 2, rows.max() + 2)]
+    anna.drag(corners, clip.masks[0].shape)
     anna.says("Frame 0 is marked")
     anna.page.click("#intro")
     anna.page.keyboard.press("u")
@@ -191,5 +190,5 @@ def test_a_name_and_a_password(browser, tmp_path, monkeypatch):
             if password == "wrong":
                 view.wait_for_selector(":text('Incorrect Credentials')")
         view.click("#open-example")
-        view.wait_for_selector("#viewer img")
+        view.wait_for_selector("#canvas canvas[data-index]")
         tab.close()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+CANVAS = "#canvas canvas"
 PATIENCE = 180_000  # milliseconds; machines that run tests may be busy
 
 
@@ -37,21 +38,22 @@ class Visitor:
         self.page.set_input_files("#upload input[type=file]", path)
 
     def see_workspace(self) -> None:
-        self.page.wait_for_selector("#viewer img")
+        self.page.wait_for_selector(f"{CANVAS}[data-index]", state="visible")
 
     def tool(self, name: str) -> None:
-        self.page.click(f"#tool label:has-text('{name}')")
+        self.page.click(f"#canvas [data-tool]:has-text('{name}')")
 
-    def start_painting(self) -> None:
-        self.tool("Brush")
-        self.wait_for_editor()
+    def canvas_says(self, name: str) -> str:
+        """What the canvas tells about itself: index, serial, tool, zoom, waiting."""
+        return str(self.page.get_attribute(CANVAS, f"data-{name}"))
 
-    def wait_for_editor(self) -> None:
-        """Until the editor lets one paint."""
-        self.page.wait_for_selector("#easel[data-ready]:not(.away) #editor canvas")
+    def wait_until_taken_in(self) -> None:
+        """Until the server has answered all that was drawn."""
+        self.page.wait_for_selector(f"{CANVAS}[data-waiting='0']")
 
     def paint(self, mask: np.ndarray, *, radius: int = 10, step: int = 9) -> None:
         """Go to and fro over a (H, W) bool region with a brush of ``radius`` pixels."""
+        self.set_brush(radius)
         brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
         core = cv2.erode(mask.astype(np.uint8), brush)
         strokes: list[list[tuple[int, int]]] = [[]]
@@ -62,45 +64,39 @@ class Visitor:
             for longest in runs[:1]:
                 strokes[0] += longest[:: -1 if number % 2 else 1]
             strokes += runs[1:]
-        box = self._frame_box(mask.shape)
         for stroke in strokes:
-            self.page.mouse.move(*self._place(box, *stroke[0]))
-            self.page.mouse.down()
-            for point in stroke[1:]:
-                self.page.mouse.move(*self._place(box, *point))
-            self.page.mouse.up()
-        self.page.wait_for_timeout(300)
+            self.drag(stroke, mask.shape)
+        self.wait_until_taken_in()
+
+    def set_brush(self, radius: int) -> None:
+        self.page.locator("#canvas .size input").fill(str(radius))
+
+    def drag(
+        self, places: list[tuple[float, float]], shape: tuple[int, ...], *, button: str = "left"
+    ) -> None:
+        """Press at the first place (x, y) of the frame, go through the others, let go."""
+        self.page.mouse.move(*self.place(*places[0], shape))
+        self.page.mouse.down(button=button)
+        for place in places[1:]:
+            self.page.mouse.move(*self.place(*place, shape))
+        self.page.mouse.up(button=button)
+
+    def click_frame(
+        self, x: float, y: float, shape: tuple[int, ...], *, button: str = "left"
+    ) -> None:
+        self.drag([(x, y)], shape, button=button)
+
+    def place(self, x: float, y: float, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Where a pixel of the frame is on the screen, unless it is zoomed into."""
+        box = self.page.locator(CANVAS).bounding_box()
+        scale = box["width"] / shape[1]
+        return box["x"] + (x + 0.5) * scale, box["y"] + (y + 0.5) * scale
 
     def add_object(self) -> None:
-        """Another object, with its brush in hand."""
-        colour = "() => document.querySelector('#editor [aria-label=Color]').style.color"
-        before = self.page.evaluate(colour)
+        """Another object, in hand."""
+        serial = self.canvas_says("serial")
         self.page.click("#add")
-        self.page.wait_for_function(f"before => ({colour})() !== before", arg=before)
-
-    def _frame_box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
-        """Left, top and scale of the frame inside the editor's canvas."""
-        canvas = self.page.locator("#editor canvas").first.bounding_box()
-        zoom = int(self.page.inner_text("#editor").split("%")[0].split()[-1]) / 100
-        left = canvas["x"] + (canvas["width"] - shape[1] * zoom) / 2
-        top = canvas["y"] + (canvas["height"] - shape[0] * zoom) / 2
-        return left, top, zoom
-
-    @staticmethod
-    def _place(box: tuple[float, float, float], x: float, y: float) -> tuple[float, float]:
-        return box[0] + (x + 0.5) * box[2], box[1] + (y + 0.5) * box[2]
-
-    def click_frame(self, x: float, y: float, shape: tuple[int, int]) -> None:
-        self.page.wait_for_timeout(700)
-        self.page.wait_for_function(
-            "() => { const i = document.querySelector('#viewer img');"
-            " return i && i.complete && i.naturalWidth > 0; }"
-        )
-        box = self.page.locator("#viewer img").bounding_box()
-        scale = min(box["width"] / shape[1], box["height"] / shape[0])
-        left = box["x"] + (box["width"] - scale * shape[1]) / 2
-        top = box["y"] + (box["height"] - scale * shape[0]) / 2
-        self.page.mouse.click(left + (x + 0.5) * scale, top + (y + 0.5) * scale)
+        self.page.wait_for_selector(f"{CANVAS}:not([data-serial='{serial}'])")
 
     def go_to(self, frame: int) -> None:
         field = self.page.locator("#frame input[type=number]")
@@ -113,7 +109,7 @@ class Visitor:
 
     def upload_mask(self, path: Path, *, marked: bool = True) -> None:
         if not self.page.is_visible("#mask-file"):
-            self.page.click("#marking button:has-text('Marking tools')")
+            self.page.click("#marking button:has-text('Marks of this frame')")
         self.page.set_input_files("#mask-file input[type=file]", path)
         if marked:
             self.says("is marked")

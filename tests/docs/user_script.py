@@ -37,8 +37,9 @@ def features(clip: Path) -> tuple[int, ...]:
     image = torch.rand(1, 3, 64, 64)
     propagator.annotate(0, backbone(image)[0], np.zeros((64, 64), np.uint8))
     mask = propagator.step(1, backbone(image)[0]).mask((64, 64))
-    frames = vos.open_video(clip).read(0)
-    return (*found.shape, *mask.shape, *next(iter(frames)).shape)
+    frame = next(iter(vos.open_video(clip).read(0)))
+    clicked = vos.segment_frame(frame, points=[(30, 20), (40, 9, False)], model="lab")
+    return (*found.shape, *mask.shape, *frame.shape, *clicked.shape)
 
 
 def main() -> str:

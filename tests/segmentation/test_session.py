@@ -196,3 +196,37 @@ def test_wrong_marks_are_refused(session, masks) -> None:
 def test_a_generator_is_no_video_for_a_session(frames, extractor) -> None:
     with pytest.raises(UsageError, match="read once, forwards"):
         vos.Session((frame for frame in frames), model=extractor)
+
+
+def test_a_saved_session_goes_on(frames, masks, extractor, config, session, tmp_path: Path) -> None:
+    session.annotate(2, masks[2])
+    session.annotate(7, np.where(masks[7] == 2, masks[7], 0))
+    list(session.propagate())
+    before = state(session)
+    session.save()
+    session.close()
+    again = vos.Session(frames, model=extractor, preset=config, folder=session.folder)
+    assert state(again)[:-2] == before[:-2] and state(again)[-1] == before[-1]
+    np.testing.assert_allclose(again.confidence, session.confidence, atol=1e-4)
+    assert again.undo() is None
+    with pytest.raises(UsageError, match=r"holds masks of 10 frames .* the video has 6"):
+        vos.Session(frames[:6], model=None, folder=session.folder)
+    (session.folder / "session.json").write_text('{"size": 3}')
+    with pytest.raises(VosError, match="is damaged"):
+        vos.Session(frames, model=None, folder=session.folder)
+
+
+def test_masks_made_elsewhere_are_results_or_marks(session, masks) -> None:
+    before = state(session)
+    late = np.where(masks[3] == 2, masks[3], 0)
+    assert session.import_masks([(2, late), (3, masks[3]), (4, masks[4])]) == ([2, 3, 4], [2, 3])
+    assert sorted(session.marks) == [2, 3], "those on which an object shows first"
+    np.testing.assert_array_equal(session.mask(4), masks[4])
+    assert session.undo().kind == "import" and state(session) == before
+    assert session.import_masks([(0, masks[0]), (9, masks[9])]) == ([0, 9], [0, 9])
+    assert sorted(session.marks) == [0, 9], "frames between them are to be found"
+    after = state(session)
+    with pytest.raises(UsageError, match="has no frame 10"):
+        session.import_masks([(1, masks[1]), (10, masks[0])])
+    assert state(session) == after, "all or nothing"
+    assert session.undo().kind == "import" and state(session) == before

@@ -36,6 +36,21 @@ def propagate(
     fill_boxes: Annotated[
         bool, typer.Option("--fill-boxes", help="Take boxes in annotations for masks.")
     ] = False,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--point",
+            help="[FRAME:][OBJECT=]X,Y in pixels on an object; X,Y,- beside it. The mask is found. "
+            "Repeatable.",
+        ),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box",
+            help="[FRAME:][OBJECT=]LEFT,TOP,RIGHT,BOTTOM in pixels around an object. Repeatable.",
+        ),
+    ] = None,
     overlay_file: Annotated[
         Path | None,
         typer.Option("--overlay", help="Video with the objects shown; a folder for many."),
@@ -84,6 +99,7 @@ def propagate(
 ) -> None:
     """Carry the objects of one or more masks through a video, forwards and backwards.
 
+    Objects may also be clicked on, or be surrounded by a box: --point 310,200 --box 2=10,20,80,90.
     A mask belongs to the frame that FRAME: says, or whose name it bears, else to the first; a later
     one corrects what it shows, or adds objects. Ids stay as given. Memory does not grow with the
     length of the video.
@@ -99,13 +115,14 @@ def propagate(
     from vos.propagation import preset as find_preset
     from vos.segmentation.composites import parse_composites
     from vos.segmentation.given_masks import open_with_masks, parse_mask_options
+    from vos.segmentation.prompts import parse_prompts, prompted_frames
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
     kinds = parse_composites(composites or [])
     paths = options.given_videos(videos, list_file)
     if masks is not None:
-        if mask:
-            raise UsageError("--mask is of one video, --masks of many: leave one out")
+        if mask or point or box:
+            raise UsageError("--mask, --point and --box are of one video, --masks of many")
         _propagate_many(
             paths,
             masks,
@@ -133,7 +150,8 @@ def propagate(
     if executor != "local" or address or workers:
         raise UsageError("--executor, --address and --workers are for many videos with --masks")
     video = paths[0]
-    given = parse_mask_options(mask or [])
+    prompts = parse_prompts(point or [], box or [])
+    given = parse_mask_options(mask or []) if mask or not prompts else []
     if dry_run:
         options.check_model(model, seed)
         opened, read, *_ = open_with_masks(video, given, fill_boxes=fill_boxes)
@@ -141,7 +159,7 @@ def propagate(
             "video": str(video),
             "size": [opened.height, opened.width],
             "frames": opened.frame_count,
-            "annotated": sorted(read),
+            "annotated": sorted({*read, *prompted_frames(prompts, opened)}),
             "out": str(out),
         }
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
@@ -155,6 +173,7 @@ def propagate(
         video,
         given,
         out,
+        prompts=prompts,
         overlay_file=overlay_file,
         composites=kinds,
         background=background,

@@ -1,137 +1,162 @@
-"""Between masks of full size and what the editor shows: at most 854 pixels wide, in colours.
+"""Between the canvas of the page and a session: what it shows, and what it sends.
 
-What a person does not touch comes back to the pixel: only the cells of the small picture that
-changed are written into the large mask.
+It shows a frame and a layer of colours over it, at most 1280 pixels wide. It sends strokes, clicks
+and boxes in pixels of the frame: they are drawn at full size, and pixels beside them stay as they
+are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import base64
+import json
+import math
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from vos.demo.objects import DemoObject, rgb
-from vos.errors import UsageError
+from vos.demo.objects import DemoObject
+from vos.demo.session import Session
+from vos.errors import UsageError, VosError
+from vos.segmentation.interactive import Click
 
-EDITOR_SIDE = 854
-
-
-def editor_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) at which a frame of ``size`` is shown; never enlarged."""
-    scale = min(1.0, EDITOR_SIDE / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+LONG_SIDE = 1280  # of the picture, in pixels
+_LONGEST_STROKE = 20_000  # places
 
 
-def picture_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) of the picture to look at and click on: small frames are enlarged.
+class Stroke(NamedTuple):
+    """A line of a round brush: (n, 2) float (x, y) in pixels, and the brush's radius."""
 
-    Enlarged here and not by the browser, where Gradio would mistake the place of a click.
-    """
-    scale = EDITOR_SIDE / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def shown_frame(frame: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8 at the size of the editor."""
-    height, width = editor_size(frame.shape[:2])
-    if (height, width) == frame.shape[:2]:
-        return frame
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    path: np.ndarray
+    radius: float
+    erases: bool
 
 
-def shown_mask(mask: np.ndarray) -> np.ndarray:
-    """Return (H, W) uint8 ids at the size of the editor: of each cell, the pixel at its centre."""
-    height, width = editor_size(mask.shape)
-    rows, columns = _centres(mask.shape[0], height), _centres(mask.shape[1], width)
-    return mask[rows[:, None], columns[None]]
+def shown(session: Session, index: int | None = None) -> str:
+    """Return what the canvas is told, as JSON: a frame, the current one unless told."""
+    at = session.position if index is None else index
+    frame = session.clip.frames[at]
+    height, width = frame.shape[:2]
+    scale = min(1.0, LONG_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(session.mask(at), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    chosen = None if session.active is None else session.objects[session.active]
+    pointing = session.pointed_at(at)
+    return json.dumps(
+        {
+            "serial": next(session.views),
+            "answered": session.answered,
+            "index": at,
+            "width": width,
+            "height": height,
+            "frame": _url(small[..., ::-1], ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]),
+            "layer": _url(_layer(mask, session), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]),
+            "clicks": pointing.clicks if pointing else [],
+            "box": pointing.box if pointing else None,
+            "name": chosen.name if chosen else "an object",
+            "colour": chosen.colour if chosen else "#e6194b",
+        }
+    )
 
 
-def _centres(length: int, cells: int) -> np.ndarray:
-    """Return the middle pixel of each cell; pixel ``p`` lies in cell ``p * cells // length``."""
-    edges = -(-np.arange(cells + 1) * length // cells)  # first pixel of each cell
-    return (edges[:-1] + edges[1:] - 1) // 2
-
-
-def enlarge(shown: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return an array of the editor's size at full size: each pixel takes the cell it lies in."""
-    rows = np.arange(size[0]) * shown.shape[0] // size[0]
-    columns = np.arange(size[1]) * shown.shape[1] // size[1]
-    return shown[rows[:, None], columns[None]]
-
-
-def merge(mask: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    """Return ``mask`` with the cells in which ``painted`` differs from what it was shown as.
-
-    Args:
-        mask: (H, W) uint8 ids, full size.
-        painted: uint8 ids at the size of the editor.
-
-    Returns:
-        (H, W) uint8 ids, a new array.
-    """
-    changed = enlarge(painted != shown_mask(mask), mask.shape)
-    return np.where(changed, enlarge(painted, mask.shape), mask)
-
-
-def to_layer(mask: np.ndarray, objects: Iterable[DemoObject]) -> np.ndarray:
-    """Return (H, W, 4) uint8 RGBA: each object in its colour, the rest transparent."""
+def _layer(mask: np.ndarray, session: Session) -> np.ndarray:
+    """(h, w, 4) uint8 BGRA: visible objects in their colours, their outlines opaque."""
+    mask = session.objects.without_hidden(mask)
     table = np.zeros((256, 4), np.uint8)
-    for item in objects:
-        table[item.id] = (*rgb(item.colour), 255)
-    return table[mask]
+    table[:, :3] = session.objects.palette()[:, ::-1]
+    table[[item.id for item in session.objects], 3] = round(255 * session.opacity)
+    layer = table[mask]
+    inner = np.ones((3, 3), np.uint8)
+    edge = (mask > 0) & (cv2.erode(mask, inner) != cv2.dilate(mask, inner))
+    layer[edge, 3] = 255
+    return layer
 
 
-def from_layers(layers: Iterable[np.ndarray], objects: Iterable[DemoObject]) -> np.ndarray:
-    """Ids from painted layers, later ones in front.
+def _url(picture: np.ndarray, suffix: str, settings: list[int]) -> str:
+    written, encoded = cv2.imencode(suffix, np.ascontiguousarray(picture), settings)
+    if not written:
+        raise VosError("The frame could not be encoded")
+    kind = "jpeg" if suffix == ".jpg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
-    Brushes paint exact colours; where edges were smoothed, the nearest colour counts.
 
-    Args:
-        layers: (H, W, 4) uint8 RGBA, of one size.
-
-    Returns:
-        (H, W) uint8 ids.
+def stroke_of(sent: Any) -> Stroke:
+    """Return the stroke that the canvas sent.
 
     Raises:
-        UsageError: there are no layers or no objects, or layers differ in size.
+        UsageError: it is none.
     """
-    items = list(objects)
-    layers = list(layers)
-    if not layers or not items or len({layer.shape for layer in layers}) != 1:
-        raise UsageError("Nothing was painted")
-    ids = np.array([item.id for item in items], np.uint8)
-    colours = np.array([rgb(item.colour) for item in items], np.int32)
-    mask = np.zeros(layers[0].shape[:2], np.uint8)
-    for layer in layers:
-        opaque = layer[..., 3] >= 128
-        pixels = layer[opaque][:, :3].astype(np.int32)
-        codes = pixels[:, 0] << 16 | pixels[:, 1] << 8 | pixels[:, 2]
-        distinct, inverse = np.unique(codes, return_inverse=True)
-        parts = np.stack([distinct >> 16, distinct >> 8 & 255, distinct & 255], 1)
-        distance = ((parts[:, None] - colours[None]) ** 2).sum(-1)  # (distinct, objects)
-        mask[opaque] = ids[distance.argmin(1)][inverse] if len(pixels) else 0
-    return mask
+    path = np.array([_numbers(place, 2) for place in _listed(sent, "path", _LONGEST_STROKE)])
+    (radius,) = _numbers([sent.get("radius")], 1)
+    if not len(path) or not 0 < radius < LONG_SIDE:
+        raise UsageError("This is no stroke of a brush")
+    return Stroke(path, radius, bool(sent.get("erases")))
 
 
-def painted_mask(
-    value: dict[str, Any] | None, size: tuple[int, int], objects: Iterable[DemoObject]
-) -> np.ndarray | None:
-    """Return the ids an editor holds, at its size for a frame of ``size``; None if it is empty.
+def click_of(sent: Any) -> Click:
+    """Return the click that the canvas sent; UsageError where it is none."""
+    x, y = _numbers([sent.get("x"), sent.get("y")], 2)
+    return Click(int(x), int(y), bool(sent.get("adds")))
 
-    Args:
-        value: as Gradio's ImageEditor gives it, with layers as arrays.
+
+def box_of(sent: Any) -> list[int]:
+    """Return the box that the canvas sent: left, top, right, bottom; UsageError where it is none.
+
+    Corners may be any two that lie across.
     """
-    layers = [layer for layer in (value or {}).get("layers", []) if layer is not None]
-    items = list(objects)
-    if not layers or not items:
-        return None
-    height, width = editor_size(size)
-    whole = [
-        layer
-        if layer.shape[:2] == (height, width)
-        else cv2.resize(layer, (width, height), interpolation=cv2.INTER_NEAREST)
-        for layer in layers
-    ]
-    return from_layers(whole, items)
+    corners = np.array([_numbers(place, 2) for place in _listed(sent, "corners", 2)])
+    if corners.shape != (2, 2):
+        raise UsageError("This is no box")
+    low, high = np.floor(corners.min(0)), np.ceil(corners.max(0))
+    return [int(value) for value in (*low, *high)]
+
+
+def _listed(sent: Any, name: str, longest: int) -> list[Any]:
+    values = sent.get(name)
+    if not isinstance(values, list) or len(values) > longest:
+        raise UsageError(f"The canvas sent no {name}")
+    return values
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    """Return finite numbers that lie near a frame of any size."""
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != count or not all(math.isfinite(n) and abs(n) < 1e5 for n in numbers):
+        raise UsageError("The canvas sent no place on the frame")
+    return numbers
+
+
+def stroke_region(stroke: Stroke, size: tuple[int, int]) -> np.ndarray:
+    """Return (H, W) bool: the pixels of a frame of ``size`` whose middle a stroke covers."""
+    region = np.zeros(size, bool)
+    for start, end in pairwise([stroke.path[0], *stroke.path]):
+        low = np.minimum(start, end) - stroke.radius
+        high = np.maximum(start, end) + stroke.radius
+        left, top = np.clip(low, 0, size[::-1]).astype(int)
+        right, bottom = np.clip(np.ceil(high), 0, size[::-1]).astype(int)
+        y, x = (side + 0.5 for side in np.ogrid[top:bottom, left:right])
+        along = end - start
+        share = ((x - start[0]) * along[0] + (y - start[1]) * along[1]) / max(along @ along, 1e-9)
+        share = np.clip(share, 0, 1)
+        apart = np.hypot(x - start[0] - share * along[0], y - start[1] - share * along[1])
+        region[top:bottom, left:right] |= apart <= stroke.radius
+    return region
+
+
+def give(mask: np.ndarray, region: np.ndarray, item: DemoObject, session: Session) -> np.ndarray:
+    """Return ``mask`` with ``region`` given to an object, in front of all that are not locked."""
+    return np.where(region & ~_locked(mask, session), np.uint8(item.id), mask)
+
+
+def erase(mask: np.ndarray, region: np.ndarray, session: Session) -> np.ndarray:
+    """Return ``mask`` with ``region`` given to the background, but for objects that are locked."""
+    return np.where(region & ~_locked(mask, session), np.uint8(0), mask)
+
+
+def _locked(mask: np.ndarray, session: Session) -> np.ndarray:
+    return np.isin(mask, [item.id for item in session.objects if item.locked])

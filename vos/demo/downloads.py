@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vos.demo.project import write_project
 from vos.demo.session import Session
-from vos.demo.views import visible
 from vos.errors import UsageError
 from vos.files import atomic_path
 from vos.media import PALETTE, RleWriter, VideoWriter, write_mots
@@ -81,7 +81,8 @@ def _composite(kind: str, session: Session, path: Path, report: Report) -> None:
     )
     with VideoWriter.like(path, part, encoding=chosen.encoding) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
-            writer.write(chosen.draw(frame, visible(session, mask), **how))
+            shown = session.objects.without_hidden(mask)
+            writer.write(chosen.draw(frame, shown, **how))
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
@@ -121,8 +122,16 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     with _zip(path) as archive:
         for index, frame, mask in _frames_and_masks(session, report):
+            shown = session.objects.without_hidden(mask)
             name = f"{clip.name}/{clip.video.frame_name(index)}.png"
-            _add_image(archive, name, Image.fromarray(cut_out(frame, visible(session, mask))))
+            _add_image(archive, name, Image.fromarray(cut_out(frame, shown)))
+
+
+def _project(session: Session, path: Path, report: Report) -> None:
+    clip = session.clip
+    write_project(
+        path, clip.work, name=clip.name, objects=session.objects, trim=clip.trim, report=report
+    )
 
 
 def _feature_colours(session: Session, path: Path, report: Report) -> None:
@@ -203,5 +212,6 @@ FORMATS: dict[str, Format] = {
     "spotlight": Format(
         "Spotlight: the rest dimmed (MP4)", "spotlight.mp4", partial(_composite, "spotlight")
     ),
+    "project": Format("Project, to go on with later (zip)", "project.zip", _project),
     "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

@@ -87,8 +87,10 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
     from vos.demo.store import SessionStore
 
     models, queue = Models(serving.device), RunQueue()
+    names = _model_names(serving.models)
     for name in serving.models:
         models.get(name)  # one that cannot be had is found out now
+    models.warm_up(names[0])
     store = SessionStore(serving.limits, root=serving.work_folder)
     os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
     try:
@@ -96,7 +98,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
             store,
             models,
             queue,
-            model_names=_model_names(serving.models),
+            model_names=names,
             examples=_examples(),
         )
         page.launch(

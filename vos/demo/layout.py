@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from vos.demo.canvas import EDITOR_SIDE
 from vos.demo.downloads import FORMATS
 from vos.demo.limits import Limits
 from vos.demo.messages import message
 
-LOOK, PAINT, CLICK, BOX = "Look", "Paint", "Click", "Box"
-TOOLS = [
-    ("View", LOOK),
-    ("Brush", PAINT),
-    ("Click a region", CLICK),
-    ("Box (two clicks)", BOX),
-]
 DIRECTIONS = [
     ("The whole video", "whole"),
     ("From this frame on", "onwards"),
@@ -43,16 +36,12 @@ class Layout:
     upload: Any
     example: Any
     open_example: Any
+    project: Any
     problem: Any
     work: Any
     title: Any
     close: Any
-    tool: Any
-    hint: Any
-    viewer: Any
-    easel: Any
-    edition: Any
-    editor: Any
+    canvas: Any
     strip: Any
     frame: Any
     back: Any
@@ -68,9 +57,8 @@ class Layout:
     name: Any
     colour: Any
     visible: Any
+    locked: Any
     opacity: Any
-    similarity: Any
-    take_away: Any
     mask_file: Any
     undo: Any
     redo: Any
@@ -95,7 +83,6 @@ def build_layout(
     parts: dict[str, Any] = {}
     parts["token"] = gr.State("")
     parts["ticket"] = gr.Textbox(visible=False)
-    parts["edition"] = gr.Textbox("0", visible=False)
     gr.Markdown(_INTRO, elem_id="intro")
     parts["problem"] = gr.HTML(message("info", "Connecting ..."), elem_id="problem")
     with gr.Column(elem_id="start", visible=False) as parts["start"]:
@@ -112,6 +99,10 @@ def build_layout(
                 _propagation(parts, models, presets)
                 _downloads(parts)
     return Layout(**{field.name: parts[field.name] for field in fields(Layout)})
+
+
+def _read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
@@ -135,9 +126,15 @@ def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
                 elem_id="example",
             )
             parts["open_example"] = gr.Button("Open the example", elem_id="open-example")
+            parts["project"] = gr.File(
+                label="Or a project that you saved (zip)",
+                file_types=[".zip"],
+                height=110,
+                elem_id="project",
+            )
             gr.Markdown(
                 "1. Open a video and go to a frame that shows your objects.\n"
-                "2. Paint them, or click on them.\n"
+                "2. Click on them, draw a box around them, or paint them.\n"
                 "3. Propagate. Where the strip turns red, correct a frame and propagate on.\n"
                 "4. Download masks, an overlay video or cut-outs.",
                 elem_id="steps",
@@ -154,34 +151,13 @@ def _limits(limits: Limits) -> str:
 
 
 def _stage(parts: dict[str, Any]) -> None:
-    parts["tool"] = gr.Radio(TOOLS, value=LOOK, label="Tool", elem_id="tool", show_label=False)
-    parts["hint"] = gr.HTML("", elem_id="hint")
-    parts["viewer"] = gr.Image(
-        label="Frame",
-        show_label=False,
-        interactive=False,
-        type="filepath",
-        buttons=["fullscreen"],
-        elem_id="viewer",
-        alt_text="The current frame with the objects drawn over it",
+    parts["canvas"] = gr.HTML(
+        "",
+        html_template=_read("canvas.html"),
+        js_on_load=_read("canvas.js"),
+        apply_default_css=False,
+        elem_id="canvas",
     )
-    with gr.Column(elem_id="easel", elem_classes=["away"]) as parts["easel"]:
-        parts["editor"] = gr.ImageEditor(
-            label="Paint on this frame",
-            show_label=False,
-            interactive=True,
-            type="numpy",
-            image_mode="RGBA",
-            format="png",
-            sources=(),
-            transforms=(),
-            layers=False,
-            buttons=[],
-            canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
-            brush=gr.Brush(colors=["#e6194b"], color_mode="fixed", default_size=16),
-            eraser=gr.Eraser(default_size=20),
-            elem_id="editor",
-        )
     parts["strip"] = gr.HTML("", elem_id="strip", js_on_load=_STRIP_JS)
     parts["frame"] = gr.Slider(0, 1, 0, step=1, label="Frame", elem_id="frame", buttons=[])
     with gr.Row(elem_id="transport"):
@@ -214,25 +190,15 @@ def _objects(parts: dict[str, Any]) -> None:
             parts["name"] = gr.Textbox(label="Name", max_lines=1, elem_id="name", min_width=120)
             parts["colour"] = gr.ColorPicker(label="Colour", elem_id="colour", min_width=80)
             parts["visible"] = gr.Checkbox(True, label="Visible", elem_id="visible", min_width=80)
+            parts["locked"] = gr.Checkbox(False, label="Locked", elem_id="locked", min_width=80)
         parts["opacity"] = gr.Slider(
             0, 1, 0.5, step=0.05, label="Opacity", elem_id="opacity", buttons=[]
         )
-    with gr.Accordion("Marking tools", open=False, elem_id="marking"):
-        parts["take_away"] = gr.Checkbox(
-            False, label="Clicks and boxes take away instead of adding", elem_id="take-away"
-        )
-        parts["similarity"] = gr.Slider(
-            0.3,
-            0.95,
-            0.7,
-            step=0.01,
-            label="How alike a clicked region must be",
-            elem_id="similarity",
-            buttons=[],
-        )
+    with gr.Accordion("Marks of this frame", open=False, elem_id="marking"):
         parts["mask_file"] = gr.File(
-            label="Mask of this frame (PNG)",
-            file_types=[".png"],
+            label="Mask of this frame (PNG), or masks of many (PNGs, zip, JSON)",
+            file_count="multiple",
+            file_types=[".png", ".zip", ".json"],
             height=170,
             elem_id="mask-file",
         )

@@ -24,6 +24,7 @@ class DemoObject:
     name: str
     colour: str
     visible: bool = True
+    locked: bool = False  # neither paint nor clicks on others change it
 
 
 class ObjectList:
@@ -81,6 +82,7 @@ class ObjectList:
         name: str | None = None,
         colour: str | None = None,
         visible: bool | None = None,
+        locked: bool | None = None,
     ) -> DemoObject:
         """Change what is given.
 
@@ -100,6 +102,8 @@ class ObjectList:
             item = replace(item, colour=colour)
         if visible is not None:
             item = replace(item, visible=visible)
+        if locked is not None:
+            item = replace(item, locked=locked)
         self._objects[object_id] = item
         return item
 
@@ -110,8 +114,11 @@ class ObjectList:
             table[item.id] = rgb(item.colour)
         return table
 
-    def hidden(self) -> list[int]:
-        return [item.id for item in self if not item.visible]
+    def without_hidden(self, mask: np.ndarray) -> np.ndarray:
+        """Return ``mask`` without the objects that are switched off."""
+        table = np.arange(256, dtype=np.uint8)
+        table[[item.id for item in self if not item.visible]] = 0
+        return table[mask]
 
     def _free_colour(self, object_id: int) -> str:
         taken = {item.colour for item in self}

@@ -101,7 +101,7 @@ def _wire(
     costs = CostHandlers(layout, store, models, queue)
     propagation = PropagationHandlers(layout, store, models, queue)
     everything = [getattr(layout, name) for name in layout.__dataclass_fields__ if name != "ticket"]
-    token, editor = layout.token, (layout.editor, layout.edition)
+    token = layout.token
 
     def on(event: Any, handler: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
         settings = {**_SILENT, "api_visibility": "private", **options}
@@ -113,6 +113,8 @@ def _wire(
           for given in (layout.upload.input, layout.upload.stop_recording)),
         on(layout.open_example.click, video.open_example, token, layout.example,
            show_progress="full", show_progress_on=layout.example),
+        on(layout.project.upload, video.open_project, token, layout.project,
+           show_progress="full", show_progress_on=layout.project),
     ]  # fmt: skip
     greeted = on(page.load, video.hello, layout.ticket, js=_HELLO_JS)
     page.unload(video.goodbye)
@@ -120,33 +122,33 @@ def _wire(
 
     quick = {"concurrency_id": QUICK, "concurrency_limit": 1}
     latest = {"trigger_mode": "always_last"}
-    on(layout.frame.input, timeline.move, token, layout.frame, *editor, **latest)
-    on(layout.back.click, timeline.step_back, token, *editor, trigger_mode="multiple")
-    on(layout.forth.click, timeline.step_forth, token, *editor, trigger_mode="multiple")
-    on(layout.strip.click, timeline.jump, token, *editor)
-    on(layout.correct_next.click, timeline.to_next_correction, token, *editor)
+    on(layout.frame.input, timeline.move, token, layout.frame, **latest)
+    on(layout.back.click, timeline.step_back, token, trigger_mode="multiple")
+    on(layout.forth.click, timeline.step_forth, token, trigger_mode="multiple")
+    on(layout.strip.click, timeline.jump, token)
+    on(layout.correct_next.click, timeline.to_next_correction, token)
     playing = gr.State(False)
-    on(layout.play.click, timeline.play, token, playing, *editor)
+    on(layout.play.click, timeline.play, token, playing)
     on(layout.timer.tick, timeline.tick, token, trigger_mode="once")
     layout.play.change(lambda label: "⏸" in (label or ""), layout.play, playing,
                        api_visibility="private", **_SILENT)  # fmt: skip
 
-    on(layout.tool.input, marks.choose_tool, token, layout.tool, *editor)
-    on(layout.viewer.select, marks.click, token, layout.take_away, layout.similarity,
-       layout.model, layout.preset, **quick,
-       show_progress="minimal", show_progress_on=layout.viewer)  # fmt: skip
-    on(layout.mask_file.upload, marks.upload_mask, token, layout.mask_file, *editor)
-    on(layout.undo.click, marks.undo, token, *editor)
-    on(layout.redo.click, marks.redo, token, *editor)
+    each = {"trigger_mode": "multiple"}
+    on(layout.canvas.paint, marks.paint, token, **each)
+    on(layout.canvas.point, marks.point, token, layout.model, **each, **quick)
+    on(layout.mask_file.upload, marks.upload_masks, token, layout.mask_file)
+    on(layout.undo.click, marks.undo, token)
+    on(layout.redo.click, marks.redo, token)
     on(layout.forget.click, marks.forget, token)
 
-    on(layout.objects.input, objects.choose_object, token, layout.objects, *editor)
-    on(layout.add.click, objects.add_object, token, *editor)
-    on(layout.remove.click, objects.remove_object, token, *editor)
+    on(layout.objects.input, objects.choose_object, token, layout.objects)
+    on(layout.add.click, objects.add_object, token)
+    on(layout.remove.click, objects.remove_object, token)
     on(layout.name.submit, objects.rename, token, layout.name)
     on(layout.name.blur, objects.rename, token, layout.name)
-    on(layout.colour.input, objects.recolour, token, layout.colour, *editor, **latest)
-    on(layout.visible.input, objects.show_or_hide, token, layout.visible, *editor)
+    on(layout.colour.input, objects.recolour, token, layout.colour, **latest)
+    on(layout.visible.input, objects.show_or_hide, token, layout.visible)
+    on(layout.locked.input, objects.lock, token, layout.locked)
     on(layout.opacity.input, objects.set_opacity, token, layout.opacity, **latest)
 
     trimmed = [
@@ -159,17 +161,17 @@ def _wire(
         on(choice.input, costs.tell, token, layout.model, layout.preset, **quick)
 
     started = on(layout.propagate.click, propagation.start, token, layout.direction, layout.model,
-                 layout.preset, *editor)  # fmt: skip
+                 layout.preset)  # fmt: skip
     for event in (started, greeted):
         on(event.then, propagation.watch, token, concurrency_id="watch", concurrency_limit=None)
     on(layout.stop.click, propagation.stop, token, queue=False)
-    on(layout.prepare.click, _with_progress(results), token, layout.format, *editor,
+    on(layout.prepare.click, _with_progress(results), token, layout.format,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip
 
 
 def _with_progress(results: ResultHandlers) -> Callable[..., Any]:
-    def prepare(token: str, key: str, editor: Any, edition: str, progress: Any = _PROGRESS) -> Any:
-        return results.prepare(token, key, editor, edition, progress)
+    def prepare(token: str, key: str, progress: Any = _PROGRESS) -> Any:
+        return results.prepare(token, key, progress)
 
     return prepare
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from vos.demo.session import Direction, Session
 from vos.errors import VosError
-from vos.segmentation import make_extractor
+from vos.propagation import preset
+from vos.segmentation import make_extractor, segment
 
 if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
@@ -46,6 +49,21 @@ class Models:
             while len(self._kept) > _MODELS_KEPT:
                 self._kept.pop(next(iter(self._kept)))
             return extractor
+
+    def warm_up(self, spec: str) -> None:
+        """Carry an object through three small frames, so that all that is compiled is compiled.
+
+        Compiling beside visitors stops the server for as long as a minute: whichever thread
+        collects garbage then waits for the compiler's lock, the one that answers them as well.
+
+        Raises:
+            VosError: as `get` does.
+        """
+        noise = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+        mask = np.zeros((96, 96), np.uint8)
+        mask[24:60, 24:60] = 1
+        for _ in segment(enumerate(noise), {0: mask}, self.get(spec), preset("default")):
+            pass
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from vos.demo import canvas, views
-from vos.demo.layout import BOX, CLICK, LOOK, PAINT, Layout
+from vos.demo import canvas
+from vos.demo.layout import Layout
 from vos.demo.messages import duration
 from vos.demo.session import Session
 from vos.demo.strip import strip
@@ -16,17 +16,9 @@ from vos.segmentation.confidence import next_to_correct
 
 Updates = dict[Any, Any]
 
-_HINTS = {
-    LOOK: "Go to a frame with the slider, the strip or the arrow keys; space plays.",
-    PAINT: "Paint <b>{name}</b>; the eraser takes away. What you paint is kept when you go on.",
-    CLICK: "Click on a part of <b>{name}</b>: the region that looks alike is marked.",
-    BOX: "Click on two opposite corners around <b>{name}</b>: its outline is found.",
-}
-
 
 def whole_page(layout: Layout, session: Session) -> Updates:
     """Everything, for a page that was opened or loaded anew."""
-    session.tool = LOOK
     if not session.has_clip:
         return {
             layout.start: gr.update(visible=True),
@@ -44,7 +36,6 @@ def whole_page(layout: Layout, session: Session) -> Updates:
         layout.work: gr.update(visible=True),
         layout.upload: None,
         layout.title: title,
-        layout.tool: session.tool,
         layout.first: gr.update(value=clip.trim[0], maximum=last),
         layout.last: gr.update(value=clip.trim[1], maximum=last),
         layout.opacity: session.opacity,
@@ -55,39 +46,21 @@ def whole_page(layout: Layout, session: Session) -> Updates:
 
 
 def stage(layout: Layout, session: Session) -> Updates:
-    """The frame with its objects (or the editor), the strip, the timeline."""
-    clip = session.clip
-    painting = session.tool == PAINT
-    updates: Updates = {
+    """The frame with its objects, the strip, the timeline."""
+    return {
         layout.frame: gr.update(
             value=session.position,
-            maximum=max(1, clip.frame_count - 1),
+            maximum=max(1, session.clip.frame_count - 1),
             label=_frame_label(session),
         ),
-        layout.viewer: gr.update(visible=not painting),
-        # The editor must have its size when it is filled: it is put out of sight, not removed.
-        layout.easel: gr.update(elem_classes=[] if painting else ["away"]),
+        **canvas_shows(layout, session),
         **timeline(layout, session),
     }
-    if painting:
-        session.editing = session.position
-        session.edition += 1
-        updates[layout.edition] = str(session.edition)
-        value = views.editor_value(session, session.position)
-        updates[layout.editor] = gr.update(value=value, brush=brush(session))
-    else:
-        session.editing = None
-        updates[layout.editor] = None
-        updates[layout.viewer] = gr.update(visible=True, value=frame_picture(session))
-    updates[layout.hint] = hint(session)
-    return updates
 
 
-def frame_picture(session: Session, index: int | None = None) -> str:
-    """Path of the picture of a frame, the current one unless told."""
-    shown = session.position if index is None else index
-    corner = session.corner if index is None else None
-    return str(views.picture(session, shown, opacity=session.opacity, corner=corner))
+def canvas_shows(layout: Layout, session: Session, index: int | None = None) -> Updates:
+    """A frame with its objects, the current one unless told."""
+    return {layout.canvas: canvas.shown(session, index)}
 
 
 def timeline(layout: Layout, session: Session) -> Updates:
@@ -112,6 +85,7 @@ def panel(layout: Layout, session: Session) -> Updates:
         updates[layout.name] = item.name
         updates[layout.colour] = item.colour
         updates[layout.visible] = item.visible
+        updates[layout.locked] = item.locked
     return updates
 
 
@@ -123,34 +97,11 @@ def playing(layout: Layout, active: bool) -> Updates:
     }
 
 
-def hint(session: Session) -> str:
-    name = "an object" if session.active is None else session.objects[session.active].name
-    text = _HINTS[session.tool].format(name=escape(name))
-    if session.tool == BOX and session.corner is not None:
-        text = "Now click on the opposite corner."
-    return f'<p class="hint"{_edition(session)}>{text}</p>'
-
-
-def _edition(session: Session) -> str:
-    """Tells `page.js` what the editor was given: until it has taken that in, hands are kept off."""
-    return "" if session.editing is None else f' data-edition="{session.edition}"'
-
-
 def _frame_label(session: Session) -> str:
     clip = session.clip
     seconds = clip.times[session.position]
     marked = ", marked" if session.position in clip.marks else ""
     return f"Frame {session.position} of 0 to {clip.frame_count - 1} ({seconds:.2f} s{marked})"
-
-
-def brush(session: Session) -> gr.Brush:
-    """Return the colours of all objects, the chosen one's in hand."""
-    colours = [item.colour for item in session.objects] or ["#e6194b"]
-    chosen = colours[0] if session.active is None else session.objects[session.active].colour
-    size = max(6, min(canvas.editor_size(session.clip.size)) // 14)
-    return gr.Brush(
-        colors=colours, default_color=chosen, color_mode="fixed", default_size=min(size, 28)
-    )
 
 
 def _swatches(session: Session) -> str:

@@ -10,21 +10,29 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vos.demo.limits import Limits
 from vos.demo.objects import DemoObject, ObjectList
+from vos.demo.pointing import Pointing
+from vos.demo.project import unpack_project
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import Video, object_ids, open_video
 from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
+from vos.segmentation.given_masks import MaskFile, read_masks
 from vos.segmentation.history import Change
+from vos.segmentation.interactive import InteractiveFrame, frame_features
 from vos.segmentation.mask_store import Mark
 from vos.settings import DEFAULT_MODEL
 
+if TYPE_CHECKING:
+    from vos.backbones.inference import FeatureExtractor
+
 Direction = Literal["whole", "onwards", "back"]
+_FRAMES_READY = 3  # a frame of 1920 x 1080 takes some 20 MB
 _LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first
 
 
@@ -80,13 +88,12 @@ class Session:
         self.objects = ObjectList()
         self.active: int | None = None
         self.position = 0
-        self.tool = "Look"
         self.opacity = 0.5
         self.model, self.device = DEFAULT_MODEL, "auto"
-        self.corner: tuple[int, int] | None = None  # first corner of a box, (x, y)
-        self.editing: int | None = None  # the frame that lies in the editor
-        self.edition = 0  # counts what the editor was given
-        self.views = itertools.count(1)  # numbers pictures; a run and a visitor make them at once
+        self.answered = 0  # the last of what the canvas sent
+        self.views = itertools.count(1)  # numbers what the canvas is told
+        self._pointing: Pointing | None = None
+        self._ready: dict[tuple[int, str], InteractiveFrame] = {}  # frames that were clicked on
         self.stop = threading.Event()
         self._idle = threading.Event()  # no run waits or works
         self._idle.set()
@@ -133,17 +140,45 @@ class Session:
             self.limits.check_file(path)
         video = open_video(path)
         self.limits.check_video(video)
-        count = video.count_frames()
         self.discard()
-        self._clip = Clip(
-            work=MaskSession(video, model=None, folder=self.folder / "work"),
-            name=_plain(name or video.name),
-            frames=FrameReader(video),
-            times=video.frame_times(),
-            trim=(0, count - 1),
-        )
+        self._begin(MaskSession(video, model=None, folder=self.folder / "work"), name or video.name)
         self.add_object()
-        return self._clip
+        return self.clip
+
+    def open_project(self, archive: Path) -> Clip:
+        """Go on with work that was saved; what was there is removed once it has been read.
+
+        Raises:
+            VosError: not a project, or more than the limits allow.
+        """
+        self.limits.check_file(archive)
+        place = self.folder / f"project-{time.monotonic_ns()}"
+        try:
+            project = unpack_project(archive, place, self.limits)
+            video = open_video(project.video)
+            self.limits.check_video(video)
+            work = MaskSession(video, model=None, folder=project.work)
+        except VosError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            raise type(error)(str(error).replace(f"{place}/", "")) from error
+        self.discard(keep=place)
+        self._begin(work, project.name)
+        last = work.frame_count - 1
+        first, end = (min(max(0, frame), last) for frame in project.trim)
+        self.clip.trim = (min(first, end), max(first, end))
+        self.objects = project.objects
+        for index in work.masked_frames():
+            for object_id in object_ids(work.mask(index)):
+                self.objects.add(object_id)
+        self.active = next((item.id for item in self.objects), None)
+        self.position = min(work.marks, default=0)
+        return self.clip
+
+    def _begin(self, work: MaskSession, name: str) -> None:
+        video, count = work.video, work.frame_count
+        self._clip = Clip(
+            work, _plain(name), FrameReader(video), video.frame_times(), (0, count - 1)
+        )
 
     def adopt(self, upload: Path) -> Path:
         """Take an uploaded file into this session's folder, and see to its end.
@@ -176,12 +211,12 @@ class Session:
         """Return whether the opened video is this upload."""
         return self.has_clip and bool(self._uploads) and self._uploads[-1] == upload
 
-    def discard(self) -> None:
-        """Forget the video and all masks."""
+    def discard(self, *, keep: Path | None = None) -> None:
+        """Forget the video and all masks; ``keep`` is the folder of a project to come."""
         if self._clip is not None:
             self._clip.frames.close()
             self._clip.work.close()
-            if self.folder in self._clip.video.path.parents:
+            if self._clip.video.path.parent == self.folder / "upload":
                 self._clip.video.path.unlink(missing_ok=True)
         while len(self._uploads) > 1:  # the last one may be the video to come
             _remove_unused(self._uploads.pop(0))
@@ -189,11 +224,12 @@ class Session:
         self.objects = ObjectList()
         self.active = None
         self.position = 0
-        self.tool = "Look"
-        self.corner = self.editing = None
+        self._pointing = None
+        self._ready.clear()
         self._removed.clear()
-        for name in ("work", "views", "out"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for place in (self.folder / "work", self.folder / "out", *self.folder.glob("project-*")):
+            if place != keep:
+                shutil.rmtree(place, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs, and remove every file."""
@@ -233,6 +269,24 @@ class Session:
         for object_id in object_ids(mask):
             self.objects.add(object_id)
 
+    def import_masks(self, files: list[Path]) -> tuple[int, int]:
+        """Take in masks of frames, whose names or numbers say which; undo takes them back.
+
+        Returns:
+            How many masks there were, and how many of them are marks.
+
+        Raises:
+            VosError: a file of another size, of no frame, or that cannot be read.
+        """
+        work = self.clip.work
+        masks = read_masks([MaskFile(file) for file in files], work.video)
+        frames, marked = work.import_masks((index, mask) for index, mask, _ in masks)
+        for index in frames:
+            for object_id in object_ids(work.mask(index)):
+                self.objects.add(object_id)
+        self.position = frames[0]
+        return len(frames), len(marked)
+
     def forget_annotation(self, index: int) -> None:
         """Take back what was marked on a frame, its mask included."""
         self.clip.work.clear(index)
@@ -254,6 +308,34 @@ class Session:
             raise UsageError(f"Frame {frame} shows no object to start from: paint one first")
         way = "forward" if direction == "onwards" else "backward"
         return {"direction": way, "start": frame, "first": first, "last": last}
+
+    # --- clicks --------------------------------------------------------------------------------
+
+    def pointing_at(self, index: int) -> Pointing:
+        """Return what was pointed at of the chosen object of a frame; it starts with its mask."""
+        item = self.objects[self.active] if self.active is not None else self.add_object()
+        known = self.pointed_at(index)
+        self._pointing = known or Pointing(index, item.id, self.mask(index))
+        return self._pointing
+
+    def pointed_at(self, index: int) -> Pointing | None:
+        """Return what was pointed at of the chosen object of a frame, where that made its mask."""
+        pointing = self._pointing
+        if pointing is None or (pointing.index, pointing.object_id) != (index, self.active):
+            return None
+        return pointing if pointing.keep_to(self.mask(index)) else None
+
+    def ready(self, index: int, model: str, extractor: FeatureExtractor) -> InteractiveFrame:
+        """Return a frame made ready for clicks by its features."""
+        key = (index, model)
+        known = self._ready.pop(key, None)
+        if known is None:
+            frame = self.clip.frames[index]
+            known = InteractiveFrame(frame, frame_features(frame, extractor))
+        self._ready[key] = known
+        while len(self._ready) > _FRAMES_READY:
+            self._ready.pop(next(iter(self._ready)))
+        return known
 
     # --- objects -------------------------------------------------------------------------------
 
@@ -296,6 +378,8 @@ class Session:
             return f"{self._put_back_on_list(change.object_id).name} is back."
         if change.kind == "propagation":
             return "The propagation is undone: masks are what they were before it."
+        if change.kind == "import":
+            return "The masks that were taken in are gone again."
         self._go_to(change)
         return f"Undone on frame {change.frame}."
 
@@ -312,6 +396,8 @@ class Session:
             return f"{self._take_off_list(change.object_id).name} is removed again."
         if change.kind == "propagation":
             return "The propagation is done again: its masks are back."
+        if change.kind == "import":
+            return "The masks that were taken in are back."
         self._go_to(change)
         return f"Done again on frame {change.frame}."
 

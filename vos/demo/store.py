@@ -15,6 +15,7 @@ from vos.demo.session import Session
 from vos.errors import UsageError, VosError
 
 _SWEEP_SECONDS = 20.0
+_RELOAD_SECONDS = 10.0  # a page that was left for longer is not being loaded anew
 
 
 class SessionStore:
@@ -38,23 +39,43 @@ class SessionStore:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, token: str) -> Session:
+    def open(self, token: str, view: str | None = None) -> Session:
         """Return the session of ``token``, a new one if it has none.
+
+        Where all places are taken, who left the longest ago gives up theirs.
+
+        Args:
+            view: the page view that shows the session.
 
         Raises:
             UsageError: not a token.
-            VosError: too many sessions are open.
+            VosError: too many people are at work.
         """
         name = _folder_name(token)
         self.sweep()
         with self._lock:
-            session = self._sessions.get(name)
-            if session is None:
-                if len(self._sessions) >= self.limits.sessions:
+            if name not in self._sessions and len(self._sessions) >= self.limits.sessions:
+                left = self._longest_left()
+                if left is None:
                     raise VosError("Too many people are at work here: come back in a while")
-                session = self._sessions[name] = Session(self.root / "sessions" / name, self.limits)
+                self._sessions.pop(left).close()
+            if name not in self._sessions:
+                self._sessions[name] = Session(self.root / "sessions" / name, self.limits)
+            session = self._sessions[name]
             session.touched, session.closed_at = time.monotonic(), None
+            if view is not None:
+                self._visits[view] = token
             return session
+
+    def _longest_left(self) -> str | None:
+        """Return whose page was closed first and is not being loaded anew; None if nobody's."""
+        past = time.monotonic() - _RELOAD_SECONDS
+        left = {
+            name: session.closed_at
+            for name, session in self._sessions.items()
+            if session.closed_at is not None and session.closed_at < past and not session.busy
+        }
+        return min(left, key=lambda name: left[name], default=None)
 
     def get(self, token: str) -> Session:
         """Return the open session of ``token``.
@@ -75,11 +96,6 @@ class SessionStore:
             session = self._sessions.pop(_folder_name(token), None)
         if session is not None:
             session.close()
-
-    def visit(self, token: str, view: str) -> None:
-        """Note that the page view ``view`` shows the session of ``token``."""
-        with self._lock:
-            self._visits[view] = token
 
     def leave(self, view: str) -> None:
         """A page view was closed, or is being loaded anew: keep the work for a short while."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from vos.errors import MissingError, UsageError, near_names
+from vos.errors import MissingError, UsageError, VosError, near_names
 from vos.files import read_json
 from vos.media import Video, object_ids, open_video, read_mask
 from vos.media.cvat import holds_cvat, read_cvat
@@ -87,19 +90,42 @@ def open_with_masks(video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool 
         if not mask.path.exists():
             raise MissingError(f"there is no mask {mask.path}: `mask` takes FILE, or FRAME:FILE")
     opened = open_video(video, leave_out=[mask.path for mask in masks])
-    names = _frame_numbers(opened)
-    found: dict[int, Path] = {}
     read: dict[int, np.ndarray] = {}
+    files: dict[Path, None] = {}
     objects: dict[int, str] = {}
+    for index, ids, path in read_masks(masks, opened, fill_boxes=fill_boxes, objects=objects):
+        read[index], files[path] = ids, None
+    return Given(opened, read, list(files), objects)
+
+
+def read_masks(
+    masks: Sequence[MaskFile],
+    video: Video,
+    *,
+    fill_boxes: bool = False,
+    objects: dict[int, str] | None = None,
+) -> Iterator[tuple[int, np.ndarray, Path]]:
+    """Yield frame indices of a video, their masks (H, W) uint8, and the files of these.
+
+    Args:
+        fill_boxes: take boxes in files of annotations for masks.
+        objects: takes the names of objects by id, where a file names them.
+
+    Raises:
+        UsageError, VosError: as `open_with_masks`.
+    """
+    names = frame_numbers(video)
+    found: dict[int, Path] = {}
     for mask in masks:
-        said, shown = _masks_in(mask, opened, names, fill_boxes)
-        objects.update(said)
+        said, shown = _masks_in(mask, video, names, fill_boxes)
+        if objects is not None:
+            objects.update(said)
         for index, ids in shown:
             if index in found:
-                frame = opened.frame_name(index) if names else str(index)
+                frame = video.frame_name(index) if names else str(index)
                 raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
-            found[index], read[index] = mask.path, ids
-    return Given(opened, read, list(dict.fromkeys(found.values())), objects)
+            found[index] = mask.path
+            yield index, ids, mask.path
 
 
 def find_masks(folder: Path, video: Path) -> list[MaskFile]:
@@ -161,7 +187,8 @@ def _read_annotations(path: Path, size: tuple[int, int], fill_boxes: bool) -> An
     if suffix == ".xml" or (suffix == ".zip" and holds_cvat(path)):
         return read_cvat(path, size=size, fill_boxes=fill_boxes)
     if suffix == ".zip":
-        return Annotations({}, read_mots(path))
+        plain = _holds_plain_masks(path)
+        return Annotations({}, _masks_in_zip(path, size) if plain else read_mots(path))
     content = read_json(path)
     if is_label_studio(content):
         return read_label_studio(path, content, fill_boxes=fill_boxes)
@@ -174,15 +201,43 @@ def _shown(
     video: Video,
     names: dict[str, int],
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the masks that show an object, by index; others may be frames nobody looked at."""
+    """Yield the masks that show an object, by index."""
     shown = 0
     for frame, ids in masks:
-        if object_ids(ids):
+        if object_ids(ids):  # others may be frames that nobody looked at
             check_size(path, ids, video.size)
             shown += 1
             yield frame if isinstance(frame, int) else _annotated_frame(path, frame, names), ids
     if not shown:
         raise UsageError(f"{path} shows no object on any frame")
+
+
+def _holds_plain_masks(path: Path) -> bool:
+    """Tell whether an archive holds masks that are no MOTS PNG."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        inside = [PurePosixPath(name) for name in archive.namelist()]
+    masks = [name for name in inside if name.suffix.lower() == ".png"]
+    return bool(masks) and not any(name.parent.name == "instances" for name in masks)
+
+
+def _masks_in_zip(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the PNGs of an archive as `read_mask` reads them, by the names of their frames."""
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="vos-mask-") as place:
+        inside = [PurePosixPath(name) for name in archive.namelist()]
+        for name in sorted(name for name in inside if name.suffix.lower() == ".png"):
+            if is_hidden(Path(name.name)) or "__MACOSX" in name.parts:
+                continue
+            file = Path(place) / "mask.png"
+            try:
+                file.write_bytes(archive.read(str(name)))
+            except (zipfile.BadZipFile, zlib.error) as error:
+                raise VosError(f"{path}: {name} is damaged: {error}") from error
+            try:
+                yield name.stem, read_mask(file, size=size)
+            except VosError as error:
+                raise type(error)(str(error).replace(str(file), f"{path}: {name}")) from error
 
 
 def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:
@@ -197,7 +252,7 @@ def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:
     return int(number[0])
 
 
-def _frame_numbers(video: Video) -> dict[str, int]:
+def frame_numbers(video: Video) -> dict[str, int]:
     """Map the names of the frames of a folder to their numbers; of a file there are none."""
     if not isinstance(video, FrameFolder):
         return {}
@@ -206,7 +261,7 @@ def _frame_numbers(video: Video) -> dict[str, int]:
 
 def _frame_of(mask: MaskFile, video: Video, names: dict[str, int]) -> int:
     if mask.frame is not None:
-        return _named_frame(mask, mask.frame, names)
+        return named_frame(mask.path, mask.frame, names)
     stem = mask.path.stem
     if stem in names or (not names and _is_written_number(stem, video)):
         index = names[stem] if names else int(stem)
@@ -216,19 +271,27 @@ def _frame_of(mask: MaskFile, video: Video, names: dict[str, int]) -> int:
     return 0
 
 
-def _named_frame(mask: MaskFile, frame: str, names: dict[str, int]) -> int:
+def named_frame(what: object, frame: str, names: dict[str, int]) -> int:
+    """Return the frame of a name (of a folder of frames) or of a number.
+
+    Args:
+        what: that is on the frame, for messages.
+        names: what `frame_numbers` returns.
+
+    Raises:
+        UsageError: there is no such frame.
+    """
     if frame in names:
         return names[frame]
     if re.fullmatch("[0-9]+", frame):
         return int(frame)
     if names:
         raise UsageError(
-            f"{mask.path} has neither the name nor the number of a frame ({frame}): "
+            f"{what} has neither the name nor the number of a frame ({frame}): "
             f"{near_names(frame, names)}"
         )
     raise UsageError(
-        f"{mask.path} has not the number of a frame ({frame}): those of a video file are "
-        "numbered from 0"
+        f"{what} has not the number of a frame ({frame}): those of a video file are numbered from 0"
     )
 
 

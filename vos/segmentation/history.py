@@ -17,12 +17,13 @@ class Change:
     """One thing that was done.
 
     Attributes:
-        kind: a frame was marked, or cleared; an object was removed; masks were propagated.
+        kind: a frame was marked, or cleared; an object was removed; masks were propagated, or
+            taken in from files.
         frame: the frame it was done on, of a mark, a clearing or a propagation from there.
         object_id: the object removed.
     """
 
-    kind: Literal["mark", "clear", "removal", "propagation"]
+    kind: Literal["mark", "clear", "removal", "propagation", "import"]
     frame: int | None = None
     object_id: int | None = None
 

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vos.errors import UsageError, VosError
+from vos.files import read_json, write_json
 from vos.media import object_ids, read_palette_mask, write_mask
 from vos.segmentation.passes import NOBODY, Ids
+
+SAVED = "session.json"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,48 @@ class MaskStore:
         self.size = size
         self.marks: dict[int, Mark] = {}
         self.confidence = np.full(frame_count, np.nan, np.float32)
+
+    def save(self) -> None:
+        """Write beside the masks what is known of them, for `load`."""
+        write_json(
+            self.folder / SAVED,
+            {
+                "size": list(self.size),
+                "frames": len(self.confidence),
+                "erased": {str(i): sorted(mark.erased) for i, mark in sorted(self.marks.items())},
+                "confidence": {
+                    str(i): round(float(self.confidence[i]), 4) for i in self.masked_frames()
+                },
+            },
+        )
+
+    def load(self) -> None:
+        """Go on with the masks and marks that lie in the folder since `save`.
+
+        Raises:
+            UsageError: they are of a video of another size or length.
+            VosError: what was saved is damaged.
+        """
+        path = self.folder / SAVED
+        try:
+            saved = read_json(path)
+            size, frames = tuple(saved["size"]), saved["frames"]
+            erased = {int(i): frozenset(map(int, ids)) for i, ids in saved["erased"].items()}
+            confidence = {int(i): float(value) for i, value in saved["confidence"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise VosError(f"{path} is damaged: save the session again") from error
+        if (size, frames) != (self.size, len(self.confidence)):
+            raise UsageError(
+                f"{self.folder} holds masks of {frames} frames of {size[-1]} x {size[0]} pixels, "
+                f"the video has {len(self.confidence)} of {self.size[1]} x {self.size[0]}"
+            )
+        if not {*erased, *confidence, *self.masked_frames()} <= set(range(frames)):
+            raise VosError(f"{path} is damaged: it names frames that there are not")
+        for index, gone in erased.items():
+            self.marks[index] = Mark(frozenset(object_ids(self.marked_mask(index))), gone)
+        for index in self.masked_frames():
+            self.mask(index)  # of this size
+            self.confidence[index] = confidence.get(index, 1.0)
 
     def mask_path(self, index: int) -> Path:
         """Return where the mask of a frame stands, or would."""

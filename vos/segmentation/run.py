@@ -23,6 +23,7 @@ from vos.runs.source import video_input
 from vos.scheduling import Executor, Task
 from vos.segmentation.composites import Composites
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
+from vos.segmentation.prompts import Prompt, prompted_masks
 from vos.segmentation.to_files import (
     CONFIDENCE,
     OpenSegmenter,
@@ -40,6 +41,7 @@ def propagate_to_files(
     masks: Sequence[MaskFile],
     out: Path,
     *,
+    prompts: Sequence[Prompt] = (),
     overlay_file: Path | None = None,
     composites: Mapping[str, Path] | None = None,
     background: Path | None = None,
@@ -56,6 +58,7 @@ def propagate_to_files(
     """Write the mask of every frame of a video to ``<out>/<frame>.png``; see `segment_to_files`.
 
     Args:
+        prompts: points and boxes on objects of frames, beside masks or without any.
         overlay_file, composites, background, sound: see `Composites`; the overlay is one of them.
         fill_boxes: take boxes in files of annotations for masks.
 
@@ -63,8 +66,8 @@ def propagate_to_files(
         A summary with one result, under the name of the video.
 
     Raises:
-        UsageError: an unknown model or precision, an output that is an input, a mask that does not
-            fit, or a folder that holds something else.
+        UsageError: an unknown model or precision, an output that is an input, a mask or a prompt
+            that does not fit, or a folder that holds something else.
         MissingError: the video, a mask or the weights are not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
@@ -78,7 +81,7 @@ def propagate_to_files(
     )
     job.check()
     chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
-    opened, _, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
+    opened, read, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
     job = replace(job, names=names)
     check_paths(
         [
@@ -94,6 +97,10 @@ def propagate_to_files(
             *job.outputs(),
         ],
     )
+    if prompts:
+        found = prompted_masks(opened, prompts, chosen.extractor(device, 1), read)
+        opening = partial(_open, video, tuple(masks), found, fill_boxes=fill_boxes)
+        job = replace(job, open=opening)
     with progress(total=opened.frame_count, description="segmenting") as bar:
         result = segment_to_files(
             job,
@@ -213,10 +220,14 @@ def _composites(
 
 
 def _open(
-    video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool = False
+    video: Path,
+    masks: Sequence[MaskFile],
+    prompted: Mapping[int, np.ndarray] | None = None,
+    *,
+    fill_boxes: bool = False,
 ) -> tuple[Video, dict[int, np.ndarray]]:
     given = open_with_masks(video, masks, fill_boxes=fill_boxes)
-    return given.video, given.masks
+    return given.video, {**given.masks, **(prompted or {})}
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:

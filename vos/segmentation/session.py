@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,8 +19,8 @@ from vos.propagation import PropagationConfig
 from vos.segmentation.confidence import frame_confidence
 from vos.segmentation.history import Change, History, Snapshot
 from vos.segmentation.marks import Mask, check_frames, check_mask, frame_index
-from vos.segmentation.mask_store import Mark, MaskStore
-from vos.segmentation.passes import Pass, plan_passes, walk
+from vos.segmentation.mask_store import SAVED, Mark, MaskStore
+from vos.segmentation.passes import NOBODY, Ids, Pass, plan_passes, walk
 from vos.segmentation.propagate import as_config, make_extractor, passes_in
 from vos.segmentation.segment import SegmentedFrame, segment
 from vos.settings import DEFAULT_MODEL
@@ -52,13 +52,13 @@ class Session:
         video: what `vos.open_video` takes, but for what is read once only.
         model, preset, device, precision: as for `vos.propagate`; without a model, each
             `propagate` names its own.
-        folder: where masks are kept, a new or empty folder; a temporary one, removed by `close`,
-            unless given.
+        folder: where masks are kept: a new or empty folder, or one of a session that was saved,
+            whose work goes on; a temporary one, removed by `close`, unless given.
 
     Raises:
-        UsageError: the video is read once only, or ``folder`` holds something; an unknown model,
-            preset, device or precision.
-        MissingError, VosError: the video is not there, or cannot be read.
+        UsageError: the video is read once only, or ``folder`` holds something else, or work on
+            another video; an unknown model, preset, device or precision.
+        MissingError, VosError: the video or what was saved is not there, or cannot be read.
     """
 
     def __init__(
@@ -86,6 +86,8 @@ class Session:
             )
         self.folder, self._close = _own_folder(self, folder)
         self._store = MaskStore(self.folder, self.video.size, self.frame_count)
+        if (self.folder / SAVED).is_file():
+            self._store.load()
         self._history = History(self.folder / "undo")
         self._propagating = False
 
@@ -98,6 +100,10 @@ class Session:
     def close(self) -> None:
         """Remove a temporary folder with all masks; a folder that was given stays."""
         self._close()
+
+    def save(self) -> None:
+        """Write what is known of the masks beside them: the folder can be opened again."""
+        self._store.save()
 
     # --- what is known -------------------------------------------------------------------------
 
@@ -152,6 +158,45 @@ class Session:
         erased = self.marks[index].erased if index in self.marks else frozenset()
         self._history.begin(Change("mark", index)).keep(self._store, index)
         self._store.write_mark(index, given, frozenset((erased | (before - shown)) - shown))
+
+    def import_masks(self, masks: Iterable[tuple[int, Mask]]) -> tuple[list[int], list[int]]:
+        """Take in masks that were made elsewhere; one step for `undo`.
+
+        Where more than half of the frames between the first and the last have one, they are results
+        to be corrected, as if they had been propagated: marked are only frames on which an object
+        shows for the first time. Otherwise each is a mark.
+
+        Args:
+            masks: pairs of a frame index and a mask, as `annotate` takes them.
+
+        Returns:
+            The frames that have masks by it, and those of them that are marked, in order.
+
+        Raises:
+            UsageError: no masks, or one as `annotate` refuses it; then nothing is taken in.
+        """
+        self._refuse_while_propagating()
+        store, known = self._store, set(self.ids)
+        snapshot = self._history.begin(Change("import"))
+        shown: dict[int, Ids] = {}
+        try:
+            for index, mask in masks:
+                given = check_mask(mask, index, self.video, known=known)
+                snapshot.keep(store, index)
+                store.write_mask(index, given, 1.0)
+                shown[index] = frozenset(object_ids(given))
+                known |= shown[index]
+            if not known:
+                raise UsageError("the masks show no object on any frame")
+        except BaseException:
+            self._history.undo(store)
+            raise
+        frames = sorted(shown)
+        results = 2 * len(frames) > frames[-1] - frames[0] + 1
+        marked = _first_shown(shown) if results else frames
+        for index in marked:
+            store.write_mark(index, store.mask(index), NOBODY)
+        return frames, marked
 
     def clear(self, index: int) -> None:
         """Forget the mark and the mask of frame ``index``.
@@ -298,6 +343,17 @@ class Session:
             raise UsageError("a propagation is under way: finish or close it first")
 
 
+def _first_shown(shown: Mapping[int, Ids]) -> list[int]:
+    """Return the frames on which an object shows that none before shows."""
+    seen: set[int] = set()
+    first = []
+    for index in sorted(shown):
+        if not shown[index] <= seen:
+            first.append(index)
+            seen |= shown[index]
+    return first
+
+
 def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Callable[[], object]]:
     """Return the folder of a session, and what is to be done with it in the end."""
     if folder is None:
@@ -305,7 +361,8 @@ def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Call
         return own, weakref.finalize(session, shutil.rmtree, own, ignore_errors=True)
     given = as_path(folder, "the folder of a session")
     try:
-        if given.exists() and (not given.is_dir() or any(given.iterdir())):
+        saved = (given / SAVED).is_file()
+        if given.exists() and not saved and (not given.is_dir() or any(given.iterdir())):
             raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
         given.mkdir(parents=True, exist_ok=True)
     except OSError as error:

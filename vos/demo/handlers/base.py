@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from vos.demo import canvas
 from vos.demo.layout import Layout
 from vos.demo.messages import message
 from vos.demo.queue import Models
@@ -35,11 +34,7 @@ def reports_errors(handler: Callable[..., Updates]) -> Callable[..., Updates]:
 
 
 class Handlers:
-    """Handle what visitors do on one part of the page; the work itself is in the session.
-
-    Handlers that leave a frame take what the editor holds, and the number of the edition it was
-    given out as.
-    """
+    """Handle what visitors do on one part of the page; the work itself is in the session."""
 
     def __init__(self, layout: Layout, store: SessionStore, models: Models) -> None:
         self.layout = layout
@@ -67,19 +62,6 @@ class Handlers:
                 "done", f"Frame {session.position} is marked. Propagate when you are ready."
             ),
         }
-
-    def keep_paint(self, session: Session, editor: Any, edition: str) -> Updates:
-        """Store what was painted, where it differs from what the editor was given."""
-        index = session.editing
-        stale = edition != str(session.edition)  # sent before the page had what it was last given
-        if index is None or editor is None or stale or session.busy:
-            return {}
-        painted = canvas.painted_mask(editor, session.clip.size, session.objects)
-        mask = session.mask(index)
-        if painted is None or np.array_equal(painted, canvas.shown_mask(mask)):
-            return {}
-        session.annotate(index, canvas.merge(mask, painted))
-        return self.next_step(session)
 
     @staticmethod
     def refuse_while_busy(session: Session) -> None:

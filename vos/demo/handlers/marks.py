@@ -2,110 +2,140 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from vos.demo import canvas, regions, scene
-from vos.demo.handlers.base import WAIT, Handlers, reports_errors
-from vos.demo.layout import BOX, CLICK, LOOK
+from vos.demo import canvas, scene
+from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.messages import message
 from vos.demo.scene import Updates
 from vos.demo.session import Session
-from vos.errors import VosError
+from vos.errors import UsageError, VosError
 from vos.media import object_ids, read_mask
-from vos.propagation import preset
+from vos.segmentation.given_masks import ANNOTATIONS
+from vos.segmentation.interactive import Box
 
 
 class MarkHandlers(Handlers):
-    """Mark objects by brush, click, box or mask file; undo, and do again."""
+    """Mark objects by brush, click, box or mask file; undo, and do again.
 
-    @reports_errors
-    def choose_tool(self, token: str, tool: str, editor: Any, edition: str) -> Updates:
-        session = self.store.get(token)
-        if session.busy and tool != LOOK:
-            return {**self.failed(VosError(WAIT)), self.layout.tool: LOOK}
-        kept = self.keep_paint(session, editor, edition)
-        session.tool, session.corner = tool, None
-        return {**kept, **scene.stage(self.layout, session), **scene.playing(self.layout, False)}
+    What the canvas sends carries a number, by which it knows that it was taken in, and the frame
+    that it was sent from.
+    """
 
-    @reports_errors
-    def click(
+    def paint(self, token: str, event: gr.EventData) -> Updates:
+        return self._answer(token, event, self._paint)
+
+    def point(self, token: str, model: str, event: gr.EventData) -> Updates:
+        def pointed(session: Session, index: int, sent: dict[str, object]) -> None:
+            self._point(session, index, sent, model)
+
+        return self._answer(token, event, pointed)
+
+    def _answer(
         self,
         token: str,
-        take_away: bool,
-        similarity: float,
-        model: str,
-        preset_name: str,
-        event: gr.SelectData,
+        event: gr.EventData,
+        change: Callable[[Session, int, dict[str, object]], None],
     ) -> Updates:
-        session = self.store.get(token)
-        if session.tool not in (CLICK, BOX):
-            return {}
-        self.refuse_while_busy(session)
-        frame = session.clip.frames[session.position]
-        point = _full_size(event.index, frame.shape[:2])
-        if session.tool == CLICK:
-            region = regions.region_around(
-                frame,
-                point,
-                self.models.get(model),
-                preset(preset_name),
-                similarity=similarity,
-            )
-        elif session.corner is None:
-            session.corner = point
-            return scene.stage(self.layout, session)
-        else:
-            corner, session.corner = session.corner, None
-            region = regions.region_in_box(frame, corner, point)
-        return self._mark(session, region, take_away)
+        """Change the frame that the canvas shows, and tell it that its message came."""
+        try:
+            session = self.store.get(token)
+        except VosError as error:
+            return self.failed(error)
+        try:
+            sent = dict(event.sent)
+            session.answered = int(sent["serial"])
+            index = int(sent["index"])
+            if not 0 <= index < session.clip.frame_count:
+                raise UsageError(f"There is no frame {index}")
+            self.refuse_while_busy(session)
+            change(session, index, sent)
+            session.position = index
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            return self.failed(UsageError("The canvas sent nothing that can be read"))
+        except VosError as error:
+            return {**self.failed(error), **scene.stage(self.layout, session)}
+        return {self.layout.problem: gr.update(visible=False), **self._marked(session)}
 
-    def _mark(self, session: Session, region: np.ndarray, take_away: bool) -> Updates:
-        active = session.active if session.active is not None else session.add_object().id
-        mask = session.mask(session.position)
-        change = regions.take_region if take_away else regions.add_region
-        session.annotate(session.position, change(mask, region, active))
-        return self._marked(session)
+    @staticmethod
+    def _paint(session: Session, index: int, sent: dict[str, object]) -> None:
+        stroke = canvas.stroke_of(sent)
+        mask = session.mask(index)
+        region = canvas.stroke_region(stroke, mask.shape)
+        if stroke.erases:
+            painted = canvas.erase(mask, region, session)
+        else:
+            active = session.active if session.active is not None else session.add_object().id
+            painted = canvas.give(mask, region, session.objects[active], session)
+        if not np.array_equal(painted, mask):
+            session.annotate(index, painted)
+
+    def _point(self, session: Session, index: int, sent: dict[str, object], model: str) -> None:
+        pointing = session.pointing_at(index)
+        clicks, box = pointing.clicks, pointing.box
+        if "corners" in sent:
+            clicks, box = (), Box(*canvas.box_of(sent))
+        else:
+            clicks = (*clicks, canvas.click_of(sent))
+        frame = session.ready(index, model, self.models.get(model))
+        region = pointing.region(frame, clicks, box)
+        if not region.any():
+            raise UsageError("Nothing is left of the object: erase it instead")
+        item, before = session.objects[pointing.object_id], pointing.before
+        without = np.where(before == item.id, np.uint8(0), before)
+        session.annotate(index, canvas.give(without, region, item, session))
+        pointing.note(clicks, box, session.mask(index))
 
     @reports_errors
-    def upload_mask(self, token: str, path: str | None, editor: Any, edition: str) -> Updates:
-        if path is None:
+    def upload_masks(self, token: str, paths: list[str] | None) -> Updates:
+        """One PNG is the mask of the current frame; others are of the frames they name."""
+        if not paths:
             return {}
         session = self.store.get(token)
         self.refuse_while_busy(session)
-        self.keep_paint(session, editor, edition)
         try:
-            mask = read_mask(Path(path), size=session.clip.size)
+            if len(paths) > 1 or Path(paths[0]).suffix.lower() in ANNOTATIONS:
+                return self._imported(session, *session.import_masks([Path(p) for p in paths]))
+            mask = read_mask(Path(paths[0]), size=session.clip.size)
             if not object_ids(mask):
-                raise VosError(f"{path} shows no object: it is all background")
+                raise VosError(f"{paths[0]} shows no object: it is all background")
         except VosError as error:
-            said = VosError(str(error).replace(path, Path(path).name))
-            return {**self.failed(said), self.layout.mask_file: None}
+            said = str(error)
+            for path in paths:
+                said = said.replace(path, Path(path).name)
+            return {**self.failed(VosError(said)), self.layout.mask_file: None}
         session.annotate(session.position, mask)
         return {**self._marked(session), self.layout.mask_file: None}
 
+    def _imported(self, session: Session, count: int, marked: int) -> Updates:
+        frames = "the mask of 1 frame" if count == 1 else f"masks of {count} frames"
+        return {
+            **self._marked(session),
+            self.layout.status: message("done", f"Took in {frames}, {marked} of them as marks."),
+            self.layout.mask_file: None,
+        }
+
     @reports_errors
-    def undo(self, token: str, editor: Any, edition: str) -> Updates:
-        session = self._between_changes(token, editor, edition)
+    def undo(self, token: str) -> Updates:
+        session = self._between_changes(token)
         return self._changed(session, session.undo(), "There is nothing to undo.")
 
     @reports_errors
-    def redo(self, token: str, editor: Any, edition: str) -> Updates:
-        session = self._between_changes(token, editor, edition)
+    def redo(self, token: str) -> Updates:
+        session = self._between_changes(token)
         return self._changed(session, session.redo(), "There is nothing to do again.")
 
-    def _between_changes(self, token: str, editor: Any, edition: str) -> Session:
+    def _between_changes(self, token: str) -> Session:
         """Return the session, with what was painted stored as the last change."""
         session = self.store.get(token)
         self.refuse_while_busy(session)
-        self.keep_paint(session, editor, edition)
         return session
 
     def _changed(self, session: Session, done: str | None, otherwise: str) -> Updates:
-        session.corner = None
         return {
             **scene.stage(self.layout, session),
             **scene.panel(self.layout, session),
@@ -130,11 +160,3 @@ class MarkHandlers(Handlers):
             **scene.panel(self.layout, session),
             **self.next_step(session),
         }
-
-
-def _full_size(shown: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """Return (x, y) on the frame, from (x, y) on the picture of it that the page shows."""
-    height, width = canvas.picture_size(size)
-    x = (float(shown[0]) + 0.5) * size[1] / width
-    y = (float(shown[1]) + 0.5) * size[0] / height
-    return min(max(int(x), 0), size[1] - 1), min(max(int(y), 0), size[0] - 1)

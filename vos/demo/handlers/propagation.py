@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
-from vos.demo.layout import LOOK, Layout
+from vos.demo.layout import Layout
 from vos.demo.messages import duration, message, progress_bar, waiting
 from vos.demo.queue import Models, Run, RunQueue
 from vos.demo.scene import Updates
@@ -47,17 +46,12 @@ class PropagationHandlers(Handlers):
         direction: Direction,
         model: str,
         preset_name: str,
-        editor: Any,
-        edition: str,
     ) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
-        self.keep_paint(session, editor, edition)
         self.queue.start(session, self.models, direction, model=model, preset=preset_name)
-        session.tool, session.corner = LOOK, None
         return {
             **self._at_work(True),
-            self.layout.tool: LOOK,
             self.layout.status: message("info", "Getting ready ..."),
             **scene.stage(self.layout, session),
             **scene.panel(self.layout, session),
@@ -81,7 +75,7 @@ class PropagationHandlers(Handlers):
             if run.step is not None:
                 updates |= scene.timeline(self.layout, session)
                 if session.position == stayed:  # who looks elsewhere is left alone
-                    updates[self.layout.viewer] = scene.frame_picture(session, run.step.index)
+                    updates |= scene.canvas_shows(self.layout, session, run.step.index)
             yield updates
         if self.queue.run_of(session) is run and session.has_clip:
             self.queue.forget(session)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
 
@@ -38,12 +37,9 @@ class ResultHandlers(Handlers):
         return scene.timeline(self.layout, session)
 
     @reports_errors
-    def prepare(
-        self, token: str, key: str, editor: Any, edition: str, progress: gr.Progress | None = None
-    ) -> Updates:
+    def prepare(self, token: str, key: str, progress: gr.Progress | None = None) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
-        kept = self.keep_paint(session, editor, edition)
         report = (lambda done, total: None) if progress is None else _reporter(progress)
         if key == "pca":  # as long as a propagation
             report(0, 0)
@@ -53,7 +49,6 @@ class ResultHandlers(Handlers):
             path = write_download(session, key, report)
         size = path.stat().st_size / 1e6
         return {
-            **kept,
             self.layout.file: gr.update(value=str(path), visible=True),
             self.layout.status: message("done", f"{path.name} is ready ({size:.1f} MB)."),
         }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
-from vos.demo.layout import LOOK
 from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.segmentation.confidence import next_to_correct
@@ -18,43 +15,40 @@ class TimelineHandlers(Handlers):
     """Go from frame to frame, and play."""
 
     @reports_errors
-    def move(self, token: str, frame: float, editor: Any, edition: str) -> Updates:
-        return self._go(self.store.get(token), round(frame), editor, edition)
+    def move(self, token: str, frame: float) -> Updates:
+        return self._go(self.store.get(token), round(frame))
 
     @reports_errors
-    def step_back(self, token: str, editor: Any, edition: str) -> Updates:
+    def step_back(self, token: str) -> Updates:
         session = self.store.get(token)
-        return self._go(session, session.position - 1, editor, edition)
+        return self._go(session, session.position - 1)
 
     @reports_errors
-    def step_forth(self, token: str, editor: Any, edition: str) -> Updates:
+    def step_forth(self, token: str) -> Updates:
         session = self.store.get(token)
-        return self._go(session, session.position + 1, editor, edition)
+        return self._go(session, session.position + 1)
 
     @reports_errors
-    def jump(self, token: str, editor: Any, edition: str, event: gr.EventData) -> Updates:
+    def jump(self, token: str, event: gr.EventData) -> Updates:
         session = self.store.get(token)
-        share = float(event._data.get("share", 0))
-        return self._go(session, int(share * session.clip.frame_count), editor, edition)
+        share = float(event.share)
+        return self._go(session, int(share * session.clip.frame_count))
 
     @reports_errors
-    def to_next_correction(self, token: str, editor: Any, edition: str) -> Updates:
+    def to_next_correction(self, token: str) -> Updates:
         session = self.store.get(token)
         lowest = next_to_correct(session.clip.confidence, session.clip.marks)
-        return {} if lowest is None else self._go(session, lowest, editor, edition)
+        return {} if lowest is None else self._go(session, lowest)
 
     @reports_errors
-    def play(self, token: str, playing: bool, editor: Any, edition: str) -> Updates:
+    def play(self, token: str, playing: bool) -> Updates:
         """Start or stop; from the end, start over."""
         session = self.store.get(token)
-        self.keep_paint(session, editor, edition)
         if playing:
             return scene.playing(self.layout, False)
-        session.tool = LOOK
         if session.position >= session.clip.trim[1]:
             session.position = session.clip.trim[0]
         return {
-            self.layout.tool: LOOK,
             **scene.stage(self.layout, session),
             **scene.playing(self.layout, True),
         }
@@ -67,8 +61,6 @@ class TimelineHandlers(Handlers):
         session.position += 1
         return scene.stage(self.layout, session)
 
-    def _go(self, session: Session, frame: int, editor: Any, edition: str) -> Updates:
-        kept = self.keep_paint(session, editor, edition)
+    def _go(self, session: Session, frame: int) -> Updates:
         session.position = min(max(frame, 0), session.clip.frame_count - 1)
-        session.corner = None
-        return {**kept, **scene.stage(self.layout, session)}
+        return scene.stage(self.layout, session)

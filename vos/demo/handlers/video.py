@@ -30,8 +30,7 @@ class VideoHandlers(Handlers):
     @reports_errors
     def hello(self, ticket: str, request: gr.Request) -> Updates:
         """A page was opened, or loaded anew: find its session by the token its tab keeps."""
-        session = self.store.open(ticket)
-        self.store.visit(ticket, request.session_hash or "")
+        session = self.store.open(ticket, view=request.session_hash)
         return {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
 
     def goodbye(self, request: gr.Request) -> None:
@@ -63,6 +62,26 @@ class VideoHandlers(Handlers):
         self.refuse_while_busy(session)
         return self._opened(session, self._example(name), name)
 
+    @reports_errors
+    def open_project(self, token: str, path: str | None) -> Updates:
+        if path is None:
+            return {}
+        session = self.store.get(token)
+        self.refuse_while_busy(session)
+        try:
+            session.open_project(Path(path))
+        except VosError as error:
+            said = VosError(str(error).replace(path, Path(path).name))
+            return {**self.failed(said), self.layout.project: None}
+        finally:
+            Path(path).unlink(missing_ok=True)
+        return {
+            **scene.whole_page(self.layout, session),
+            self.layout.project: None,
+            self.layout.direction: self.next_direction(session),
+            self.layout.status: message("done", "The project is open: go on where you were."),
+        }
+
     def _example(self, name: str) -> Path:
         if name not in self.examples:
             raise UsageError(f"there is no example {name!r}: {near_names(name, self.examples)}")
@@ -74,7 +93,7 @@ class VideoHandlers(Handlers):
             **scene.whole_page(self.layout, session),
             self.layout.direction: "whole",
             self.layout.status: message(
-                "info", "Choose Brush, Click or Box above the frame and mark an object."
+                "info", "Choose Points, Box or Brush above the frame and mark an object."
             ),
         }
 
