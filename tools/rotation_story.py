@@ -120,7 +120,7 @@ def errors(layer: torch.nn.Module, whole: Tensor, stride: int) -> tuple[float, f
         plain, _further(len(plain), rows, columns, 1 / stride), mode="bicubic", align_corners=False
     )
     return (
-        relative(turned, layer(TURN.apply(picture, 1, (SIDE, SIDE)))),
+        relative(turned, layer(TURN.apply(picture, 1, (picture.shape[-2], picture.shape[-1])))),
         relative(shifted, layer(moved)),
     )
 
