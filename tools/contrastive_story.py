@@ -50,7 +50,10 @@ CHOICES: dict[str, tuple[str, list[str]]] = {
         "L+ab, softmax, rest of the batch, bilinear critic",
         ["objective.contrastive.negatives=0", "objective.contrastive.critic=bilinear"],
     ),
-    "predict": ("L+ab, each predicted from the other", ["objective.name=predictive"]),
+    "predict": (
+        "L+ab, each predicted from the other",
+        ["objective.name=predictive", "optimiser.radius_rate=1e-2"],
+    ),
     "one": ("L alone, softmax, 1024 of the bank", [*BANK, views("L")]),
     "core3": ("L+ab+edges, core", [*BANK, views("L+ab+edges")]),
     "full3": (

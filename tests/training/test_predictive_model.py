@@ -35,6 +35,8 @@ def test_each_view_is_predicted_from_the_map_of_the_other(clips_folder: Path) ->
     model = PredictiveModel(vos.load(BACKBONE, seed=1), config_for(clips_folder)).eval()
     crops = torch.randint(0, 256, (1, 2, 3, 30, 30), dtype=torch.uint8)
     (images,) = model.prepare(crops, 0, range(2))
+    for decoder in model.decoders:
+        torch.nn.init.normal_(decoder.weight)
     expected = 0.0
     for (one, other), decoder in zip([(0, 1), (1, 0)], model.decoders, strict=True):
         view = model.backbone.views[other].compute(images[0])
@@ -52,8 +54,8 @@ def test_it_learns(clips_folder: Path, tmp_path: Path) -> None:
     run = train(config_for(clips_folder), tmp_path / "run", device="cpu")
     lines = (run.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
-    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
-    assert run.metrics["explained"] <= 1
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert 0 < run.metrics["explained"] <= 1
     assert vos.load(run.weights).channels == 64
 
 

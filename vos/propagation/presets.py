@@ -55,9 +55,9 @@ PRESETS: dict[str, Preset] = {
         "Jabri et al., Space-Time Correspondence as a Contrastive Random Walk, 2020 (test.py)",
     ),
     "walk": Preset(
-        PropagationConfig(recent=1, early="skip", window="circle", restart=0.1),
+        PropagationConfig(recent=1, early="skip", window="circle", restart=0.5),
         "vos: a random walk with restart (Tong et al., Fast Random Walk with Restart, 2006) from "
-        "frame to frame, home to the annotated ones with probability .1",
+        "frame to frame, home to the annotated ones with probability .5",
     ),
     "dino": Preset(
         PropagationConfig(

@@ -24,8 +24,10 @@ from vos.training.objective import Objective
 
 
 def _decoder(encoder: ViewEncoder, channels: int) -> nn.Conv2d:
-    """Return what makes all pixels of a view of each token of the last map."""
-    return nn.Conv2d(encoder.widths[-1], channels * encoder.strides[-1] ** 2, kernel_size=1)
+    """Return what makes all pixels of a view of each token of the last map; grey at first."""
+    decoder = nn.Conv2d(encoder.widths[-1], channels * encoder.strides[-1] ** 2, kernel_size=1)
+    nn.init.zeros_(decoder.weight)
+    return decoder
 
 
 class PredictiveModel(Objective):
