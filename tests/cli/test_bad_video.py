@@ -184,6 +184,12 @@ def test_names_and_values_that_are_not_known(vos_propagate, tmp_path, options, w
     assert not (tmp_path / "out").exists()
 
 
+def test_an_address_is_for_python(vos_propagate) -> None:
+    ended = vos_propagate(video="rtsp://camera/front")
+    assert ended.code == 2
+    assert "is an address, which is read once" in ended.complaint
+
+
 class TestOutput:
     @pytest.mark.parametrize("option", ["--out", "--overlay", "--rle"])
     def test_below_a_file(self, vos_propagate, tmp_path: Path, option: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -40,6 +41,14 @@ def test_palette_pngs_are_exact_and_in_the_layout_of_results(session, clip):
     for image, mask in zip(found.values(), clip.masks, strict=True):
         assert image.mode == "P" and image.getpalette() == PALETTE.ravel().tolist()
         np.testing.assert_array_equal(np.array(image), mask)
+
+
+def test_every_format_of_masks_names_the_objects(session):
+    session.objects.change(2, name="chien é")
+    with zipfile.ZipFile(write_download(session, "png")) as archive:
+        assert json.loads(archive.read("objects.json")) == {"1": "Object 1", "2": "chien é"}
+    categories = json.loads(write_download(session, "rle").read_text())["categories"]
+    assert categories == [{"id": 1, "name": "Object 1"}, {"id": 2, "name": "chien é"}]
 
 
 def test_run_lengths_are_exact(session, clip):

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from huggingface_hub import ModelCard
 from packaging.requirements import Requirement
 
 import vos
@@ -29,6 +30,17 @@ def test_the_space_starts_the_page_with_a_gradio_that_it_takes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (gradio,) = project["optional-dependencies"]["demo"]
     assert Requirement(gradio).specifier.contains(space["sdk_version"])
+
+
+def test_the_cards_of_shipped_weights_have_what_a_hub_reads() -> None:
+    cards = list((ROOT / "weights").glob("*/README.md"))
+    assert cards
+    for path in cards:
+        card = ModelCard.load(path)
+        assert card.data.license == "apache-2.0"
+        assert card.data.pipeline_tag == "image-feature-extraction"
+        assert card.data.library_name == "vos-propagation"
+        assert card.text.strip().startswith(f"# {path.parent.name}\n")
 
 
 def test_extras_that_the_pages_name_exist() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ def test_arrays_and_tensors_in_their_usual_forms(frames) -> None:
         list(frames),
         tuple(torch.from_numpy(frame) for frame in frames),
         [Image.fromarray(frame) for frame in frames],
+        torch.utils.data.Subset(list(frames), range(5)),  # has a length and gives by number
+        [frame[None] for frame in frames],
     ):
         video = open_video(given)
         assert (video.size, video.count_frames(), video.rereadable) == ((6, 8), 5, True)
@@ -76,12 +79,16 @@ def test_a_generator_is_read_once_forwards(frames) -> None:
         ([], "has no frames"),
         (iter(()), "has no frames"),
         (np.zeros((0, 6, 8, 3), np.uint8), "has no frames"),
-        (np.zeros((6, 8, 3), np.uint8), r"\(6, 8, 3\): frames are \(T, H, W, 3\)"),
+        (
+            np.zeros((6, 8, 3), np.uint8),
+            r"\(6, 8, 3\): frames are \(T, H, W, 3\); one frame is frame\[None\], and grey",
+        ),
         ([np.zeros((6, 8, 4), np.uint8)], "drop the alpha channel"),
         ([np.zeros((6, 8, 3), np.int64) - 1], "values from -1 to -1 of type int64"),
         ([np.full((6, 8, 3), 1.5)], "values from 1.5 to 1.5"),
         ([np.full((6, 8, 3), np.nan)], "values from nan"),
         ([None], "of type NoneType"),
+        ({0: np.zeros((6, 8, 3), np.uint8)}, "of type int"),
         (None, "cannot be made of NoneType"),
         (True, "cannot be made of bool"),
         (b"clip.mp4", "cannot be made of bytes"),
@@ -111,6 +118,16 @@ def test_an_address_is_a_stream(frames, tmp_path: Path) -> None:
         open_video("file:///no/such.mp4")
 
 
-def test_a_camera_that_is_not_there_is_named() -> None:
+def test_a_stream_is_turned_upright_as_a_file_is(make_video: Callable[..., Path]) -> None:
+    path = make_video("phone.mp4", rotation=90, count=3)
+    video = open_video(f"file://{path}")
+    assert video.size == open_video(path).size == (96, 64)
+    np.testing.assert_array_equal(np.stack(list(video)), np.stack(list(open_video(path))))
+
+
+@pytest.mark.parametrize("index", [97, np.int64(97)])
+def test_a_camera_that_is_not_there_is_named(index) -> None:
     with pytest.raises(MissingError, match="cannot open camera 97"):
-        open_video(97)
+        open_video(index)
+    with pytest.raises(UsageError, match="there is no camera -97"):
+        open_video(-index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,6 +148,7 @@ def given_videos(videos: list[Path] | None, list_file: Path | None) -> list[Path
     """Return the videos of arguments and of a list file; a folder of videos stands for those in it.
 
     Raises:
+        UsageError: an address.
         MissingError: there is no such list.
         VosError: it cannot be read, or names no video.
     """
@@ -154,6 +156,12 @@ def given_videos(videos: list[Path] | None, list_file: Path | None) -> list[Path
     from vos.runs.job import read_list
 
     paths = [*(videos or []), *(read_list(list_file) if list_file else [])]
+    for path in paths:
+        if re.match(r"[a-z]+:/", str(path)) and not path.exists():
+            raise UsageError(
+                f"{path} is an address, which is read once, forwards: fetch the file, or call "
+                "vos.propagate(ADDRESS, ...) in Python"
+            )
     return [video for path in paths for video in videos_in(path)]
 
 

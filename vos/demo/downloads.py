@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -86,9 +87,14 @@ def _composite(kind: str, session: Session, path: Path, report: Report) -> None:
 
 
 def _palette_pngs(session: Session, path: Path, report: Report) -> None:
-    """``<video>/<frame>.png``, as DAVIS results are laid out: scorers read the folder as it is."""
+    """``<video>/<frame>.png``, as DAVIS results are laid out: scorers read the folder as it is.
+
+    ``objects.json`` beside the folder names the objects by id.
+    """
     clip = session.clip
     with _zip(path) as archive:
+        names = {str(item.id): item.name for item in session.objects}
+        archive.writestr("objects.json", json.dumps(names, ensure_ascii=False, indent=2))
         for index, mask in _masks(session, report):
             image = Image.fromarray(mask)
             image.putpalette(PALETTE.tobytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,6 +88,14 @@ def _why_not_opened(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return f"{path} is empty: replace the file"
     return f"{path} is not a video that can be read, or its end is missing: replace the file"
+
+
+def frame_rate_of(stream: VideoStream) -> Fraction:
+    """Return the average rate; rates no camera has are signs of a broken header, and become 25."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate is not None and 0 < rate <= 1000:
+            return Fraction(rate)
+    return Fraction(25)
 
 
 @dataclass(frozen=True)

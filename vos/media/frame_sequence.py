@@ -7,7 +7,7 @@ channels first or grey, (H, W); a Pillow image; or the path of an image.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain, islice
@@ -33,7 +33,8 @@ def open_frames(frames: Any, *, rate: Fraction = FRAME_RATE) -> Video:
     """Return frames in memory as a video.
 
     Args:
-        frames: an array or a tensor (T, H, W, 3) or (T, 3, H, W); a list or tuple of frames; or an
+        frames: an array or a tensor (T, H, W, 3) or (T, 3, H, W); a list of frames, or whatever
+            has a length and gives a frame by its number, such as a data set of PyTorch; or an
             iterator, such as a generator, which is read once, forwards.
         rate: frames per second.
 
@@ -48,10 +49,10 @@ def open_frames(frames: Any, *, rate: Fraction = FRAME_RATE) -> Video:
         return FrameSequence(array, rate)
     if array is not None and array.ndim in (2, 3):
         raise UsageError(
-            f"the video is an array of shape {array.shape}: frames are (T, H, W, 3), and one frame "
-            "is frame[None]"
+            f"the video is an array of shape {array.shape}: frames are (T, H, W, 3); one frame is "
+            "frame[None], and grey frames are list(frames)"
         )
-    if isinstance(frames, Sequence) and not isinstance(frames, bytes):
+    if array is None and _has_places(frames):
         return FrameSequence(frames, rate)
     if isinstance(frames, Iterable) and array is None and not isinstance(frames, bytes):
         return FrameStream(iter(frames), name="frames", rate=rate)
@@ -59,6 +60,12 @@ def open_frames(frames: Any, *, rate: Fraction = FRAME_RATE) -> Video:
         f"a video cannot be made of {type(frames).__name__}: give a path, an opened Video, "
         "an array (T, H, W, 3), or a list or generator of frames"
     )
+
+
+def _has_places(frames: Any) -> bool:
+    """Tell whether frames are had by their numbers, as often as one likes."""
+    by_number = hasattr(frames, "__len__") and hasattr(frames, "__getitem__")
+    return by_number and not isinstance(frames, str | bytes | Mapping)
 
 
 class FrameSequence(Video):
@@ -127,8 +134,11 @@ def open_camera(index: int) -> FrameStream:
     """Open camera ``index`` of this machine, from 0 on, as a stream.
 
     Raises:
+        UsageError: ``index`` is negative.
         MissingError: there is no such camera, or it cannot be opened.
     """
+    if index < 0:
+        raise UsageError(f"cameras are counted from 0, there is no camera {index}")
     system = platform.system()
     device, driver = {
         "Darwin": (str(index), "avfoundation"),
@@ -153,6 +163,8 @@ def open_stream_at(
     import av
     from av.video.stream import VideoStream
 
+    from vos.media.decoding import frame_rate_of, orientation_of
+
     called = name or address
     try:
         container = av.open(address, format=driver)
@@ -162,13 +174,13 @@ def open_stream_at(
     if not isinstance(stream, VideoStream):
         container.close()
         raise VosError(f"{called} has no video stream")
-    rate = Fraction(stream.average_rate or 25)
+    rate = frame_rate_of(stream)
 
     def read() -> Iterator[np.ndarray]:
         with container:
             try:
                 for frame in container.decode(stream):
-                    yield frame.to_ndarray(format="rgb24")
+                    yield orientation_of(frame).apply(frame.to_ndarray(format="rgb24"))
             except av.FFmpegError as error:
                 raise VosError(f"{called} broke off: {error}") from error
 
@@ -190,6 +202,8 @@ def to_frame(value: Any, index: int) -> np.ndarray:
     if array is None:
         raise UsageError(f"frame {index} is of type {type(value).__name__}: {_FORM}")
     pixels = _to_bytes(array, index)
+    if pixels.ndim == 4 and len(pixels) == 1:  # a batch of one
+        pixels = pixels[0]
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
     if pixels.ndim == 3 and pixels.shape[2] != 3 and pixels.shape[0] == 3:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from fractions import Fraction
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ def open_video(
     if fps is not None and not fps > 0:
         raise UsageError(f"a frame rate is positive, not {fps}")
     rate = FOLDER_FRAME_RATE if fps is None else Fraction(fps).limit_denominator(1001)
-    if isinstance(path, int) and not isinstance(path, bool):
-        return open_camera(path)
+    if isinstance(path, Integral) and not isinstance(path, bool):
+        return open_camera(int(path))
     if isinstance(path, str) and "://" in path:
         return open_stream_at(path)
     if not isinstance(path, str | os.PathLike):

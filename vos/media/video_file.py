@@ -9,10 +9,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.stream import VideoStream
 
 from vos.errors import VosError
-from vos.media.decoding import decode, open_stream, orientation_of
+from vos.media.decoding import decode, frame_rate_of, open_stream, orientation_of
 from vos.media.frame_index import FrameIndex, index_frames
 from vos.media.sound import Sound
 from vos.media.video_base import Video
@@ -36,7 +35,7 @@ class VideoFile(Video):
             first = next(decode(path, container, stream), None)
             if first is None:
                 raise VosError(f"{path} has no frames: give another video")
-            self.frame_rate = _frame_rate(stream)
+            self.frame_rate = frame_rate_of(stream)
             self._time_base = stream.time_base
             self._claimed_count = stream.frames or None
             aspect = Fraction(stream.sample_aspect_ratio or 0) or Fraction(1)
@@ -99,11 +98,3 @@ class VideoFile(Video):
             for number, frame in enumerate(decode(self.path, container, stream)):
                 if number >= start:
                     yield frame
-
-
-def _frame_rate(stream: VideoStream) -> Fraction:
-    """Return the average rate; rates no camera has are signs of a broken header, and become 25."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate is not None and 0 < rate <= 1000:
-            return Fraction(rate)
-    return Fraction(25)

@@ -129,8 +129,8 @@ def _to_uint8(values: np.ndarray | None, what: str) -> np.ndarray:
             f"{what} is {kind}: give a (height, width) array of object ids, a Pillow image, or "
             "the path of a mask file"
         )
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values[..., 0] if values.shape[2] == 1 else values[0]
     if values.ndim != 2 or values.size == 0:
         raise UsageError(
             f"{what} has the shape {values.shape}: a mask is (height, width), one object id "
