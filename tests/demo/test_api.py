@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from visitor import masks_in
@@ -39,6 +43,23 @@ def test_a_script_gets_the_masks(client, clip, tmp_path, running):
     for index, _, mask in propagate(clip.path, {0: clip.masks[0]}, model="lab", device="cpu"):
         np.testing.assert_array_equal(masks[index], mask)
     assert len(running.store) == before, "the session of a script ends with its call"
+
+
+def test_masks_of_several_frames_and_how_sure_the_rest_is(client, clip, tmp_path):
+    marks = {index: clip.masks[index] for index in (2, 7)}
+    with zipfile.ZipFile(tmp_path / "masks.zip", "w") as archive:
+        for index, mask in marks.items():
+            write_mask(tmp_path / "mask.png", mask)
+            archive.write(tmp_path / "mask.png", f"table/{index:05d}.png")
+    files = [gradio_client.handle_file(str(path)) for path in (clip.path, tmp_path / "masks.zip")]
+    how = {"model": "lab", "preset": "default", "api_name": "/segment"}
+    masks = masks_in(client.predict(*files, frame=99, format="png", **how))
+    for index, _, mask in propagate(clip.path, marks, model="lab", device="cpu"):
+        np.testing.assert_array_equal(masks[index], mask)
+    found = json.loads(Path(client.predict(*files, format="confidence", **how)).read_text())
+    assert list(found) == [f"{index:05d}" for index in range(10)] and found["00002"] == 1
+    assert all(0 <= value <= 1 for value in found.values())
+    assert min(found.values()) < 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from visitor import CANVAS, Visitor
 
+from vos.media import VideoWriter, write_mask
+
 pytestmark = pytest.mark.slow
 
 
@@ -179,3 +181,84 @@ def test_fingers(open_clip, running, clip):
     assert float(anna.canvas_says("zoom")) > 1.5
     assert anna.canvas_says("waiting") == "0"
     np.testing.assert_array_equal(mask_of(running), painted)
+
+
+def test_keys_choose_objects_and_explain_themselves(open_clip, running):
+    anna = open_clip()
+    anna.add_object()
+    anna.page.focus(CANVAS)
+    anna.page.keyboard.press("1")
+    anna.page.wait_for_selector("#canvas .hint:text('Go to a frame')")
+    anna.page.keyboard.press("b")
+    anna.page.wait_for_selector("#canvas .hint:text('Paint Object 1')")
+    anna.page.keyboard.press("l")
+    anna.page.wait_for_selector("#locked input:checked")
+    anna.page.keyboard.press("?")
+    anna.page.wait_for_selector("#canvas dialog :text('Choose an object')")
+    anna.page.keyboard.press("2")
+    anna.page.keyboard.press("Escape")
+    anna.page.wait_for_selector("#canvas dialog", state="hidden")
+    assert "Paint Object 1" in anna.page.inner_text("#canvas .hint"), "no key works behind it"
+    anna.page.focus("#objects input >> nth=0")
+    anna.page.keyboard.press("ArrowDown")
+    anna.page.wait_for_selector("#canvas .hint:text('Paint Object 2')")
+    assert anna.canvas_says("index") == "0", "arrows choose where there is something to choose"
+
+
+def test_fast_steps_are_not_walked_one_by_one(open_clip, running):
+    anna = open_clip()
+    views = list(running.store._sessions.values())[-1].views
+    before = next(views)
+    anna.page.evaluate("for (let i = 0; i < 20; i++) document.getElementById('forth').click()")
+    anna.page.wait_for_selector(f"{CANVAS}[data-index='9']")
+    anna.page.wait_for_timeout(500)
+    assert anna.canvas_says("index") == "9"
+    assert next(views) - before < 6
+    anna.page.click("#back")
+    anna.page.wait_for_selector(f"{CANVAS}[data-index='8']")
+
+
+def test_a_portrait_video_fits_the_window(browser, running, tmp_path):
+    with VideoWriter(tmp_path / "tall.mp4", fps=10, size=(854, 480)) as writer:
+        for shade in (60, 90):
+            writer.write(np.full((854, 480, 3), shade, np.uint8))
+    anna = Visitor(browser, running.url, width=1280, height=900)
+    anna.upload(tmp_path / "tall.mp4")
+    anna.see_workspace()
+    sheet = anna.page.locator(CANVAS).bounding_box()
+    strip = anna.page.locator("#transport").bounding_box()
+    assert sheet["height"] > 440 and strip["y"] + strip["height"] < 900
+    anna.close()
+
+
+def test_an_error_is_closed_and_moves_nothing(open_clip):
+    anna = open_clip()
+    before = anna.page.locator(CANVAS).bounding_box()
+    anna.propagate()
+    anna.says("Mark an object on a frame first")
+    assert anna.page.locator(CANVAS).bounding_box() == before
+    anna.page.click("#problem [data-dismiss]")
+    anna.page.wait_for_selector("#problem .error", state="hidden")
+
+
+def test_a_project_is_saved_and_opened_in_another_tab(open_clip, browser, running, tmp_path, clip):
+    anna, shape = open_clip(), clip.masks[0].shape
+    anna.tool("Brush")
+    anna.set_brush(8)
+    anna.drag([(40, 50), (90, 50)], shape)
+    anna.wait_until_taken_in()
+    painted = mask_of(running)
+    project = anna.download("Project").rename(tmp_path / "table-project.zip")
+    bert = Visitor(browser, running.url)
+    bert.page.set_input_files("#project input[type=file]", project)
+    bert.see_workspace()
+    bert.says("The project is open")
+    assert "my-table" in bert.page.inner_text("#title")
+    np.testing.assert_array_equal(mask_of(running), painted)
+    files = [tmp_path / f"{index:05d}.png" for index in (3, 8)]
+    for file in files:
+        write_mask(file, clip.masks[3])
+    bert.upload_mask(files, marked=False)
+    bert.says("Took in masks of 2 frames, 2 of them as marks")
+    assert bert.errors == []
+    bert.close()

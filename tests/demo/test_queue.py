@@ -114,6 +114,14 @@ def test_one_at_a_time_in_order(start, queue):
     assert bert.masked_frames() == [0] and not anna.busy and len(queue) == 0
 
 
+def test_what_a_run_took_is_known_to_the_next(start, queue, monkeypatch):
+    monkeypatch.setattr("vos.demo.queue._FRAMES_TOLD", 10)
+    session, run = start("anna")
+    assert run.finished.wait(300)
+    rate = queue.rates["lab", "default", session.clip.size]
+    assert rate == run.step.seconds / 10
+
+
 def test_what_went_wrong_is_told_and_the_next_one_works(start):
     session, run = start("anna", model="no such model")
     assert run.finished.wait(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vos.demo import Serving, start
+from vos.demo.launch import _auth
 from vos.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +20,22 @@ ROOT = Path(__file__).parents[2]
 def test_a_name_and_a_password(auth):
     with pytest.raises(UsageError, match="NAME:PASSWORD"):
         start(Serving(auth=auth))
+
+
+def test_wrong_passwords_are_answered_one_per_second(monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    check = _auth("anna:se:cret")
+
+    async def guesses():
+        return await asyncio.gather(*(check("anna", word) for word in ("secret", "se:cret", "")))
+
+    assert asyncio.run(guesses()) == [False, True, False]
+    assert waited == [1, 1]
 
 
 def test_a_model_that_there_is_not_is_refused_at_the_start():

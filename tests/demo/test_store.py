@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 import time
 
 import pytest
@@ -94,6 +97,22 @@ def test_a_reload_keeps_the_work_and_leaving_ends_it(store, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now + 12)
     store.sweep()
     assert len(store) == 0 and not anna.folder.exists()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, alive = SessionStore(), SessionStore()
+    killed.open(ANNA)
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    (killed.root / "server").write_text(f"{int(ended.stdout)} {time.time()}")
+    (tmp_path / "vos-demo-notes").mkdir()
+    new = SessionStore()
+    assert not killed.root.exists() and alive.root.exists()
+    assert (tmp_path / "vos-demo-notes").exists(), "no server made it"
+    for store in (killed, alive, new):
+        store.close()
 
 
 def test_the_end_of_the_server_removes_everything(store):

@@ -16,13 +16,15 @@ from vos.demo.store import SessionStore
 from vos.errors import UsageError, VosError, near_names
 from vos.media import read_mask
 from vos.propagation import PRESETS
+from vos.segmentation.given_masks import ANNOTATIONS, MaskFile, read_masks
 
-DESCRIPTION = """Carry the objects of one mask through a video.
+DESCRIPTION = f"""Carry the objects of one or more masks through a video.
 
 video: an uploaded video file. mask: an uploaded PNG of the video's size, palette or grey, whose
-values are object ids (black and white: one object). frame: the frame the mask belongs to, from 0.
-model, preset: as offered on the page. format: overlay (MP4), png (zip), rle (JSON), mots (zip),
-cutouts (zip), prores (MOV), webm, or green, matte, blur or spotlight (MP4). Returns the file."""
+values are object ids (black and white: one object), and frame: the frame it belongs to, from 0. Or
+masks of several frames: a zip of PNGs named by the numbers of their frames, MOTS PNG (zip), COCO or
+YouTube-VIS (JSON), CVAT (XML) or Label Studio (JSON); then frame does not count. model, preset: as
+offered on the page. format: {", ".join(FORMATS)}. Returns the file."""
 
 
 def add_endpoint(
@@ -65,7 +67,11 @@ def add_endpoint(
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
         # Calls with the same upload may wait in line: it stays until Gradio removes it.
         clip = session.open(session.link(Path(video)), name=Path(video).stem)
-        session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
+        if Path(mask).suffix.lower() in ANNOTATIONS:
+            for index, ids, _ in read_masks([MaskFile(Path(mask))], clip.video):
+                session.annotate(index, ids)
+        else:
+            session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
         with queue.turn():
             for _ in propagate(session, models, "whole", model=model, preset=preset_name):
                 session.touched = time.monotonic()

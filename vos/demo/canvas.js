@@ -4,6 +4,7 @@ const canvas = element.querySelector('canvas');
 const sheet = element.querySelector('.sheet');
 const sizeField = element.querySelector('.size input');
 const awayField = element.querySelector('.away input');
+const help = element.querySelector('dialog');
 const context = canvas.getContext('2d');
 
 const HINTS = {
@@ -25,6 +26,7 @@ let act = null; // what the hand is doing
 let waiting = []; // drawn, not answered yet; the first is on its way
 let onItsWay = 0;
 let serial = Date.now();
+let goal = null, asked = 0; // the frame to go to, and when the server was asked for one
 
 // --- what the server says ---------------------------------------------------------------------
 
@@ -53,6 +55,24 @@ async function take() {
   canvas.dataset.clicks = state.clicks.length;
   showHint();
   draw();
+  if (state.index === goal) goal = null;
+  asked = 0;
+  goOn();
+}
+
+// Clicks on Step add up: the server is asked for one frame at a time, in the end for the last.
+document.addEventListener('click', event => {
+  const button = event.target.closest('#back, #forth');
+  if (!button || !state) return;
+  const next = (goal ?? state.index) + (button.id === 'forth' ? 1 : -1);
+  goal = Math.min(Math.max(next, 0), state.last);
+  goOn();
+});
+
+function goOn() {
+  if (goal === null || Date.now() - asked < 3000) return; // a server that is gone is asked again
+  asked = Date.now();
+  trigger('go', { frame: goal });
 }
 
 function send(kind, what) {
@@ -327,6 +347,7 @@ function resize(factor) {
 const ZOOMS = { in: 1.5, out: 1 / 1.5 };
 element.addEventListener('click', event => {
   const button = event.target.closest('button');
+  if (button?.hasAttribute('data-help')) help.showModal();
   if (button?.dataset.tool) choose(button.dataset.tool);
   if (button?.dataset.zoom === 'fit') fit();
   else if (button?.dataset.zoom) zoomAt([canvas.clientWidth / 2, canvas.clientHeight / 2], ZOOMS[button.dataset.zoom]);
@@ -336,8 +357,11 @@ sizeField.addEventListener('input', draw);
 document.addEventListener('keydown', event => {
   if (!canvas.offsetParent || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest('input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]')) return;
+  if (event.target.closest('dialog')) return;
   const key = event.key.toLowerCase();
-  if (KEYS[key]) choose(KEYS[key]);
+  if (key === '?') help.showModal();
+  else if (/^[1-9]$/.test(key)) document.querySelectorAll('#objects input')[key - 1]?.click();
+  else if (KEYS[key]) choose(KEYS[key]);
   else if (key === '[' || key === ']') resize(key === ']' ? 1.15 : 1 / 1.15);
   else if (key === '+' || key === '=') zoomAt([canvas.clientWidth / 2, canvas.clientHeight / 2], ZOOMS.in);
   else if (key === '-') zoomAt([canvas.clientWidth / 2, canvas.clientHeight / 2], ZOOMS.out);

@@ -49,6 +49,7 @@ def shown(session: Session, index: int | None = None) -> str:
             "serial": next(session.views),
             "answered": session.answered,
             "index": at,
+            "last": session.clip.frame_count - 1,
             "width": width,
             "height": height,
             "frame": _url(small[..., ::-1], ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]),

@@ -18,7 +18,7 @@ from PIL import Image
 from vos.demo.project import write_project
 from vos.demo.session import Session
 from vos.errors import UsageError
-from vos.files import atomic_path
+from vos.files import atomic_path, write_json
 from vos.media import PALETTE, RleWriter, VideoWriter, write_mots
 from vos.media.compositing import COMPOSITES, OVERLAY, cut_out
 from vos.media.excerpt import Excerpt
@@ -133,6 +133,17 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
             _add_image(archive, name, Image.fromarray(cut_out(frame, shown)))
 
 
+def _confidence(session: Session, path: Path, report: Report) -> None:
+    """How sure each frame's masks are, 0 to 1, by the name of the frame; 1 where marked."""
+    clip = session.clip
+    known = {
+        clip.video.frame_name(index): round(float(clip.confidence[index]), 4)
+        for index in session.masked_frames()
+        if clip.trim[0] <= index <= clip.trim[1]
+    }
+    write_json(path, known)
+
+
 def _project(session: Session, path: Path, report: Report) -> None:
     clip = session.clip
     write_project(
@@ -218,6 +229,7 @@ FORMATS: dict[str, Format] = {
     "spotlight": Format(
         "Spotlight: the rest dimmed (MP4)", "spotlight.mp4", partial(_composite, "spotlight")
     ),
+    "confidence": Format("Confidence of each frame (JSON)", "confidence.json", _confidence),
     "project": Format("Project, to go on with later (zip)", "project.zip", _project),
     "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

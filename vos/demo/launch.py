@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vos.demo.limits import Limits
 from vos.errors import MissingError, UsageError
@@ -133,13 +135,24 @@ def launch(serving: Serving | None = None) -> None:
         running.wait()
 
 
-def _auth(text: str | None) -> tuple[str, str] | None:
+def _auth(text: str | None) -> Any:
+    """Return what checks a name and a password; wrong ones are answered one per second."""
     if text is None:
         return None
     name, colon, password = text.partition(":")
     if not (name and colon and password):
         raise UsageError("--auth takes NAME:PASSWORD")
-    return name, password
+    one_at_a_time = asyncio.Lock()
+
+    async def check(given_name: str, given_password: str) -> bool:
+        given = f"{given_name}:{given_password}".encode()
+        if secrets.compare_digest(given, text.encode()):
+            return True
+        async with one_at_a_time:
+            await asyncio.sleep(1)
+        return False
+
+    return check
 
 
 def _model_names(more: tuple[str, ...]) -> list[str]:

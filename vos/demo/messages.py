@@ -12,8 +12,10 @@ Kind = Literal["info", "done", "error"]
 
 def message(kind: Kind, text: str) -> str:
     """One line; errors interrupt a screen reader, the rest waits for it."""
-    role = "alert" if kind == "error" else "status"
-    return f'<div class="message {kind}" role="{role}">{escape(text)}</div>'
+    if kind == "error":
+        close = '<button type="button" data-dismiss aria-label="Close">×</button>'
+        return f'<div class="message error" role="alert"><span>{escape(text)}</span>{close}</div>'
+    return f'<div class="message {kind}" role="status">{escape(text)}</div>'
 
 
 def progress_bar(step: Step) -> str:

@@ -1,25 +1,41 @@
-// Keys: space plays, arrows step, u or Ctrl+Z takes back; with Shift, or Ctrl+Y, does it again.
-const KEYS = { ' ': 'play', ArrowLeft: 'back', ArrowRight: 'forth' };
+// Keys that press a button of the page; `canvas.js` has those of the tools, and says them all.
+const KEYS = { ' ': 'play', ArrowLeft: 'back', ArrowRight: 'forth', n: 'correct-next', l: 'locked' };
 
 document.addEventListener('keydown', event => {
-  const inside = event.target.closest('input, textarea, select, [contenteditable], [role=slider]');
+  const inside = event.target.closest('input, textarea, select, dialog, [contenteditable], [role=slider]');
+  if (inside?.type === 'radio' && event.key.startsWith('Arrow')) return chooseNext(event);
   const typing = inside && !['radio', 'checkbox'].includes(inside.type);
   const name = typing || event.altKey ? null : asked(event);
-  const button = name && document.getElementById(name);
-  if (!button?.offsetParent) return;
+  const part = name && document.getElementById(name);
+  if (!part?.offsetParent) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  button.click();
+  (part.querySelector('input') ?? part).click();
 }, true);
 
 function asked(event) {
   const command = event.ctrlKey || event.metaKey;
-  const key = event.key.toLowerCase(); // whatever Caps Lock is
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // whatever Caps Lock is
   if (command && key === 'y') return 'redo';
+  if (command && key === 'Enter') return 'propagate';
   if (key === (command ? 'z' : 'u')) return event.shiftKey ? 'redo' : 'undo';
   if (command) return null;
-  return event.key === ' ' && event.target.closest('button, input') ? null : KEYS[event.key];
+  return key === ' ' && event.target.closest('button, input') ? null : KEYS[key];
 }
+
+function chooseNext(event) { // the radios of a choice are no group to the browser
+  const all = [...event.target.closest('.block').querySelectorAll('input[type=radio]')];
+  const by = ['ArrowDown', 'ArrowRight'].includes(event.key) ? 1 : all.length - 1;
+  const next = all[(all.indexOf(event.target) + by) % all.length];
+  event.preventDefault();
+  next.focus();
+  next.click();
+}
+
+document.addEventListener('click', event => {
+  const line = event.target.closest('[data-dismiss]')?.closest('.message');
+  if (line) line.hidden = true;
+});
 
 // Work that would be lost is asked about: masks by another video, strokes on their way by a reload.
 document.addEventListener('click', event => {

@@ -123,8 +123,7 @@ def _wire(
     quick = {"concurrency_id": QUICK, "concurrency_limit": 1}
     latest = {"trigger_mode": "always_last"}
     on(layout.frame.input, timeline.move, token, layout.frame, **latest)
-    on(layout.back.click, timeline.step_back, token, trigger_mode="multiple")
-    on(layout.forth.click, timeline.step_forth, token, trigger_mode="multiple")
+    on(layout.canvas.go, timeline.go, token, trigger_mode="multiple")
     on(layout.strip.click, timeline.jump, token)
     on(layout.correct_next.click, timeline.to_next_correction, token)
     playing = gr.State(False)
@@ -155,15 +154,17 @@ def _wire(
         on(number.change, results.trim, token, layout.first, layout.last)
         for number in (layout.first, layout.last)
     ]
-    for event in (*opened, greeted, *trimmed):
-        on(event.then, costs.tell, token, layout.model, layout.preset, **quick)
     for choice in (layout.model, layout.preset):
         on(choice.input, costs.tell, token, layout.model, layout.preset, **quick)
 
     started = on(layout.propagate.click, propagation.start, token, layout.direction, layout.model,
                  layout.preset)  # fmt: skip
-    for event in (started, greeted):
+    watched = [
         on(event.then, propagation.watch, token, concurrency_id="watch", concurrency_limit=None)
+        for event in (started, greeted)
+    ]
+    for event in (*opened, greeted, *trimmed, watched[0]):
+        on(event.then, costs.tell, token, layout.model, layout.preset, **quick)
     on(layout.stop.click, propagation.stop, token, queue=False)
     on(layout.prepare.click, _with_progress(results), token, layout.format,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip

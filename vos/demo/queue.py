@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _MODELS_KEPT = 3
+Work = tuple[str, str, tuple[int, int]]  # model, preset, size of the frame
+_FRAMES_TOLD = 12  # of a run whose rate counts: the first frames have fewer to look at
 _PATIENCE = 0.2  # seconds after which a run that waits looks whether to give up
 
 
@@ -84,9 +86,13 @@ class RunQueue:
     """The queue of a server, and the last run of each session.
 
     Two propagations at once would only take time off each other.
+
+    Attributes:
+        rates: seconds per frame, by model, preset and size of the frame, as far as known.
     """
 
     def __init__(self) -> None:
+        self.rates: dict[Work, float] = {}
         self._changed = threading.Condition()
         self._waiting: list[object] = []
         self._runs: WeakKeyDictionary[Session, Run] = WeakKeyDictionary()
@@ -169,6 +175,7 @@ class Run:
         self.finished = threading.Event()
         self._session = session
         self._queue = queue
+        self._kind = (model, preset, session.clip.size)
         self._steps = propagate(session, models, direction, model=model, preset=preset)
 
     @property
@@ -191,6 +198,8 @@ class Run:
             for step in self._steps:
                 self.step = step
                 self._session.touched = time.monotonic()
+            if self.step is not None and self.step.done >= _FRAMES_TOLD:
+                self._queue.rates[self._kind] = self.step.seconds / self.step.done
         except VosError as error:
             self.error = error
         except Exception:

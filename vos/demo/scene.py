@@ -58,9 +58,15 @@ def stage(layout: Layout, session: Session) -> Updates:
     }
 
 
-def canvas_shows(layout: Layout, session: Session, index: int | None = None) -> Updates:
-    """A frame with its objects, the current one unless told."""
-    return {layout.canvas: canvas.shown(session, index)}
+def canvas_shows(layout: Layout, session: Session) -> Updates:
+    """The current frame with its objects."""
+    return {layout.canvas: canvas.shown(session)}
+
+
+def preview(layout: Layout, session: Session, index: int) -> Updates:
+    """A frame that was just propagated, in the place of the current one."""
+    label = f"Frame {index}, just propagated"
+    return {layout.canvas: canvas.shown(session, index), layout.frame: gr.update(label=label)}
 
 
 def timeline(layout: Layout, session: Session) -> Updates:

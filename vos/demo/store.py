@@ -8,12 +8,17 @@ import shutil
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from vos.demo.limits import Limits
 from vos.demo.session import Session
 from vos.errors import UsageError, VosError
 
+_PREFIX = "vos-demo-"
+_OWNER = "server"  # file of the server's process and when that began
 _SWEEP_SECONDS = 20.0
 _RELOAD_SECONDS = 10.0  # a page that was left for longer is not being loaded anew
 
@@ -28,7 +33,7 @@ class SessionStore:
 
     def __init__(self, limits: Limits | None = None, *, root: Path | None = None) -> None:
         self.limits = limits or Limits()
-        self.root = Path(tempfile.mkdtemp(prefix="vos-demo-")) if root is None else root
+        self.root = _own_folder() if root is None else root
         self.root.mkdir(parents=True, exist_ok=True)
         self._sessions: dict[str, Session] = {}
         self._visits: dict[str, str] = {}  # token by page view; a reload makes a new view
@@ -134,6 +139,26 @@ class SessionStore:
     def _sweep_for_ever(self) -> None:
         while not self._ended.wait(_SWEEP_SECONDS):
             self.sweep()
+
+
+def _own_folder() -> Path:
+    """Make a temporary folder, and remove those of servers that were killed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, ValueError):  # of others, or of another version
+            process, started = (old / _OWNER).read_text().split()
+            if not _runs(int(process), float(started)):
+                shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    own = psutil.Process()
+    (folder / _OWNER).write_text(f"{own.pid} {own.create_time()}")
+    return folder
+
+
+def _runs(process: int, started: float) -> bool:
+    try:
+        return abs(psutil.Process(process).create_time() - started) < 1
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _folder_name(token: str) -> str:

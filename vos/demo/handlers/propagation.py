@@ -23,7 +23,7 @@ from vos.propagation import preset
 from vos.segmentation import segment
 
 _PREVIEW_SECONDS = 0.5
-_TIMED_FRAMES = 4
+_TIMED_FRAMES, _TIMED_SECONDS = 12, 6.0
 
 
 class PropagationHandlers(Handlers):
@@ -75,7 +75,7 @@ class PropagationHandlers(Handlers):
             if run.step is not None:
                 updates |= scene.timeline(self.layout, session)
                 if session.position == stayed:  # who looks elsewhere is left alone
-                    updates |= scene.canvas_shows(self.layout, session, run.step.index)
+                    updates |= scene.preview(self.layout, session, run.step.index)
             yield updates
         if self.queue.run_of(session) is run and session.has_clip:
             self.queue.forget(session)
@@ -124,14 +124,13 @@ def _how_far(run: Run) -> str:
 
 
 class CostHandlers(Handlers):
-    """Tell what a model and a protocol cost per frame; each is measured once per frame size."""
+    """Tell what a model and a protocol cost per frame: what the last run took, else a short one."""
 
     def __init__(
         self, layout: Layout, store: SessionStore, models: Models, queue: RunQueue
     ) -> None:
         super().__init__(layout, store, models)
         self._queue = queue
-        self._known: dict[tuple[str, str, tuple[int, int]], float] = {}
 
     def tell(self, token: str, model: str, preset_name: str) -> Updates:
         """One line below the button that starts the work."""
@@ -158,17 +157,17 @@ class CostHandlers(Handlers):
 
     def _seconds_per_frame(self, session: Session, model: str, preset_name: str) -> float:
         key = (model, preset_name, session.clip.size)
-        if key in self._known:
-            return self._known[key]
+        if key in self._queue.rates:
+            return self._queue.rates[key]
         alone = not self._queue
         seconds = _measure(session, self.models, model, preset_name)
         if alone and not self._queue:  # beside a run, everything takes longer
-            self._known[key] = seconds
+            self._queue.rates[key] = seconds
         return seconds
 
 
 def _measure(session: Session, models: Models, model: str, preset_name: str) -> float:
-    """On the first frames, with a made-up object."""
+    """On the first frames, with a made-up object; later ones take longer, so the last count."""
     clip = session.clip
     mask = np.zeros(clip.size, np.uint8)
     height, width = clip.size
@@ -177,4 +176,6 @@ def _measure(session: Session, models: Models, model: str, preset_name: str) -> 
     frames = enumerate(islice(clip.video.read(), _TIMED_FRAMES))
     for _ in segment(frames, {0: mask}, models.get(model), preset(preset_name)):
         times.append(time.monotonic())
-    return float(min(np.diff(times)[-2:]))
+        if len(times) > 3 and times[-1] - times[0] > _TIMED_SECONDS:
+            break
+    return float(np.diff(times)[-3:].mean())

@@ -19,14 +19,8 @@ class TimelineHandlers(Handlers):
         return self._go(self.store.get(token), round(frame))
 
     @reports_errors
-    def step_back(self, token: str) -> Updates:
-        session = self.store.get(token)
-        return self._go(session, session.position - 1)
-
-    @reports_errors
-    def step_forth(self, token: str) -> Updates:
-        session = self.store.get(token)
-        return self._go(session, session.position + 1)
+    def go(self, token: str, event: gr.EventData) -> Updates:
+        return self._go(self.store.get(token), round(float(event.frame)))
 
     @reports_errors
     def jump(self, token: str, event: gr.EventData) -> Updates:
