@@ -184,6 +184,12 @@ def test_names_and_values_that_are_not_known(vos_propagate, tmp_path, options, w
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_refuses_composites_as_the_run_does(vos_propagate) -> None:
+    ended = vos_propagate("--composite", "prores=a.mp4", "--dry-run")
+    assert ended.code == 2
+    assert "ProRes 4444 videos are written as .mov" in ended.complaint
+
+
 def test_an_address_is_for_python(vos_propagate) -> None:
     ended = vos_propagate(video="rtsp://camera/front")
     assert ended.code == 2

@@ -113,7 +113,7 @@ def propagate(
     """
     from vos.errors import UsageError
     from vos.propagation import preset as find_preset
-    from vos.segmentation.composites import parse_composites
+    from vos.segmentation.composites import Composites, parse_composites
     from vos.segmentation.given_masks import open_with_masks, parse_mask_options
     from vos.segmentation.prompts import parse_prompts, prompted_frames
 
@@ -154,6 +154,7 @@ def propagate(
     given = parse_mask_options(mask or []) if mask or not prompts else []
     if dry_run:
         options.check_model(model, seed)
+        Composites.of(overlay_file, kinds, background).check()
         opened, read, *_ = open_with_masks(video, given, fill_boxes=fill_boxes)
         plan = {
             "video": str(video),
@@ -222,10 +223,13 @@ def _propagate_many(
     **how: Any,
 ) -> None:
     from vos.runs.job import named
+    from vos.segmentation.composites import Composites
     from vos.segmentation.run import propagate_many
 
     if dry_run:
         options.check_model(how["model"], how["seed"])
+        shown = Composites.of(how["overlays"], how["composites"], how["background"])
+        shown.of_video("video").check()
         plan = {"videos": len(named(videos)), "masks": str(masks), "out": str(out)}
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
         return

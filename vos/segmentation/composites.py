@@ -52,6 +52,18 @@ class Composites:
     background: Path | None = None
     sound: bool = True
 
+    @classmethod
+    def of(
+        cls,
+        overlay: Path | None,
+        others: Mapping[str, Path] | None = None,
+        background: Path | None = None,
+        *,
+        sound: bool = True,
+    ) -> Composites:
+        """Return these kinds of video, and the overlay, where one is wanted."""
+        return cls({**({OVERLAY: overlay} if overlay else {}), **(others or {})}, background, sound)
+
     def of_video(self, name: str) -> Composites:
         """Return the files of one of many videos, where ``files`` holds a folder for each kind."""
         files = {

@@ -12,7 +12,6 @@ import numpy as np
 
 from vos.errors import MissingError
 from vos.media import Video
-from vos.media.compositing import OVERLAY
 from vos.progress import progress
 from vos.propagation import PropagationConfig
 from vos.runs.folder import RECORD, RunFolder
@@ -74,7 +73,7 @@ def propagate_to_files(
     job = VideoJob(
         partial(_open, video, tuple(masks), fill_boxes=fill_boxes),
         out,
-        composites=_composites(overlay_file, composites, background, sound=sound),
+        composites=Composites.of(overlay_file, composites, background, sound=sound),
         rle=rle_file,
         confidence=True,
         overwrite=overwrite,
@@ -152,7 +151,7 @@ def propagate_many(
     paths = named(videos)
     chosen = Model.choose(model, seed=seed, precision=precision).resolved(executor.device)
     out, masks = out.absolute(), masks.absolute()
-    shown = _composites(overlays, composites, background, sound=sound)
+    shown = Composites.of(overlays, composites, background, sound=sound)
     jobs = {
         name: VideoJob(
             partial(_open_found, path, masks),
@@ -206,17 +205,6 @@ def is_written(job: VideoJob, frames: int) -> bool:
 
 def _masks(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
-
-
-def _composites(
-    overlay: Path | None,
-    others: Mapping[str, Path] | None,
-    background: Path | None,
-    *,
-    sound: bool,
-) -> Composites:
-    files = {**({OVERLAY: overlay} if overlay else {}), **(others or {})}
-    return Composites(files, background, sound)
 
 
 def _open(
