@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from visitor import masks_in
+from visitor import PATIENCE, masks_in
 
 from vos.media import write_mask
 from vos.segmentation import propagate
@@ -18,7 +18,8 @@ gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio")
 
 @pytest.fixture(scope="module")
 def client(running):
-    return gradio_client.Client(running.url, verbose=False)
+    patient = {"timeout": PATIENCE / 1000}
+    return gradio_client.Client(running.url, verbose=False, httpx_kwargs=patient)
 
 
 def test_a_script_gets_the_masks(client, clip, tmp_path, running):
