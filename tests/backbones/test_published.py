@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import vos
-from vos.backbones.families.resnet import ResNet
+from vos.backbones.families.resnet import ResNet, stem_and_stages
 from vos.errors import MissingError, UsageError, VosError
 
 IMAGES = torch.rand(1, 3, 64, 96)
@@ -97,9 +97,10 @@ def test_a_published_resnet_gives_its_features(
     path = tmp_path / f"{method}.pth"
     torch.save(contents[method], path)
     backbone = vos.load(f"{path},family={spec}")
-    expected = ResNet(copy.deepcopy(resnet), stride=8, layer=layer, padding=padding).eval()
+    parts = [stem_and_stages(copy.deepcopy(resnet), layer) for _ in range(2)]
+    expected = ResNet(*parts[0], stride=8, padding=padding).eval()
     torch.testing.assert_close(backbone(IMAGES), expected(IMAGES))
-    other = ResNet(copy.deepcopy(resnet), layer=layer, padding="reflect").eval()(IMAGES)
+    other = ResNet(*parts[1], padding="reflect").eval()(IMAGES)
     assert torch.equal(backbone(IMAGES), other) == (padding == "reflect")
 
 

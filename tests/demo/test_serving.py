@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,11 @@ def test_a_name_and_a_password(auth):
 
 
 def test_wrong_passwords_are_answered_one_per_second(monkeypatch):
-    waited = []
+    waited, wait = [], asyncio.sleep
 
     async def sleep(seconds):
+        if seconds < 1:  # of servers of other tests, whose loops go on
+            return await wait(seconds)
         waited.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
@@ -34,7 +37,8 @@ def test_wrong_passwords_are_answered_one_per_second(monkeypatch):
     async def guesses():
         return await asyncio.gather(*(check("anna", word) for word in ("secret", "se:cret", "")))
 
-    assert asyncio.run(guesses()) == [False, True, False]
+    with ThreadPoolExecutor(1) as thread:  # in the main one a browser's loop may be running
+        assert thread.submit(asyncio.run, guesses()).result() == [False, True, False]
     assert waited == [1, 1]
 
 
