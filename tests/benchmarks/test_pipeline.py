@@ -23,6 +23,7 @@ def test_stages_with_their_times_and_floors_are_told() -> None:
     stages = {stage["name"]: stage for stage in speed["stages"]}
     assert list(stages) == ["reading", "flow", "features", "propagation", "masks", "writing"]
     assert all(stage["milliseconds"] > 0 for stage in stages.values())
+    assert stages["features"]["floor"] is not None
     assert speed["alone"] == sum(stage["milliseconds"] for stage in stages.values())
     assert speed["frames_per_second"] > 0
     still = bench("--sequence", "drift", "--set", "motion=none", *settings)

@@ -112,9 +112,12 @@ def test_the_floor_of_tokens_left_out_is_nothing():
         inverse_consistency_dense(trip, floor=-1e-4)
 
 
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("floor", [0.0, 1e-4])
 @pytest.mark.parametrize("radius", [3.0, 12.0])
-def test_all_ways_at_once_are_the_mean_of_the_eight_trips(radius, floor):
+def test_all_ways_are_the_mean_of_the_eight_trips(radius, floor, whole, monkeypatch):
+    if not whole:
+        monkeypatch.setattr("vos.objectives.icon.ALL_WAYS_DENSE_UP_TO", 0)
     generator = torch.Generator().manual_seed(3)
     masks = [torch.rand(3, count, generator=generator) < 0.7 for count in (9, 8)]
     masks[1][2] = False  # a sample that leads nowhere
@@ -132,6 +135,11 @@ def test_all_ways_at_once_are_the_mean_of_the_eight_trips(radius, floor):
         torch.testing.assert_close(found, expected)
         gradients = (torch.autograd.grad(loss, sets) for loss in (found, expected))
         torch.testing.assert_close(*gradients)
+
+
+def test_a_floor_that_is_no_probability_is_refused_for_all_ways_too():
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        all_ways_loss(RoundTrip(*features(1, 4, 4, 3, 2.0)), floor=2)
 
 
 def test_sphere_sets_the_length_and_learns_its_radius():

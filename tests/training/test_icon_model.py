@@ -56,6 +56,30 @@ def test_pooled_pairs_compete_with_one_another(
     assert loss == pytest.approx(float(torch.stack(expected).mean()), rel=1e-5)
 
 
+def test_symmetric_is_the_mean_over_all_ways_of_the_draws(
+    tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
+) -> None:
+    icon = model(tiny_config, 1)
+    icon.config.objective.symmetric = True
+    with torch.no_grad():
+        loss = icon(images, drawn)["loss"]
+        features = icon.sphere(unwarp(icon.backbone(images), drawn, SIZE))
+    a_one, b_one, a_two, b_two = tokens(features).chunk(4)
+    ways = [
+        RoundTrip(*way)
+        for a, other_a, b, other_b in (
+            (a_one, a_two, b_one, b_two),
+            (a_one, a_two, b_two, b_one),
+            (a_two, a_one, b_one, b_two),
+            (a_two, a_one, b_two, b_one),
+        )
+        for way in ((a, b, other_a, other_b), (b, a, other_b, other_a))
+    ]
+    means = [-float(inverse_consistency_dense(way).mean()) for way in ways]
+    assert len({round(mean, 4) for mean in means}) == 8
+    assert loss == pytest.approx(sum(means) / 8, rel=1e-5)
+
+
 def test_more_to_tell_apart_is_harder(
     tiny_config: TrainConfig, images: torch.Tensor, drawn: Draw
 ) -> None:

@@ -21,12 +21,10 @@ def scoring(
         Path | None,
         typer.Option(help="Masks to score.", show_default="the truth, five frames late"),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="sample or davis.")] = "sample",
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    year: Annotated[int, typer.Option(help="DAVIS 2016 or 2017.")] = 2017,
-    split: Annotated[
-        str | None, typer.Option(help="List of sequences.", show_default="val")
-    ] = None,
+    dataset: options.Dataset = "sample",
+    root: options.Root = None,
+    year: options.Year = 2017,
+    split: options.Split = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, of which the best counts.")] = 3,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one per processor")
@@ -105,12 +103,10 @@ def propagation(
 
 @app.command()
 def pipeline(
-    dataset: Annotated[str, typer.Option(help="sample or davis.")] = "sample",
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    year: Annotated[int, typer.Option(help="DAVIS 2016 or 2017.")] = 2017,
-    split: Annotated[
-        str | None, typer.Option(help="List of sequences.", show_default="val")
-    ] = None,
+    dataset: options.Dataset = "sample",
+    root: options.Root = None,
+    year: options.Year = 2017,
+    split: options.Split = None,
     sequence: Annotated[
         str | None, typer.Option(help="Of the data set.", show_default="its first")
     ] = None,

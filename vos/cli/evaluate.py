@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,17 +12,11 @@ from vos.settings import DEFAULT_MODEL
 
 
 def evaluate(
-    dataset: Annotated[
-        str, typer.Option(help="sample (built in), davis or youtube-vos.")
-    ] = "sample",
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
-    split: Annotated[
-        str | None, typer.Option(help="List of sequences.", show_default="val; youtube-vos: valid")
-    ] = None,
-    sequences: Annotated[
-        str | None, typer.Option(help="Only these sequences, separated by commas.")
-    ] = None,
+    dataset: options.Dataset = "sample",
+    root: options.Root = None,
+    year: options.Year = 2017,
+    split: options.Split = None,
+    sequences: options.Sequences = None,
     model: options.Model = DEFAULT_MODEL,
     preset: options.Preset = "default",
     settings: options.Settings = None,

@@ -104,6 +104,13 @@ Masks = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
+Dataset = Annotated[str, typer.Option(help="sample (built in), davis or youtube-vos.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of the data set.")]
+Year = Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")]
+Split = Annotated[
+    str | None, typer.Option(help="List of sequences.", show_default="val; youtube-vos: valid")
+]
+Sequences = Annotated[str | None, typer.Option(help="Only these sequences, separated by commas.")]
 
 
 def set_up_messages() -> None:

@@ -21,15 +21,11 @@ class Scorer(StrEnum):
 
 def score(
     results: Annotated[Path, typer.Argument(help="Folder of <sequence>/<00000>.png masks.")],
-    dataset: Annotated[str, typer.Option(help="sample, davis or youtube-vos.")] = "sample",
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    year: Annotated[int, typer.Option(help="DAVIS 2016 (one object) or 2017.")] = 2017,
-    split: Annotated[
-        str | None, typer.Option(help="List of sequences.", show_default="val")
-    ] = None,
-    sequences: Annotated[
-        str | None, typer.Option(help="Only these sequences, separated by commas.")
-    ] = None,
+    dataset: options.Dataset = "sample",
+    root: options.Root = None,
+    year: options.Year = 2017,
+    split: options.Split = None,
+    sequences: options.Sequences = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the tables; beside the masks by default.")
     ] = None,

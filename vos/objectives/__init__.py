@@ -14,12 +14,12 @@ from vos.objectives.contrastive import (
 from vos.objectives.icon import (
     Scale,
     Sphere,
+    all_ways_loss,
     cycle_accuracy,
     inverse_consistency,
     inverse_consistency_loss,
     tokens,
 )
-from vos.objectives.icon_all_ways import all_ways_loss
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 from vos.objectives.memory_bank import MemoryBank
 from vos.objectives.prediction import prediction_loss

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vos.errors import UsageError
+from vos.objectives.icon_all_ways import all_ways_dense
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 
 INITIAL_RADIUS = 12.0
 DENSE_UP_TO = 128 * 128  # scores a sample; more are made tile by tile
+ALL_WAYS_DENSE_UP_TO = 2048 * 2048  # the same where all eight round trips share them
 
 
 class Sphere(nn.Module):
@@ -110,6 +112,35 @@ def inverse_consistency_loss(
         share = share * counted
     total = share.sum(1).clamp_min(torch.finfo(log_p.dtype).tiny)
     return -((share * log_p).sum(1) / total).mean()
+
+
+def all_ways_loss(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
+    """Return the mean of `inverse_consistency_loss` over all eight round trips of four draws.
+
+    Args:
+        trip: features and masks; ``a_row`` and ``a_col`` are the draws of A, ``b_row`` and
+            ``b_col`` those of B.
+        floor: see `inverse_consistency_dense`.
+    """
+    if trip.a_row.shape[1] * trip.b_row.shape[1] <= ALL_WAYS_DENSE_UP_TO:
+        return all_ways_dense(trip, floor=floor)
+    losses = [inverse_consistency_loss(way, floor=floor) for way in round_trips(trip)]
+    return torch.stack(losses).mean()
+
+
+def round_trips(trip: RoundTrip) -> list[RoundTrip]:
+    """Return the eight round trips that the four draws of a pair allow, the given one first.
+
+    Each goes there by one draw of either frame and back by the other one, from A or from B.
+    """
+    a_one, b_one, a_two, b_two = trip.features()
+    ways = [
+        trip,
+        trip._replace(a_row=a_two, b_row=b_two, a_col=a_one, b_col=b_one),
+        trip._replace(b_row=b_two, b_col=b_one),
+        trip._replace(a_row=a_two, a_col=a_one),
+    ]
+    return [*ways, *(way.reversed() for way in ways)]
 
 
 @torch.no_grad()

@@ -16,33 +16,28 @@ so that 12 products, forward and backward, stand for 64, and a third of the expo
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vos.objectives.icon_dense import RoundTrip, full_precision
+from vos.objectives.icon_dense import RoundTrip, add_floor, check_floor, full_precision
 
 LEAST = -60.0  # e^LEAST counts as much as nothing, and its products are no denormal numbers
 OTHER = (3, 2, 1, 0)  # the choices of draws are 11, 12, 21, 22: the place of x'y' for each xy
 
 
-def all_ways_loss(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
-    """Return the mean of `inverse_consistency_loss` over all eight round trips of ``trip``.
+def all_ways_dense(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
+    """Return what `all_ways_loss` does, from whole matrices; same arguments.
 
-    The draws of a frame are ``a_row`` and ``a_col``, ``b_row`` and ``b_col``. Holds twelve matrices
-    of ``N * M`` numbers of one sample at a time. Differentiable once.
-
-    Args:
-        trip: features and masks.
-        floor: see `inverse_consistency_dense`.
+    Holds some twenty matrices of ``N * M`` numbers of one sample at a time. Differentiable once.
 
     Raises:
-        UsageError: shapes that do not fit.
+        UsageError: shapes that do not fit, or a floor that is no number from 0 to 1.
     """
     trip.check()
+    check_floor(floor)
     features = full_precision(trip.a_row, trip.a_col, trip.b_row, trip.b_col)
     losses = []
     for number, (a_one, a_two, b_one, b_two) in enumerate(zip(*features, strict=True)):
@@ -54,12 +49,8 @@ def all_ways_loss(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
             losses.append(a.sum() * 0)
             continue
         from_a, from_b = _AllWays.apply(a, b)
-        losses.append(-(_floored(from_a, floor).mean() + _floored(from_b, floor).mean()) / 2)
+        losses.append(-(add_floor(from_a, floor).mean() + add_floor(from_b, floor).mean()) / 2)
     return torch.stack(losses).mean()
-
-
-def _floored(log_p: Tensor, floor: float) -> Tensor:
-    return torch.logaddexp(log_p, log_p.new_tensor(math.log(floor))) if floor else log_p
 
 
 class _AllWays(torch.autograd.Function):

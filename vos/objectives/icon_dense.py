@@ -129,12 +129,21 @@ def floored(log_p: Tensor, trip: RoundTrip, floor: float) -> Tensor:
     Raises:
         UsageError: a floor that is no number from 0 to 1.
     """
-    if not 0 <= floor <= 1:
-        raise UsageError(f"the floor of a probability must be between 0 and 1, not {floor}")
-    if floor:
-        log_p = torch.logaddexp(log_p, log_p.new_tensor(math.log(floor)))
+    check_floor(floor)
+    log_p = add_floor(log_p, floor)
     counted = trip.counted()
     return log_p if counted is None else log_p.where(counted, log_p.new_zeros(()))
+
+
+def check_floor(floor: float) -> None:
+    """Raise UsageError unless ``floor`` is a number from 0 to 1."""
+    if not 0 <= floor <= 1:
+        raise UsageError(f"the floor of a probability must be between 0 and 1, not {floor}")
+
+
+def add_floor(log_p: Tensor, floor: float) -> Tensor:
+    """Return ``log(floor + P)`` of ``log P``."""
+    return torch.logaddexp(log_p, log_p.new_tensor(math.log(floor))) if floor else log_p
 
 
 def full_precision(*features: Tensor) -> list[Tensor]:

@@ -26,7 +26,6 @@ from vos.training.config import TrainConfig
 from vos.training.objective import Objective
 from vos.training.photometric import apply_photometric, draw_photometric
 
-WHOLE_UP_TO = 2048 * 2048  # scores a sample of which whole matrices are held
 DRAWS = 4  # A on the way there, B there, A on the way back, B on the way back
 
 
@@ -101,7 +100,7 @@ class IconModel(Objective):
         loss = trip.a_row.new_zeros(())
         if objective.inverse_consistency:
             trips = pooled(trip, objective.pool)
-            measure = symmetric_loss if objective.symmetric else inverse_consistency_loss
+            measure = all_ways_loss if objective.symmetric else inverse_consistency_loss
             loss = loss + objective.inverse_consistency * measure(trips, floor=objective.floor)
         if objective.random_walk:
             clip = torch.stack([trip.a_row, trip.b_row, trip.a_col, trip.b_col], dim=1)
@@ -132,29 +131,6 @@ def pooled(trip: RoundTrip, pairs: int) -> RoundTrip:
     a_row, b_row, a_col, b_col = (joined(each) for each in trip.features())
     a_valid, b_valid = (None if each is None else joined(each) for each in trip[4:])
     return RoundTrip(a_row, b_row, a_col, b_col, a_valid, b_valid)
-
-
-def symmetric_loss(trip: RoundTrip, *, floor: float) -> Tensor:
-    """Return the mean of `inverse_consistency_loss` over all round trips of four draws."""
-    if trip.a_row.shape[1] * trip.b_row.shape[1] <= WHOLE_UP_TO:
-        return all_ways_loss(trip, floor=floor)
-    losses = [inverse_consistency_loss(way, floor=floor) for way in round_trips(trip)]
-    return torch.stack(losses).mean()
-
-
-def round_trips(trip: RoundTrip) -> list[RoundTrip]:
-    """Return the eight round trips that the four draws of a pair allow, the given one first.
-
-    Each goes there by one draw of either frame and back by the other one, from A or from B.
-    """
-    a_one, b_one, a_two, b_two = trip.features()
-    ways = [
-        trip,
-        trip._replace(a_row=a_two, b_row=b_two, a_col=a_one, b_col=b_one),
-        trip._replace(b_row=b_two, b_col=b_one),
-        trip._replace(a_row=a_two, a_col=a_one),
-    ]
-    return [*ways, *(way.reversed() for way in ways)]
 
 
 @dataclass(frozen=True)
