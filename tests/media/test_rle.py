@@ -179,6 +179,21 @@ def test_a_failed_block_leaves_nothing(tmp_path: Path, masks: list[np.ndarray]) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_object_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.json"
+    polygon = [[2, 1, 6, 1, 6, 4]]
+    content = {
+        "images": [{"id": 7, "height": 8, "width": 10}],
+        "categories": [{"id": 5, "name": "box"}],
+        "annotations": [
+            {"image_id": 7, "category_id": 5, "track_id": "a1", "segmentation": polygon}
+        ],
+    }
+    path.write_text(json.dumps(content))
+    with pytest.raises(VosError, match="'a1', which is no number"):
+        list(read_rle(path))
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     for text in ("[]", "{}", '{"videos": [], "annotations": []}', "no JSON", '{"videos": [{}]}'):

@@ -17,7 +17,7 @@ from vos.media import open_video, read_palette_mask, write_mask
 from vos.media.compositing import COMPOSITES
 from vos.scheduling import choose_executor
 from vos.segmentation import composites as module
-from vos.segmentation.composites import parse_composites
+from vos.segmentation.composites import Composites, parse_composites
 from vos.segmentation.given_masks import MaskFile
 from vos.segmentation.run import propagate_many, propagate_to_files
 
@@ -144,4 +144,6 @@ def test_options_that_say_nothing(option: str, match: str) -> None:
         parse_composites([option])
     with pytest.raises(UsageError, match="names blur twice"):
         parse_composites(["blur=a.mp4", "blur=b=c.mp4"])
+    with pytest.raises(UsageError, match="leave one out"):
+        Composites.of(Path("a.mp4"), {"overlay": Path("b.mp4")})
     assert parse_composites(["blur=b=c.mp4"]) == {"blur": Path("b=c.mp4")}

@@ -228,5 +228,8 @@ def test_masks_made_elsewhere_are_results_or_marks(session, masks) -> None:
     after = state(session)
     with pytest.raises(UsageError, match="has no frame 10"):
         session.import_masks([(1, masks[1]), (10, masks[0])])
+    for nothing in ([], [(1, 0 * masks[1])]):
+        with pytest.raises(UsageError, match="no object"):
+            session.import_masks(nothing)
     assert state(session) == after, "all or nothing"
     assert session.undo().kind == "import" and state(session) == before

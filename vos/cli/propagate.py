@@ -30,7 +30,7 @@ def propagate(
             "--mask",
             help="[FRAME:]FILE, an indexed or grey PNG. FRAME is the name of a frame of a folder, "
             "or a number from 0. Or annotations: COCO, YouTube-VIS or Label Studio .json, CVAT "
-            ".xml, MOTS PNG .zip. Repeatable.",
+            ".xml, .zip of MOTS PNG or of PNGs named by their frames. Repeatable.",
         ),
     ] = None,
     fill_boxes: Annotated[
@@ -121,8 +121,10 @@ def propagate(
     kinds = parse_composites(composites or [])
     paths = options.given_videos(videos, list_file)
     if masks is not None:
-        if mask or point or box:
-            raise UsageError("--mask, --point and --box are of one video, --masks of many")
+        if mask or point or box or fill_boxes:
+            raise UsageError(
+                "--mask, --fill-boxes, --point and --box are of one video, --masks of many"
+            )
         _propagate_many(
             paths,
             masks,

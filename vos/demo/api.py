@@ -68,8 +68,8 @@ def add_endpoint(
         # Calls with the same upload may wait in line: it stays until Gradio removes it.
         clip = session.open(session.link(Path(video)), name=Path(video).stem)
         if Path(mask).suffix.lower() in ANNOTATIONS:
-            for index, ids, _ in read_masks([MaskFile(Path(mask))], clip.video):
-                session.annotate(index, ids)
+            for given in read_masks([MaskFile(Path(mask))], clip.video):
+                session.annotate(given.index, given.mask)
         else:
             session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
         with queue.turn():

@@ -72,7 +72,7 @@ def _masks(session: Session, report: Report) -> Iterator[tuple[int, np.ndarray]]
 
 
 def _composite(kind: str, session: Session, path: Path, report: Report) -> None:
-    """A video of the visible objects, with the times and the sound of the trimmed part."""
+    """Write a video of the visible objects, with the times and the sound of the trimmed part."""
     clip, chosen = session.clip, COMPOSITES[kind]
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
     how = (
@@ -134,7 +134,7 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
 
 
 def _confidence(session: Session, path: Path, report: Report) -> None:
-    """How sure each frame's masks are, 0 to 1, by the name of the frame; 1 where marked."""
+    """Write how sure each frame's masks are, 0 to 1, by the name of the frame; 1 where marked."""
     clip = session.clip
     known = {
         clip.video.frame_name(index): round(float(clip.confidence[index]), 4)

@@ -11,6 +11,7 @@ import gradio as gr
 from vos.demo.downloads import FORMATS
 from vos.demo.limits import Limits
 from vos.demo.messages import message
+from vos.segmentation.given_masks import ANNOTATIONS
 
 DIRECTIONS = [
     ("The whole video", "whole"),
@@ -196,9 +197,9 @@ def _objects(parts: dict[str, Any]) -> None:
         )
     with gr.Accordion("Marks of this frame", open=False, elem_id="marking"):
         parts["mask_file"] = gr.File(
-            label="Mask of this frame (PNG), or masks of many (PNGs, zip, JSON)",
+            label="Mask of this frame (PNG), or masks of many (PNGs, zip, JSON, XML)",
             file_count="multiple",
-            file_types=[".png", ".zip", ".json"],
+            file_types=[".png", *ANNOTATIONS],
             height=170,
             elem_id="mask-file",
         )

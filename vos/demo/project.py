@@ -22,6 +22,7 @@ from vos.files import atomic_path
 from vos.media import Video
 from vos.media.video_folder import FrameFolder
 from vos.propagation.propagator import MAX_OBJECTS
+from vos.segmentation.mask_store import SAVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from vos.segmentation import Session as MaskSession
 
 _VERSION = 1
-_PARTS = re.compile(r"video/[^/\\:]{1,200}|work/session\.json|work/(masks|marks)/[0-9]{5,9}\.png")
+_PARTS = re.compile(
+    rf"video/[^/\\:]{{1,200}}|work/{re.escape(SAVED)}|work/(masks|marks)/[0-9]{{5,9}}\.png"
+)
 _LARGER = 3  # an archive may unpack to so many times the size that an upload may have
 
 
@@ -112,7 +115,7 @@ def unpack_project(archive: Path, folder: Path, limits: Limits) -> Project:
             zlib.error) as error:  # fmt: skip
         raise VosError(f"{archive} is no project, or a damaged one: save it again") from error
     project = _read(archive, about, folder)
-    if not (project.work / "session.json").is_file():
+    if not (project.work / SAVED).is_file():
         raise VosError(f"{archive} holds no masks: save it again")
     return project
 

@@ -280,10 +280,9 @@ class Session:
         """
         work = self.clip.work
         masks = read_masks([MaskFile(file) for file in files], work.video)
-        frames, marked = work.import_masks((index, mask) for index, mask, _ in masks)
-        for index in frames:
-            for object_id in object_ids(work.mask(index)):
-                self.objects.add(object_id)
+        frames, marked = work.import_masks((each.index, each.mask) for each in masks)
+        for object_id in work.ids:
+            self.objects.add(object_id)
         self.position = frames[0]
         return len(frames), len(marked)
 

@@ -100,12 +100,10 @@ class Composite:
     """A kind of video made of frames and masks.
 
     Attributes:
-        what: it shows, in a few words.
         draw: makes its frames, RGB or, where ``encoding`` keeps transparency, RGBA.
         encoding: of the file.
     """
 
-    what: str
     draw: Draw
     encoding: Encoding = H264
 
@@ -114,14 +112,14 @@ OVERLAY = "overlay"
 BACKGROUND = "background"  # the kind that asks for a picture
 COMPOSITES: Mapping[str, Composite] = MappingProxyType(
     {
-        OVERLAY: Composite("objects tinted", overlay),
-        "prores": Composite("objects alone, for editing programs", cut_out, PRORES_4444),
-        "webm": Composite("objects alone, for browsers", cut_out, VP9_ALPHA),
-        "green": Composite("objects before a green screen", on_colour),
-        "matte": Composite("objects white on black", matte),
-        "blur": Composite("background out of focus", blur_background),
-        "spotlight": Composite("all but the objects dimmed", spotlight),
-        BACKGROUND: Composite("objects before a picture", replace_background),
+        OVERLAY: Composite(overlay),
+        "prores": Composite(cut_out, PRORES_4444),
+        "webm": Composite(cut_out, VP9_ALPHA),
+        "green": Composite(on_colour),
+        "matte": Composite(matte),
+        "blur": Composite(blur_background),
+        "spotlight": Composite(spotlight),
+        BACKGROUND: Composite(replace_background),
     }
 )
 

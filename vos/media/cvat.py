@@ -92,7 +92,7 @@ def _of_tracks(root: Element, size: tuple[int, int]) -> Iterator[Shape]:
 
 
 def _group(element: Element) -> tuple[str, str] | None:
-    """Return the group that the annotator put a shape into; those of 0 are in none."""
+    """Return the group that the annotator put a shape into; None for 0, which is no group."""
     number = element.get("group_id", "0")
     return None if number == "0" else ("group", number)
 

@@ -19,7 +19,7 @@ import numpy as np
 from vos.errors import UsageError, VosError
 from vos.media.shapes import Annotations, Shape, ellipse, fill, gather, rectangle, turned
 
-# By kind of region: whether it covers an area, and what messages call it.
+# Regions that cover an area, and what `Shape.kind` calls them; then those that cover none.
 _AREAS = {"brush": "brush", "polygon": "polygon", "ellipse": "ellipse", "rectangle": "box"}
 _LINES = frozenset({"keypoint", "vector", "videorectangle"})
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of uploaded files, so that their names differ
@@ -33,7 +33,7 @@ def is_label_studio(content: Any) -> bool:
 
 
 def read_label_studio(path: Path, content: Any, *, fill_boxes: bool = False) -> Annotations:
-    """Read what `is_label_studio`.
+    """Read an export that `is_label_studio` accepts.
 
     Args:
         path: the file, for messages.

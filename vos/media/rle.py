@@ -311,7 +311,11 @@ def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
 
 def _object_id(entry: dict[str, Any]) -> int:
     names = ("instance_id", "track_id", "category_id")
-    return int(next(entry[name] for name in names if name in entry))
+    value = next(entry[name] for name in names if name in entry)
+    try:
+        return int(value)
+    except ValueError as error:
+        raise TypeError(f"an object is known by {value!r}, which is no number") from error
 
 
 def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:

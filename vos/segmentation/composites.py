@@ -61,7 +61,13 @@ class Composites:
         *,
         sound: bool = True,
     ) -> Composites:
-        """Return these kinds of video, and the overlay, where one is wanted."""
+        """Return these kinds of video, and the overlay, where one is wanted.
+
+        Raises:
+            UsageError: two files for the overlay.
+        """
+        if overlay and OVERLAY in (others or {}):
+            raise UsageError("`overlay_file` and `composites=overlay=FILE` are one: leave one out")
         return cls({**({OVERLAY: overlay} if overlay else {}), **(others or {})}, background, sound)
 
     def of_video(self, name: str) -> Composites:

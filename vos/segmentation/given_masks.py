@@ -1,7 +1,8 @@
 """Which mask file belongs to which frame: by the name of the frame, or by its number.
 
 Files of annotations hold masks of several frames: COCO, YouTube-VIS and Label Studio (``.json``),
-CVAT's own form (``.xml``, or a ``.zip`` with one) and MOTS PNG (``.zip``).
+CVAT's own form (``.xml``, or a ``.zip`` with one), MOTS PNG, and PNGs named by their frames (both
+``.zip``).
 """
 
 from __future__ import annotations
@@ -39,6 +40,22 @@ class MaskFile(NamedTuple):
 
     path: Path
     frame: str | None = None
+
+
+class FrameMask(NamedTuple):
+    """A mask that was read, and what its file says.
+
+    Attributes:
+        index: of the frame.
+        mask: (H, W) uint8.
+        path: of the file.
+        names: of objects by id, where a file of annotations names them.
+    """
+
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody wants here
+    mask: np.ndarray
+    path: Path
+    names: Mapping[int, str]
 
 
 class Given(NamedTuple):
@@ -93,23 +110,19 @@ def open_with_masks(video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool 
     read: dict[int, np.ndarray] = {}
     files: dict[Path, None] = {}
     objects: dict[int, str] = {}
-    for index, ids, path in read_masks(masks, opened, fill_boxes=fill_boxes, objects=objects):
-        read[index], files[path] = ids, None
+    for found in read_masks(masks, opened, fill_boxes=fill_boxes):
+        read[found.index], files[found.path] = found.mask, None
+        objects.update(found.names)
     return Given(opened, read, list(files), objects)
 
 
 def read_masks(
-    masks: Sequence[MaskFile],
-    video: Video,
-    *,
-    fill_boxes: bool = False,
-    objects: dict[int, str] | None = None,
-) -> Iterator[tuple[int, np.ndarray, Path]]:
-    """Yield frame indices of a video, their masks (H, W) uint8, and the files of these.
+    masks: Sequence[MaskFile], video: Video, *, fill_boxes: bool = False
+) -> Iterator[FrameMask]:
+    """Yield the masks of frames of a video that files hold.
 
     Args:
         fill_boxes: take boxes in files of annotations for masks.
-        objects: takes the names of objects by id, where a file names them.
 
     Raises:
         UsageError, VosError: as `open_with_masks`.
@@ -118,14 +131,12 @@ def read_masks(
     found: dict[int, Path] = {}
     for mask in masks:
         said, shown = _masks_in(mask, video, names, fill_boxes)
-        if objects is not None:
-            objects.update(said)
         for index, ids in shown:
             if index in found:
                 frame = video.frame_name(index) if names else str(index)
                 raise UsageError(f"two masks for frame {frame}: {found[index]} and {mask.path}")
             found[index] = mask.path
-            yield index, ids, mask.path
+            yield FrameMask(index, ids, mask.path, said)
 
 
 def find_masks(folder: Path, video: Path) -> list[MaskFile]:

@@ -117,7 +117,7 @@ def prompted_masks(
 
 
 def _region(frame: InteractiveFrame, before: np.ndarray, prompts: Sequence[Prompt]) -> np.ndarray:
-    """(H, W) bool: what the prompts of one object find."""
+    """Return what the prompts of one object find, (H, W) bool."""
     said = " ".join(f"`{prompt.kind}` {prompt.text}" for prompt in prompts)
     boxes = [prompt.values for prompt in prompts if prompt.kind == "box"]
     if len(boxes) > 1:

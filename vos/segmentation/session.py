@@ -186,7 +186,7 @@ class Session:
                 store.write_mask(index, given, 1.0)
                 shown[index] = frozenset(object_ids(given))
                 known |= shown[index]
-            if not known:
+            if not any(shown.values()):
                 raise UsageError("the masks show no object on any frame")
         except BaseException:
             self._history.undo(store)
