@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="clips")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--clips", type=int, default=60, help="so many of them, evenly chosen")
+    parser.add_argument("--clips", type=int, default=60, help="about so many of them")
     arguments = parser.parse_args()
     found = find_clips(arguments.data)
     clips = load_clips(found[:: max(1, len(found) // arguments.clips)], short_side=96)

@@ -105,6 +105,8 @@ def test_border_is_reported_apart() -> None:
         ("rotation-unet-d4,width=8", ("quarter turns", "mirror"), ("rotation", "zoom")),
         ("rotation-unet-c4,width=8,output=regular,features=3", ("quarter turns",), ("mirror",)),
         ("rotation-unet-d4,width=8,output=regular,features=3", ("quarter turns", "mirror"), ()),
+        ("rotation-unet-c8,width=8,output=vector,features=3", ("quarter turns",), ("mirror",)),
+        ("rotation-unet-d4,width=8,output=vector,features=3", ("quarter turns", "mirror"), ()),
         ("rotation-unet-c1,width=8,levels=2,border=circular", ("roll by a token",), ("rotation",)),
         ("lab", ("shift by a token", "roll by a token"), ("zoom", "rotation")),
     ],

@@ -1,4 +1,4 @@
-"""`vos bench pipeline`: every stage is there, and the masks it times are those of the product."""
+"""`vos bench pipeline`: every stage is there with its time, on the frames that it names."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from vos.objectives import RoundTrip, inverse_consistency_dense, random_walk_los
 from vos.training import TrainConfig
 from vos.training.augmentation import Draw, draw, unwarp
 from vos.training.config import check_config
-from vos.training.icon import IconModel
+from vos.training.icon import IconModel, StepDraws
+from vos.training.photometric import Photometric
 
 SIZE = (32, 32)
 PAIRS = 4
@@ -206,3 +207,15 @@ def test_no_objective_at_all_is_refused(tiny_config: TrainConfig) -> None:
     objective = dataclasses.replace(tiny_config.objective, inverse_consistency=0.0)
     with pytest.raises(UsageError, match="not both be 0"):
         check_config(dataclasses.replace(tiny_config, objective=objective))
+
+
+def test_pictures_are_warped_with_the_border_of_the_config(tiny_config: TrainConfig) -> None:
+    crops = torch.full((2, tiny_config.batch, 3, 64, 64), 255, dtype=torch.uint8)
+    least = {}
+    for border in ("circular", "zeros"):
+        options = {"mode": "affine", "strength": 0.3, "photometric": Photometric()}
+        config = with_augmentation(tiny_config, border=border, **options).config
+        images, _ = StepDraws.of(config, 0).augment(crops, range(config.batch))
+        least[border] = float(images.min())
+    assert least["circular"] == pytest.approx(1, abs=1e-5)
+    assert least["zeros"] == 0

@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vos.backbones.base import Backbone
+from vos.backbones.layers.residual import residual_stage
 from vos.errors import UsageError
 
 ALEXNET_CHANNELS = (48, 128, 192, 192, 128)
@@ -128,7 +129,7 @@ class ResNetHalf(_Staged):
         strides, inside = [2 * stem_stride], RESNET_STEM
         for index, (count, wide) in enumerate(zip(blocks, planes, strict=True)):
             step = 2 if index and strides[-1] < stride else 1
-            stages.append(_residual_stage(block, inside, wide, count, step))
+            stages.append(residual_stage(block, inside, wide, count, step))
             strides.append(strides[-1] * step)
             inside = wide * block.expansion
         stages[0] = nn.Sequential(beginning, stages[0])
@@ -163,19 +164,6 @@ def _check_stem(what: str, stride: int, stem: int, begins: int, *, poolings: int
     if stride not in known:
         allowed = ", ".join(map(str, known)) or "nothing"
         raise UsageError(f"{what} with this stem_stride has stride {allowed}, not {stride}")
-
-
-def _residual_stage(
-    block: type[BasicBlock | Bottleneck], inside: int, planes: int, count: int, step: int
-) -> nn.Sequential:
-    outside = planes * block.expansion
-    shortcut = None
-    if step != 1 or inside != outside:
-        shortcut = nn.Sequential(
-            nn.Conv2d(inside, outside, 1, step, bias=False), nn.BatchNorm2d(outside)
-        )
-    rest = [block(outside, planes) for _ in range(count - 1)]
-    return nn.Sequential(block(inside, planes, step, shortcut), *rest)
 
 
 def common_stride(encoders: Sequence[ViewEncoder], layer: int) -> int:

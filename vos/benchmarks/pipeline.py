@@ -1,7 +1,8 @@
 """Where the time of a frame goes: each stage alone, and all of them as they overlap.
 
 Stages run one after another on the frames of one sequence, and the best of some repeats counts,
-but for propagation, whose frames build on one another: it counts the mean once its context is full.
+but for propagation and masks, whose frames build on one another: they count the mean once the
+context is full.
 The first frames, which compile and load, are left out.
 """
 

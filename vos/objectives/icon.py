@@ -21,7 +21,7 @@ from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 
 INITIAL_RADIUS = 12.0
 DENSE_UP_TO = 128 * 128  # scores a sample; more are made tile by tile
-ALL_WAYS_DENSE_UP_TO = 2048 * 2048  # the same where all eight round trips share them
+ALL_WAYS_DENSE_UP_TO = 2048 * 2048  # scores of all samples, where the eight round trips share them
 
 
 class Sphere(nn.Module):
@@ -122,7 +122,7 @@ def all_ways_loss(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
             ``b_col`` those of B.
         floor: see `inverse_consistency_dense`.
     """
-    if trip.a_row.shape[1] * trip.b_row.shape[1] <= ALL_WAYS_DENSE_UP_TO:
+    if trip.a_row[..., 0].numel() * trip.b_row.shape[1] <= ALL_WAYS_DENSE_UP_TO:
         return all_ways_dense(trip, floor=floor)
     losses = [inverse_consistency_loss(way, floor=floor) for way in round_trips(trip)]
     return torch.stack(losses).mean()

@@ -31,7 +31,8 @@ OTHER = (3, 2, 1, 0)  # the choices of draws are 11, 12, 21, 22: the place of x'
 def all_ways_dense(trip: RoundTrip, *, floor: float = 0.0) -> Tensor:
     """Return what `all_ways_loss` does, from whole matrices; same arguments.
 
-    Holds some twenty matrices of ``N * M`` numbers of one sample at a time. Differentiable once.
+    Holds some twenty matrices of ``N * M`` numbers of one sample, and four of each other one until
+    the gradient is taken. Differentiable once.
 
     Raises:
         UsageError: shapes that do not fit, or a floor that is no number from 0 to 1.

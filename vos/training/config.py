@@ -42,9 +42,9 @@ class DataConfig:
 
 @dataclass
 class CropConfig:
-    """Square crops. Shares are of the shorter side of the frame, drawn so that the logarithm of the
-    ``side`` or the ``area`` is uniform; ``jitter`` is the largest difference between the two crops
-    of a pair, as a share of the crop."""
+    """Square crops. Shares are of the shorter side of the frame; ``uniform`` is what is drawn
+    uniformly: the logarithm of the ``side``, or the ``area`` itself. ``jitter`` is the largest
+    difference between the two crops of a pair, as a share of the crop."""
 
     size: int = 128
     uniform: str = "side"
@@ -92,6 +92,8 @@ class OptimiserConfig:
     """``schedule`` is constant, cosine or steps, after ``warm_up`` steps; ``clip`` 0 clips nothing.
 
     With ``steps`` the rate is divided by 10 when each of the shares ``drops`` of the run is over.
+    ``radius_rate`` is the rate of what an objective trains beside the network: the radius, the
+    matrices of a bilinear critic, decoders; they have no weight decay.
     """
 
     name: str = "adamw"

@@ -8,7 +8,6 @@ has a draw of its own of the same augmentation: warped before the network, taken
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 
 import torch
 from torch import Tensor, distributed, nn
@@ -30,34 +29,14 @@ from vos.objectives.contrastive import (
 from vos.objectives.memory_bank import MemoryBank, uniform_ids
 from vos.training.augmentation import Draw, draw, unwarp, warp
 from vos.training.config import TrainConfig
+from vos.training.draws import changed_images, step_generator
 from vos.training.objective import Objective
 from vos.training.pairs import PairSampler
-from vos.training.photometric import apply_photometric, draw_photometric
 from vos.training.shared_statistics import all_sum
 
 Scores = tuple[Tensor, Tensor]  # of positives (B,) and of negatives (B, k)
 
 PLACES = 2**24  # drawn places among the tokens of a batch are whole numbers below this
-
-
-def changed_images(
-    config: TrainConfig, crops: Tensor, generator: torch.Generator, numbers: range
-) -> Tensor:
-    """Return crops (frames, B, 3, H, W) uint8 in [0, 1], each with a photometric draw of its own.
-
-    Args:
-        generator: of the step; draws are made for the whole batch.
-        numbers: places of the crops in it.
-    """
-    images = crops.float() / 255
-    photometric = config.augmentation.photometric
-    if not any(asdict(photometric).values()):
-        return images
-    part = slice(numbers.start, numbers.stop)
-    draws = (draw_photometric(photometric, config.batch, generator)[part] for _ in crops)
-    return torch.stack(
-        [apply_photometric(images[i], each.to(crops.device)) for i, each in enumerate(draws)]
-    )
 
 
 class ContrastiveModel(Objective):
@@ -150,7 +129,7 @@ class ContrastiveModel(Objective):
             batch instead, and the warp of each view.
         """
         batch, choices = self.config.batch, self.choices
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        generator = step_generator(self.config, step)
         part, device = slice(numbers.start, numbers.stop), crops.device
         images = changed_images(self.config, crops, generator, numbers)
         scenes = [self.sampler.frame_number(step * batch + number) for number in numbers]

@@ -23,6 +23,7 @@ from vos.objectives import (
 )
 from vos.training.augmentation import Draw, draw, unwarp, unwarp_validity, warp
 from vos.training.config import TrainConfig
+from vos.training.draws import step_generator
 from vos.training.objective import Objective
 from vos.training.photometric import apply_photometric, draw_photometric
 
@@ -144,7 +145,7 @@ class StepDraws:
     @classmethod
     def of(cls, config: TrainConfig, step: int) -> StepDraws:
         """Draw them from seed and step."""
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        generator = step_generator(config, step)
         augmentation, side = config.augmentation, config.crop.size
         warps, photometric = [], []
         for _ in range(DRAWS):

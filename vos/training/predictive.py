@@ -19,12 +19,12 @@ from vos.errors import UsageError
 from vos.objectives.contrastive import directions
 from vos.objectives.prediction import prediction_loss
 from vos.training.config import TrainConfig
-from vos.training.contrastive import changed_images
+from vos.training.draws import changed_images, step_generator
 from vos.training.objective import Objective
 
 
 def _decoder(encoder: ViewEncoder, channels: int) -> nn.Conv2d:
-    """Return what makes all pixels of a view of each token of the last map; grey at first."""
+    """Return what makes all pixels of a view of each token of the last map; no token counts yet."""
     decoder = nn.Conv2d(encoder.widths[-1], channels * encoder.strides[-1] ** 2, kernel_size=1)
     nn.init.zeros_(decoder.weight)
     return decoder
@@ -56,8 +56,7 @@ class PredictiveModel(Objective):
 
     def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Tensor]:
         """Return images (frames, B, 3, H, W) in [0, 1]."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        return (changed_images(self.config, crops, generator, numbers),)
+        return (changed_images(self.config, crops, step_generator(self.config, step), numbers),)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Loss and measures of B scenes.

@@ -13,14 +13,17 @@ from vos.training.config import OptimiserConfig
 
 
 def make_optimiser(
-    config: OptimiserConfig, backbone: nn.Module, radius: Iterable[nn.Parameter]
+    config: OptimiserConfig, backbone: nn.Module, own: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """AdamW, RMSprop or SGD; weight decay acts on matrices only, never on norms and biases."""
+    """Return AdamW, RMSprop or SGD, with ``own`` at a rate of its own.
+
+    Weight decay acts on matrices of the backbone only, never on norms and biases.
+    """
     trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        {"params": list(radius), "weight_decay": 0.0, "lr": config.radius_rate},
+        {"params": list(own), "weight_decay": 0.0, "lr": config.radius_rate},
     ]
     groups = [group for group in groups if group["params"]]
     for group in groups:
@@ -33,7 +36,7 @@ def make_optimiser(
 
 
 def rate_factor(config: OptimiserConfig, step: int, done: float) -> float:
-    """Share of the base rate at ``step`` when ``done`` (0 to 1) of the run is over."""
+    """Return the share of the base rate at ``step`` when ``done`` (0 to 1) of the run is over."""
     warm = min(1.0, (step + 1) / config.warm_up) if config.warm_up else 1.0
     if config.schedule == "constant":
         return warm

@@ -17,6 +17,7 @@ from torchvision.models.resnet import BasicBlock
 
 from vos.backbones.base import Backbone, Equivariance
 from vos.backbones.layers import ColourDescriptor, Normalise
+from vos.backbones.layers.residual import residual_stage
 from vos.backbones.registry import family
 from vos.errors import UsageError
 
@@ -234,7 +235,7 @@ def compact(
     stages, before = [], width
     for number, blocks in enumerate(COMPACT_BLOCKS):
         after = width * 2**number
-        stages.append(_stage(before, after, blocks, stride=2 if number else 1))
+        stages.append(residual_stage(BasicBlock, before, after, blocks, 2 if number else 1))
         before = after
     network = ResNet(stem, stages, stride=stride, head=head, output=output, colour=colour)
     _initialise(network)
@@ -245,16 +246,6 @@ def _halving(before: int, after: int) -> list[nn.Module]:
     """Return a 3x3 convolution of stride 2 with its norm and ReLU."""
     conv = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
     return [conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-
-
-def _stage(before: int, after: int, blocks: int, *, stride: int) -> nn.Sequential:
-    """Return basic blocks, the first with the stride and, where the shape changes, a 1x1 bypass."""
-    bypass = None
-    if stride != 1 or before != after:
-        conv = nn.Conv2d(before, after, 1, stride=stride, bias=False)
-        bypass = nn.Sequential(conv, nn.BatchNorm2d(after))
-    first = BasicBlock(before, after, stride, bypass)
-    return nn.Sequential(first, *(BasicBlock(after, after) for _ in range(blocks - 1)))
 
 
 def _initialise(network: nn.Module) -> None:
