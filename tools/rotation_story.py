@@ -29,6 +29,7 @@ from vos.cli.exit_codes import exit_cleanly
 from vos.datasets.sample import open_sample
 from vos.media import write_image
 from vos.media.drawing import overlay
+from vos.runs.folder import check_owned, write_owned
 
 SIDE = 129  # odd at each of four halvings, so that one set of taps is asked for
 SEEDS = range(6)
@@ -40,6 +41,7 @@ FILTERS = {
     "Gaussian 1 (7 taps)": BlurPool(1.0).odd.tolist(),
 }
 CLIP, FRAMES = "table", 12
+OWNER = "rotation story"  # in the record beside the picture
 NETWORKS = ("rotation-unet-c4", "resnet18")
 SEEN = 16  # pixels, about what a token of two levels sees to each side
 TURN = Transformation("rotation", 45.0)
@@ -53,6 +55,7 @@ def main() -> None:
     if arguments.part == "blur":
         print(blur_table())
     elif arguments.part == "video":
+        check_owned(OWNER, arguments.out)
         for line in turned_video(arguments.out):
             print(line, flush=True)
     else:
@@ -165,7 +168,8 @@ def turned_video(out: Path) -> Iterator[str]:
         yield f"{spec}: {same:.4%} of the pixels of {FRAMES - 1} frames have the same label"
         differ = np.repeat(255 * (plain[-1] != back[-1])[..., None], 3, axis=2).astype(np.uint8)
         rows.append([overlay(frames[-1], plain[-1]), overlay(frames[-1], back[-1]), differ])
-    write_image(out, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
+    picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])
+    write_owned(OWNER, out, lambda path: write_image(path, picture))
 
 
 def carried(frames: np.ndarray, first: np.ndarray, backbone: vos.Backbone) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,9 @@ ANNA, BERT = "a" * 64, "b" * 64
 
 @pytest.fixture
 def store(tmp_path):
-    store = SessionStore(Limits(sessions=2, idle_seconds=50, closed_seconds=5), root=tmp_path / "s")
+    store = SessionStore(
+        Limits(sessions=2, idle_seconds=50, closed_seconds=5), folder=tmp_path / "s"
+    )
     yield store
     store.close()
 
@@ -43,7 +47,7 @@ def test_too_many_visitors(store):
 
 
 def test_who_left_gives_up_the_place_that_others_want(monkeypatch, tmp_path):
-    store = SessionStore(Limits(sessions=2, closed_seconds=300), root=tmp_path / "s")
+    store = SessionStore(Limits(sessions=2, closed_seconds=300), folder=tmp_path / "s")
     anna, bert = store.open(ANNA, view="anna"), store.open(BERT, view="bert")
     start = time.monotonic()
     for view, at in (("bert", 1), ("anna", 2)):
@@ -101,18 +105,34 @@ def test_a_reload_keeps_the_work_and_leaving_ends_it(store, monkeypatch):
 
 def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed, alive = SessionStore(), SessionStore()
+    killed, alive, elsewhere = SessionStore(), SessionStore(), SessionStore()
     killed.open(ANNA)
     ended = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
     )
-    (killed.root / "server").write_text(f"{int(ended.stdout)} {time.time()}")
+    for store in (killed, elsewhere):
+        begun = f"{int(ended.stdout)} {time.time()} {store.root.name}"
+        (store.root / "server").write_text(begun)
+    for store in (killed, alive):
+        os.utime(store.root / "server", (0, 0))
     (tmp_path / "vos-demo-notes").mkdir()
+    rescued = tmp_path / "vos-demo-rescued"
+    shutil.copytree(killed.root, rescued, copy_function=shutil.copy2)
     new = SessionStore()
     assert not killed.root.exists() and alive.root.exists()
+    assert elsewhere.root.exists(), "its server spoke lately, if not on this machine"
     assert (tmp_path / "vos-demo-notes").exists(), "no server made it"
-    for store in (killed, alive, new):
+    assert (rescued / "sessions").exists(), "a copy is none of ours"
+    for store in (killed, alive, elsewhere, new):
         store.close()
+
+
+def test_a_folder_that_was_given_keeps_what_others_put_there(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    store = SessionStore(folder=tmp_path)
+    store.open(ANNA)
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_the_end_of_the_server_removes_everything(store):

@@ -129,6 +129,10 @@ def test_many_videos_have_a_folder_for_each_kind(
     assert (run(), run()) == (1, 0)
     for path in (tmp_path / f"alpha/{folder.name}.mov", tmp_path / f"blurred/{folder.name}.mp4"):
         assert open_video(path).count_frames() == 10
+    kinds = {"matte": tmp_path / "blurred"}  # another kind, into the same file
+    before = path.read_bytes()
+    assert (run(), run()) == (1, 0)
+    assert path.read_bytes() != before
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_undo_and_redo_of_marks_removals_and_propagations(session, masks) -> Non
 def test_undo_goes_fifty_steps_back_and_keeps_no_more_files(session, masks) -> None:
     for step in range(60):
         session.annotate(0, np.roll(masks[0], step, 1))
-    assert len(list((session.folder / "undo").iterdir())) == 50
+    assert len(list(session.folder.glob(".undo*/*"))) == 50
     assert sum(session.undo() is not None for _ in range(60)) == 50
     np.testing.assert_array_equal(session.mask(0), np.roll(masks[0], 9, 1))
 
@@ -163,7 +163,7 @@ def test_folders(frames, extractor, masks, tmp_path: Path) -> None:
     kept = vos.Session(frames, model=extractor, folder=tmp_path / "new")
     kept.annotate(0, masks[0])
     kept.close()
-    assert kept.mask_path(0).is_file() and not (tmp_path / "new" / "undo").exists()
+    assert kept.mask_path(0).is_file() and not list((tmp_path / "new").glob(".undo*"))
 
 
 @pytest.mark.parametrize(
@@ -233,3 +233,24 @@ def test_masks_made_elsewhere_are_results_or_marks(session, masks) -> None:
             session.import_masks(nothing)
     assert state(session) == after, "all or nothing"
     assert session.undo().kind == "import" and state(session) == before
+
+
+def test_what_is_done_after_saving_is_there_when_it_is_opened_again(session, frames, masks) -> None:
+    session.annotate(0, masks[0])
+    session.annotate(4, masks[4])
+    session.save()
+    session.clear(4)
+    session.annotate(5, masks[5])
+    session.annotate(5, np.where(masks[5] == 2, 0, masks[5]))
+    session.annotate(6, masks[6])
+    session.undo()
+    expected = dict(session.marks)
+    assert sorted(expected) == [0, 5] and expected[5].erased == {2}
+    session.close()
+    (session.folder / "masks" / "00001 copy.png").write_bytes(b"mine")
+    (session.folder / "undo").mkdir()
+    with vos.Session(frames, model=None, folder=session.folder) as again:
+        assert dict(again.marks) == expected
+        assert again.masked_frames() == [0, 5]
+    assert (session.folder / "undo").exists(), "a folder of a person's own"
+    assert not list(session.folder.glob(".undo*"))

@@ -93,7 +93,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
     for name in serving.models:
         models.get(name)  # one that cannot be had is found out now
     models.warm_up(names[0])
-    store = SessionStore(serving.limits, root=serving.work_folder)
+    store = SessionStore(serving.limits, folder=serving.work_folder)
     os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
     try:
         page = build_page(
@@ -108,7 +108,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
             server_port=serving.port or None,
             auth=auth,
             share=serving.share,
-            max_file_size=f"{serving.limits.megabytes}mb",
+            max_file_size=f"{serving.limits.project_megabytes}mb",  # the most; videos have less
             max_threads=serving.limits.sessions + 40,  # each may watch a run
             prevent_thread_lock=True,
             quiet=quiet,

@@ -29,6 +29,11 @@ class Limits:
     idle_seconds: float = 2 * 3600
     closed_seconds: float = 300
 
+    @property
+    def project_megabytes(self) -> int:
+        """Size of a project, which holds masks beside the video."""
+        return 3 * self.megabytes
+
     def check_file(self, path: Path) -> None:
         """Raises VosError where an upload is too large."""
         size = path.stat().st_size / 1e6

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _PARTS = re.compile(
-    rf"video/[^/\\:]{{1,200}}|work/{re.escape(SAVED)}|work/(masks|marks)/[0-9]{{5,9}}\.png"
+    rf"video/(?!\.{{1,2}}$)[^/]{{1,200}}|work/{re.escape(SAVED)}|work/(masks|marks)/[0-9]{{5,9}}\.png"
 )
-_LARGER = 3  # an archive may unpack to so many times the size that an upload may have
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,10 @@ def write_project(
     }
     work.save()
     files = [*_video_files(work.video, name), *_work_files(work.folder)]
-    with atomic_path(path) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        atomic_path(path) as new,
+        zipfile.ZipFile(new, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive,
+    ):
         archive.writestr("project.json", json.dumps(about, indent=2, ensure_ascii=False))
         for done, (place, file) in enumerate(files, start=1):
             archive.write(file, place)
@@ -105,7 +107,7 @@ def unpack_project(archive: Path, folder: Path, limits: Limits) -> Project:
             about = json.loads(opened.read("project.json"))
             parts = [part for part in opened.infolist() if _PARTS.fullmatch(part.filename)]
             size = sum(part.file_size for part in parts) / 1e6
-            if size > _LARGER * limits.megabytes:
+            if size > limits.project_megabytes:
                 raise VosError(f"The project holds {size:.0f} MB, more than may be opened here")
             for part in parts:
                 opened.extract(part, folder)

@@ -151,7 +151,6 @@ class Session:
         Raises:
             VosError: not a project, or more than the limits allow.
         """
-        self.limits.check_file(archive)
         place = self.folder / f"project-{time.monotonic_ns()}"
         try:
             project = unpack_project(archive, place, self.limits)
@@ -161,6 +160,9 @@ class Session:
         except VosError as error:
             shutil.rmtree(place, ignore_errors=True)
             raise type(error)(str(error).replace(f"{place}/", "")) from error
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
         self.discard(keep=place)
         self._begin(work, project.name)
         last = work.frame_count - 1

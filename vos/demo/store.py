@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -18,8 +19,9 @@ from vos.demo.session import Session
 from vos.errors import UsageError, VosError
 
 _PREFIX = "vos-demo-"
-_OWNER = "server"  # file of the server's process and when that began
+_OWNER = "server"  # file of the server's process, when that began, and the name of the folder
 _SWEEP_SECONDS = 20.0
+_SILENT_SECONDS = 600.0  # a server that is alive says so at each sweep
 _RELOAD_SECONDS = 10.0  # a page that was left for longer is not being loaded anew
 
 
@@ -27,14 +29,14 @@ class SessionStore:
     """Sessions by token. A token is made by the page of a visitor and never leaves that tab.
 
     Args:
-        root: folder of all sessions' files; None makes a temporary one.
+        folder: where a folder for all sessions' files is made; that of temporary files unless
+            given.
         limits: of each session, and of their number.
     """
 
-    def __init__(self, limits: Limits | None = None, *, root: Path | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, folder: Path | None = None) -> None:
         self.limits = limits or Limits()
-        self.root = _own_folder() if root is None else root
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root = _own_folder(folder or Path(tempfile.gettempdir()))
         self._sessions: dict[str, Session] = {}
         self._visits: dict[str, str] = {}  # token by page view; a reload makes a new view
         self._lock = threading.Lock()
@@ -139,18 +141,23 @@ class SessionStore:
     def _sweep_for_ever(self) -> None:
         while not self._ended.wait(_SWEEP_SECONDS):
             self.sweep()
+            with suppress(OSError):
+                os.utime(self.root / _OWNER)
 
 
-def _own_folder() -> Path:
-    """Make a temporary folder, and remove those of servers that were killed."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+def _own_folder(place: Path) -> Path:
+    """Make a folder in ``place``, and remove those of servers that were killed."""
+    place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob(f"{_PREFIX}*"):
         with suppress(OSError, ValueError):  # of others, or of another version
-            process, started = (old / _OWNER).read_text().split()
-            if not _runs(int(process), float(started)):
+            process, started, name = (old / _OWNER).read_text().split()
+            silent = time.time() - (old / _OWNER).stat().st_mtime > _SILENT_SECONDS
+            # A copy that somebody made bears another name.
+            if name == old.name and silent and not _runs(int(process), float(started)):
                 shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     own = psutil.Process()
-    (folder / _OWNER).write_text(f"{own.pid} {own.create_time()}")
+    (folder / _OWNER).write_text(f"{own.pid} {own.create_time()} {folder.name}")
     return folder
 
 

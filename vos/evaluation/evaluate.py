@@ -238,7 +238,7 @@ def _segment(
         OpenSegmenter(run.record.absolute(), model, config, from_first_mask, frames),
         executor,
         run,
-        is_done=lambda name: is_written(jobs[name], run.items[name]["frames"]),
+        is_done=lambda name: is_written(jobs[name], run.items[name]),
         description="segmenting",
         unit="frame",
     )

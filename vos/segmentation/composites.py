@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +106,18 @@ class Composites:
     def outputs(self) -> list[Output]:
         """Return the videos, by what messages call them."""
         return [Output(_named(kind), path) for kind, path in self.files.items()]
+
+    def made(self) -> dict[str, list[Any]]:
+        """Return what decides each video but frames and masks, by its kind; to be recorded."""
+        behind = hashlib.sha256(self.background.read_bytes()) if self.background else None
+        return {
+            kind: [
+                str(path),
+                self.sound,
+                behind.hexdigest() if behind and kind == BACKGROUND else None,
+            ]
+            for kind, path in self.files.items()
+        }
 
     def write(
         self, video: Video, masks: Iterator[np.ndarray], frames: int, folder: RunFolder

@@ -6,6 +6,7 @@ A file is never written in place, so a hard link keeps what a frame was, at no c
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,10 +94,12 @@ class MaskStore:
                 f"{self.folder} holds masks of {frames} frames of {size[-1]} x {size[0]} pixels, "
                 f"the video has {len(self.confidence)} of {self.size[1]} x {self.size[0]}"
             )
-        if not {*erased, *confidence, *self.masked_frames()} <= set(range(frames)):
+        marked = _frames_in(self.folder / "marks")
+        if not {*erased, *confidence, *marked, *self.masked_frames()} <= set(range(frames)):
             raise VosError(f"{path} is damaged: it names frames that there are not")
-        for index, gone in erased.items():
-            self.marks[index] = Mark(frozenset(object_ids(self.marked_mask(index))), gone)
+        for index in marked:
+            shown = frozenset(object_ids(self.marked_mask(index)))
+            self.marks[index] = Mark(shown, erased.get(index, NOBODY) - shown)
         for index in self.masked_frames():
             self.mask(index)  # of this size
             self.confidence[index] = confidence.get(index, 1.0)
@@ -122,7 +125,7 @@ class MaskStore:
 
     def masked_frames(self) -> list[int]:
         """Return the frames that have a mask, in order."""
-        return sorted(int(path.stem) for path in (self.folder / "masks").glob("[0-9]*.png"))
+        return _frames_in(self.folder / "masks")
 
     def write_mask(self, index: int, mask: np.ndarray, confidence: float) -> None:
         """Write a mask that was propagated."""
@@ -176,6 +179,12 @@ class MaskStore:
 
     def _mark_path(self, index: int) -> Path:
         return self.folder / "marks" / f"{index:05d}.png"
+
+
+def _frames_in(folder: Path) -> list[int]:
+    """Return the frames whose files lie in a folder, in order; other files are none of ours."""
+    stems = (path.stem for path in folder.glob("*.png"))
+    return sorted(int(stem) for stem in stems if re.fullmatch("[0-9]{5,}", stem))
 
 
 def _erase(path: Path, object_id: int) -> None:

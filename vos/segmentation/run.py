@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def propagate_many(
         OpenSegmenter(folder.record, chosen, config),
         executor,
         folder,
-        is_done=lambda name: is_written(jobs[name], folder.items[name]["frames"]),
+        is_done=lambda name: is_written(jobs[name], folder.items[name]),
         description="segmenting",
         unit="video",
     )
@@ -197,10 +197,16 @@ def propagate_many(
     return summary
 
 
-def is_written(job: VideoJob, frames: int) -> bool:
-    """Tell whether the results of a job that was done are still there."""
+def is_written(job: VideoJob, known: Mapping[str, Any]) -> bool:
+    """Tell whether the results of a job that was done are still there, and are what is wanted.
+
+    Args:
+        known: what `segment_to_files` returned.
+    """
+    made = known.get("composites", {})
+    same = all(made.get(kind) == how for kind, how in job.composites.made().items())
     there = all(path.is_file() for path in job.files())
-    return there and job.out.is_dir() and len(_masks(job.out)) >= frames
+    return same and there and job.out.is_dir() and len(_masks(job.out)) >= known["frames"]
 
 
 def _masks(folder: Path) -> list[Path]:

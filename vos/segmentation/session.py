@@ -57,7 +57,7 @@ class Session:
 
     Raises:
         UsageError: the video is read once only, or ``folder`` holds something else, or work on
-            another video; an unknown model, preset, device or precision.
+            a video of another size or length; an unknown model, preset, device or precision.
         MissingError, VosError: the video or what was saved is not there, or cannot be read.
     """
 
@@ -84,11 +84,11 @@ class Session:
             self._extractor = make_extractor(
                 model, device, precision=precision, frame_count=self.frame_count
             )
-        self.folder, self._close = _own_folder(self, folder)
+        self.folder, undo, self._close = _own_folder(self, folder)
         self._store = MaskStore(self.folder, self.video.size, self.frame_count)
         if (self.folder / SAVED).is_file():
             self._store.load()
-        self._history = History(self.folder / "undo")
+        self._history = History(undo)
         self._propagating = False
 
     def __enter__(self) -> Session:
@@ -102,8 +102,15 @@ class Session:
         self._close()
 
     def save(self) -> None:
-        """Write what is known of the masks beside them: the folder can be opened again."""
+        """Write what is known of the masks beside them: the folder can be opened again.
+
+        From then on every change is written, too.
+        """
         self._store.save()
+
+    def _save_again(self) -> None:
+        if (self.folder / SAVED).is_file():
+            self.save()
 
     # --- what is known -------------------------------------------------------------------------
 
@@ -158,6 +165,7 @@ class Session:
         erased = self.marks[index].erased if index in self.marks else frozenset()
         self._history.begin(Change("mark", index)).keep(self._store, index)
         self._store.write_mark(index, given, frozenset((erased | (before - shown)) - shown))
+        self._save_again()
 
     def import_masks(self, masks: Iterable[tuple[int, Mask]]) -> tuple[list[int], list[int]]:
         """Take in masks that were made elsewhere; one step for `undo`.
@@ -196,6 +204,7 @@ class Session:
         marked = _first_shown(shown) if results else frames
         for index in marked:
             store.write_mark(index, store.mask(index), NOBODY)
+        self._save_again()
         return frames, marked
 
     def clear(self, index: int) -> None:
@@ -209,6 +218,7 @@ class Session:
         check_frames([index], self.video)
         self._history.begin(Change("clear", index)).keep(self._store, index)
         self._store.clear(index)
+        self._save_again()
 
     def remove_object(self, object_id: int) -> None:
         """Take an object out of every mask and mark."""
@@ -218,16 +228,21 @@ class Session:
         for index in sorted({*holding, *self.marks}):
             snapshot.keep(self._store, index)
             self._store.remove_object(index, object_id)
+        self._save_again()
 
     def undo(self) -> Change | None:
         """Take back the last mark, clearing, removal or propagation; return it, None if none."""
         self._refuse_while_propagating()
-        return self._history.undo(self._store)
+        change = self._history.undo(self._store)
+        self._save_again()
+        return change
 
     def redo(self) -> Change | None:
         """Do again what was undone last; return it, or None if there is nothing."""
         self._refuse_while_propagating()
-        return self._history.redo(self._store)
+        change = self._history.redo(self._store)
+        self._save_again()
+        return change
 
     @property
     def removed_ids(self) -> set[int]:
@@ -337,6 +352,7 @@ class Session:
                 yield frame
         finally:
             self._propagating = False
+            self._save_again()
 
     def _refuse_while_propagating(self) -> None:
         if self._propagating:
@@ -354,17 +370,20 @@ def _first_shown(shown: Mapping[int, Ids]) -> list[int]:
     return first
 
 
-def _own_folder(session: Session, folder: str | Path | None) -> tuple[Path, Callable[[], object]]:
-    """Return the folder of a session, and what is to be done with it in the end."""
+def _own_folder(
+    session: Session, folder: str | Path | None
+) -> tuple[Path, Path, Callable[[], object]]:
+    """Return the folder of a session, that of its undo, and what is to be done in the end."""
     if folder is None:
         own = Path(tempfile.mkdtemp(prefix="vos-session-"))
-        return own, weakref.finalize(session, shutil.rmtree, own, ignore_errors=True)
+        return own, own / "undo", weakref.finalize(session, shutil.rmtree, own, ignore_errors=True)
     given = as_path(folder, "the folder of a session")
     try:
         saved = (given / SAVED).is_file()
         if given.exists() and not saved and (not given.is_dir() or any(given.iterdir())):
             raise UsageError(f"{given} is not empty: give a new folder for the masks of a session")
         given.mkdir(parents=True, exist_ok=True)
+        undo = Path(tempfile.mkdtemp(prefix=".undo-", dir=given))
     except OSError as error:
         raise VosError(f"cannot write {given}: {error.strerror or error}") from error
-    return given, partial(shutil.rmtree, given / "undo", ignore_errors=True)
+    return given, undo, partial(shutil.rmtree, undo, ignore_errors=True)

@@ -154,7 +154,8 @@ def segment_to_files(
 
     Returns:
         frames, computed (frames of this call), ids, precision of the network, seconds by stage,
-        and confidence, if it was asked for: by id, the lowest one and its frame.
+        what decided each composite, and confidence, if it was asked for: by id, the lowest one and
+        its frame.
 
     Raises:
         UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
@@ -205,6 +206,7 @@ def segment_to_files(
         "ids": done["ids"],
         "precision": done["precision"],
         "seconds": dict(stopwatch.seconds),
+        **({"composites": job.composites.made()} if job.composites.files else {}),
         **({"confidence": lowest} if lowest else {}),
     }
 
