@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from playwright.sync_api import sync_playwright
 
@@ -21,39 +20,47 @@ from vos.demo import Serving, start
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIP = "table"
 OBJECTS = (2, 3)  # ids in the sample
+ROOM = 3  # pixels that a hand leaves around an object
 PATIENCE = 300_000  # milliseconds
 
 
-def innermost(mask: np.ndarray) -> tuple[float, float]:
-    """Return (x, y) in shares of the frame: the point of a mask furthest from its border."""
-    depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return (x + 0.5) / mask.shape[1], (y + 0.5) / mask.shape[0]
+def surrounding(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of a mask in shares of the frame, with some room."""
+    rows, columns = np.nonzero(mask)
+    height, width = mask.shape
+    left, right = (columns.min() - ROOM) / width, (columns.max() + 1 + ROOM) / width
+    return left, (rows.min() - ROOM) / height, right, (rows.max() + 1 + ROOM) / height
 
 
-def mark(page: Any, places: list[tuple[float, float]]) -> None:
-    """Open the clip and click on each object."""
+def mark(page: Any, boxes: list[tuple[float, float, float, float]]) -> None:
+    """Open the clip and draw a box around each object."""
     page.wait_for_selector("#start")
     page.click("#example input")
     page.click(f"[role=option]:has-text('{CLIP}')")
     page.click("#open-example")
     canvas = page.locator("#canvas canvas[data-index]")
     canvas.wait_for(state="visible")
-    page.click("#canvas [data-tool=points]")
-    for number, (x, y) in enumerate(places):
+    page.click("#canvas [data-tool=box]")
+    for number, (left, top, right, bottom) in enumerate(boxes):
         if number:
             page.click("#add")
             page.wait_for_selector(f"#canvas :text('Object {number + 1}')")
         canvas.scroll_into_view_if_needed()
-        box = canvas.bounding_box()
-        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        page.wait_for_selector("#canvas canvas[data-clicks='1'][data-waiting='0']")
+        sheet = canvas.bounding_box()
+        x, y, width, height = (sheet[key] for key in ("x", "y", "width", "height"))
+        before = canvas.get_attribute("data-serial")
+        page.mouse.move(x + left * width, y + top * height)
+        page.mouse.down()
+        page.mouse.move(x + right * width, y + bottom * height, steps=4)
+        page.mouse.up()
+        page.wait_for_selector(f"#canvas canvas[data-waiting='0']:not([data-serial='{before}'])")
 
 
 def main() -> None:
     """Take both pictures."""
     sequence = open_dataset("sample", sequences=[CLIP]).sequences[0]
-    places = [innermost(sequence.mask(0) == object_id) for object_id in OBJECTS]
+    mask = sequence.mask(0)
+    boxes = [surrounding(mask == object_id) for object_id in OBJECTS]
     with start(Serving(device="cpu")) as serving, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -64,7 +71,7 @@ def main() -> None:
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.goto(serving.url)
-            mark(page, places)
+            mark(page, boxes)
             page.click("#propagate")
             return page
 
