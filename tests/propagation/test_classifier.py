@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 
 from vos.errors import UsageError
 from vos.propagation import PropagationConfig, Propagator, preset
-from vos.propagation.classifier import LEAST, RIDGE, ObjectClassifier, beside
+from vos.propagation.classifier import LEAST, RIDGE, Examples, ObjectClassifier, beside
 
 GRID = (12, 16)
 SIZE = (GRID[0] * 8, GRID[1] * 8)
@@ -40,15 +40,31 @@ def least_squares(features, labels):
 
 def test_weights_are_those_of_weighted_ridge_regression():
     features, labels = unit(300, 20), soft_labels(300, 3)
-    found = ObjectClassifier.fit([(features[:100], labels[:100]), (features[100:], labels[100:])])
+    found = ObjectClassifier.fit(Examples.of(features, labels))
     np.testing.assert_allclose(found.weights.numpy(), least_squares(features, labels), atol=2e-4)
+
+
+def test_a_share_of_examples_is_that_share_of_all_weights():
+    """Two groups, of 3 and 1 parts: as if the tokens of one had been given three times."""
+    features, labels = unit(50, 6), soft_labels(50, 2)
+    others, other_labels = unit(50, 6, seed=1), soft_labels(50, 2, seed=1)
+    found = Examples.of(features, labels).mixed(Examples.of(others, other_labels), 0.25)
+    weights = []
+    for part in (labels, other_labels):
+        weight = (part / part.sum(0).clip(1).sqrt()).sum(1)
+        weights.append(weight / weight.sum())
+    weight = torch.cat([0.75 * weights[0], 0.25 * weights[1]])[:, None]
+    inputs = functional.pad(torch.cat([features, others]), (0, 1), value=1.0)
+    targets = torch.cat([labels, other_labels])
+    torch.testing.assert_close(found.inputs, inputs.T @ (weight * inputs))
+    torch.testing.assert_close(found.labels, inputs.T @ (weight * targets))
 
 
 def test_tokens_without_labels_are_left_out():
     features, labels = unit(80, 10), soft_labels(80, 2)
     labels[50:] = 0
-    expected = ObjectClassifier.fit([(features[:50], labels[:50])])
-    found = ObjectClassifier.fit([(features, labels)])
+    expected = ObjectClassifier.fit(Examples.of(features[:50], labels[:50]))
+    found = ObjectClassifier.fit(Examples.of(features, labels))
     torch.testing.assert_close(found.weights, expected.weights, atol=1e-5, rtol=1e-4)
 
 
@@ -110,6 +126,76 @@ def test_a_new_annotation_is_learnt_too():
     torch.testing.assert_close(found.labels, anew.step(2, frames[2][0]).labels)
 
 
+def changing_clip(frames):
+    """An object known by one channel at first, which another one takes over bit by bit; halfway a
+    part of the background has what the object had at first."""
+    generator = torch.Generator().manual_seed(4)
+    for t in range(frames):
+        mask = np.zeros(SIZE, np.uint8)
+        mask[32:64, 40:80] = 7
+        kind = functional.interpolate(torch.from_numpy(mask > 0)[None, None].float(), GRID)[0, 0]
+        features = 0.3 * torch.randn(24, *GRID, generator=generator)
+        late = min(1.0, t / (frames - 8))
+        features[0] += 1.5 * (1 - late) * kind
+        features[1] += 1.5 * late * kind
+        if t > frames // 2:
+            features[0, :, -3:] += 1.5
+        yield features, mask
+
+
+def test_what_an_object_becomes_is_learnt_and_what_it_was_forgotten_by_half():
+    def score(recent):
+        config = PropagationConfig(
+            window="circle",
+            radius=2,
+            recent=3,
+            annotated_in_window=True,
+            classifier=0.5,
+            classifier_recent=recent,
+        )
+        propagator = Propagator(config, engine="reference")
+        frames = list(changing_clip(32))
+        propagator.annotate(0, *frames[0])
+        for t in range(1, 32):
+            propagator.step(t, frames[t][0])
+        features, _ = frames[-1]
+        rows = functional.normalize(features.flatten(1).T, dim=1)
+        scores = propagator._classifier.scores(rows)[:, 1].reshape(GRID)
+        return scores[4:8, 5:10].mean() - scores[:, -3:].mean()
+
+    assert score(0.5) > score(0) + 0.5
+
+
+def test_learning_from_frames_is_what_the_settings_say():
+    """Every fourth frame, each half of the next, beside the annotated frame: written plainly."""
+    config = dataclasses.replace(preset("default"), motion="none")
+    frames = list(clip(6)) + list(clip(6))[:4]
+    propagator = Propagator(config)
+    rows = [functional.normalize(f.flatten(1).T, dim=1) for f, _ in frames]
+    labels = [propagator.annotate(0, *frames[0]).labels]
+    labels += [propagator.step(t, frames[t][0]).labels for t in range(1, 10)]
+    first, fourth, eighth = (Examples.of(rows[t], labels[t]) for t in (0, 4, 8))
+    expected = Examples(
+        first.inputs / 2 + fourth.inputs / 4 + eighth.inputs / 4,
+        first.labels / 2 + fourth.labels / 4 + eighth.labels / 4,
+    )
+    found = propagator._classifier
+    torch.testing.assert_close(found.weights, ObjectClassifier.fit(expected).weights)
+
+
+def test_a_correction_forgets_what_was_learnt_from_frames():
+    frames = list(clip(6))
+    propagator = Propagator(preset("default"))
+    propagator.annotate(0, *frames[0])
+    for t in range(1, 6):
+        propagator.step(t, frames[t][0])
+    propagator.annotate(5, *frames[5])
+    anew = Propagator(preset("default"))
+    anew.annotate(0, *frames[0])
+    anew.annotate(5, *frames[5])
+    torch.testing.assert_close(propagator._classifier.weights, anew._classifier.weights)
+
+
 def test_without_weight_nothing_changes():
     frames = list(clip(3))
     labels = []
@@ -118,6 +204,12 @@ def test_without_weight_nothing_changes():
         propagator.annotate(0, *frames[0])
         labels.append(propagator.step(1, frames[1][0]).labels)
     torch.testing.assert_close(*labels, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, float("nan")])
+def test_a_share_of_recent_frames_leaves_room_for_the_annotated(share):
+    with pytest.raises(UsageError, match="classifier_recent"):
+        PropagationConfig(classifier_recent=share)
 
 
 @pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])

@@ -8,7 +8,7 @@ import torch
 
 from vos.errors import UsageError
 from vos.propagation import PropagationConfig, Propagator, preset
-from vos.propagation.guided import RADIUS, RIDGE, _Colours, guided_mask
+from vos.propagation.guided import RADII, RIDGE, guided_mask, label_functions
 from vos.propagation.labels import mask_to_labels
 
 BILINEAR = PropagationConfig()
@@ -36,19 +36,22 @@ def test_functions_are_the_least_squares_fit_of_labels_to_colours():
     grid = (12, 15)
     frame = random.integers(0, 256, (*grid, 3), dtype=np.uint8)  # one pixel a token
     plane = random.random(grid)
-    found = _Colours(frame, grid).functions(plane[..., None].astype(np.float32))[:, 0]
+    found = label_functions(plane[..., None].astype(np.float32), frame)[:, 0]
 
-    def fit(y: int, x: int) -> np.ndarray:
-        window = np.s_[y - RADIUS : y + RADIUS + 1, x - RADIUS : x + RADIUS + 1]
+    def fit(y: int, x: int, radius: int) -> np.ndarray:
+        window = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
         colours = frame[window].reshape(-1, 3) / 255.0
         known = np.c_[colours, np.ones(len(colours))]
         ridge = np.diag([len(colours) * RIDGE] * 3 + [0])
         return np.linalg.solve(known.T @ known + ridge, known.T @ plane[window].ravel())
 
-    y, x = 6, 7
-    reach = range(-RADIUS, RADIUS + 1)
-    expected = np.mean([fit(y + dy, x + dx) for dy in reach for dx in reach], axis=0)
-    np.testing.assert_allclose(found[y * grid[1] + x], expected, rtol=1e-3, atol=1e-4)
+    def average_fit(y: int, x: int, radius: int) -> np.ndarray:
+        reach = range(-radius, radius + 1)
+        fits = [fit(y + dy, x + dx, radius) for dy in reach for dx in reach]
+        return np.mean(fits, axis=0)
+
+    expected = np.mean([average_fit(6, 7, radius) for radius in RADII], axis=0)
+    np.testing.assert_allclose(found[6 * grid[1] + 7], expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(96, 128), (101, 135)])

@@ -27,16 +27,15 @@ def run(folder: Path, masks, config, tmp_path: Path) -> Callable[..., Any]:
     write_mask(tmp_path / "first.png", masks[0])
     Image.new("RGB", (30, 20), (10, 200, 30)).save(tmp_path / "beach.png")
 
-    def propagate(composites: dict[str, Path], **how: Any) -> Any:
+    def propagate(composites: dict[str, Path], background: Path | None = None) -> Any:
         return propagate_to_files(
             folder,
             [MaskFile(tmp_path / "first.png")],
             tmp_path / "out",
-            composites=composites,
+            composites=Composites(composites, background),
             model="lab,stride=4",
             config=config,
             device=torch.device("cpu"),
-            **how,
         )
 
     return propagate
@@ -120,7 +119,7 @@ def test_many_videos_have_a_folder_for_each_kind(
             [folder],
             tmp_path / "masks",
             tmp_path / "out",
-            composites=kinds,
+            composites=Composites(kinds),
             model="lab,stride=4",
             config=config,
             executor=choose_executor("local", device="cpu"),

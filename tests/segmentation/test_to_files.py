@@ -15,6 +15,7 @@ import vos
 from vos.errors import UsageError, VosError
 from vos.media import open_video, read_palette_mask, read_rle, write_mask
 from vos.segmentation import to_files
+from vos.segmentation.composites import Composites
 from vos.segmentation.given_masks import (
     MaskFile,
     find_masks,
@@ -68,7 +69,9 @@ def read_all(out: Path) -> list[np.ndarray]:
 def test_masks_overlay_and_run_lengths_agree(
     run, folder: Path, masks, extractor, config, tmp_path: Path
 ) -> None:
-    record = run(overlay_file=tmp_path / "shown.mp4", rle_file=tmp_path / "masks.json")
+    record = run(
+        composites=Composites({"overlay": tmp_path / "shown.mp4"}), rle_file=tmp_path / "masks.json"
+    )
     written = read_all(tmp_path / "out")
     assert record["frames"] == len(written) == 10
     assert record["ids"] == [2, 7]
@@ -89,7 +92,7 @@ def test_an_overlay_can_be_had_later_without_segmenting_again(
 ) -> None:
     run()
     no_work_later()
-    record = run(overlay_file=tmp_path / "shown.mp4")
+    record = run(composites=Composites({"overlay": tmp_path / "shown.mp4"}))
     assert (tmp_path / "shown.mp4").stat().st_size > 0
     assert (record["frames"], record["fps"]) == (10, 0)
 
@@ -262,18 +265,21 @@ def test_an_overlay_of_someone_else_is_never_replaced(run, tmp_path: Path) -> No
     (tmp_path / "shown.mp4").write_bytes(b"holiday")
     for overwrite in (False, True):
         with pytest.raises(UsageError, match=r"shown\.mp4 is there and is not of this run"):
-            run(overlay_file=tmp_path / "shown.mp4", overwrite=overwrite)
+            run(composites=Composites({"overlay": tmp_path / "shown.mp4"}), overwrite=overwrite)
     assert (tmp_path / "shown.mp4").read_bytes() == b"holiday"
     for _ in range(2):
-        run(overlay_file=tmp_path / "out" / "shown.mp4")
+        run(composites=Composites({"overlay": tmp_path / "out" / "shown.mp4"}))
 
 
 @pytest.mark.parametrize(
     ("how", "match"),
     [
         ({"model": "labb"}, "did you mean lab"),
-        ({"overlay_file": Path("shown.gif")}, r"shown\.gif: `overlay_file` takes"),
-        ({"overlay_file": Path("/")}, "`overlay_file` takes"),
+        (
+            {"composites": Composites({"overlay": Path("shown.gif")})},
+            r"shown\.gif: `overlay_file` takes",
+        ),
+        ({"composites": Composites({"overlay": Path("/")})}, "`overlay_file` takes"),
         ({"rle_file": Path("/")}, "is a folder"),
     ],
 )
@@ -374,9 +380,11 @@ class TestNamesOfFrames:
     def test_a_new_file_beside_the_frames_is_another_run_only_if_it_is_a_frame(
         self, run, shot: Path, tmp_path: Path
     ) -> None:
-        run(video=shot, out=shot / "masks", overlay_file=shot / "shown.mp4")
+        run(video=shot, out=shot / "masks", composites=Composites({"overlay": shot / "shown.mp4"}))
         (shot / ".DS_Store").write_bytes(b"x")
-        again = run(video=shot, out=shot / "masks", overlay_file=shot / "shown.mp4")
+        again = run(
+            video=shot, out=shot / "masks", composites=Composites({"overlay": shot / "shown.mp4"})
+        )
         assert (again["frames"], again["fps"]) == (4, 0)
 
 

@@ -119,6 +119,7 @@ def propagate(
 
     config = find_preset(preset).with_settings(options.parse_settings(settings))
     kinds = parse_composites(composites or [])
+    shown = Composites.of(overlay_file, kinds, background, sound=sound)
     paths = options.given_videos(videos, list_file)
     if masks is not None:
         if mask or point or box or fill_boxes:
@@ -132,10 +133,7 @@ def propagate(
             dry_run=dry_run,
             as_json=as_json,
             executor=lambda: options.chosen_executor(executor, device, address, workers),
-            overlays=overlay_file,
-            composites=kinds,
-            background=background,
-            sound=sound,
+            composites=shown,
             rles=rle_file,
             model=model,
             config=config,
@@ -156,7 +154,7 @@ def propagate(
     given = parse_mask_options(mask or []) if mask or not prompts else []
     if dry_run:
         options.check_model(model, seed)
-        Composites.of(overlay_file, kinds, background).check()
+        shown.check()
         opened, read, *_ = open_with_masks(video, given, fill_boxes=fill_boxes)
         plan = {
             "video": str(video),
@@ -177,10 +175,7 @@ def propagate(
         given,
         out,
         prompts=prompts,
-        overlay_file=overlay_file,
-        composites=kinds,
-        background=background,
-        sound=sound,
+        composites=shown,
         fill_boxes=fill_boxes,
         rle_file=rle_file,
         model=model,
@@ -225,13 +220,11 @@ def _propagate_many(
     **how: Any,
 ) -> None:
     from vos.runs.job import named
-    from vos.segmentation.composites import Composites
     from vos.segmentation.run import propagate_many
 
     if dry_run:
         options.check_model(how["model"], how["seed"])
-        shown = Composites.of(how["overlays"], how["composites"], how["background"])
-        shown.of_video("video").check()
+        how["composites"].of_video("video").check()
         plan = {"videos": len(named(videos)), "masks": str(masks), "out": str(out)}
         typer.echo(json.dumps(plan) if as_json else f"would segment {plan}")
         return

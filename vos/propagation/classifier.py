@@ -1,4 +1,4 @@
-"""A linear classifier of the objects of one video, fitted to its annotated frames.
+"""A linear classifier of the objects of one video, fitted to its annotated frames and its latest.
 
 Features are learnt to tell any token from any other. What tells *these* objects from *this*
 background is known only once a mask is given, and a ridge regression finds it in milliseconds. Its
@@ -6,14 +6,18 @@ scores stand beside the features of a token, so that two tokens are alike if the
 the classifier takes them for the same object: objects that move away from where they were, and
 those whose surroundings look like them, are kept.
 
+Objects turn, come nearer and pass from light to shade, so that after a while the annotated frame
+shows them no more as they are. So the frames labelled since are examples too, the newest most.
+
 Source: online target models of supervised video segmentation, such as Robinson et al., "Learning
 Fast and Robust Target Models for Video Object Segmentation", CVPR 2020, whose model is a small
 network; here it is linear, and is one more channel of similarity instead of the input of a decoder.
+Examples from the video itself: Voigtlaender and Leibe, "Online Adaptation of Convolutional Neural
+Networks for Video Object Segmentation", BMVC 2017.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +26,43 @@ from torch import Tensor
 
 RIDGE = 1e-4  # of squared weights, where the mean squared error of scores counts 1
 LEAST = 1e-3  # added to scores: a token that no object claims still has a direction
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a ridge regression needs to know of labelled tokens: their weighted moments.
+
+    Attributes:
+        inputs: (C + 1, C + 1) float, of the features and a constant 1 with one another.
+        labels: (C + 1, K + 1) float, of these with the labels; background first.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, labels: Tensor) -> Examples:
+        """Take tokens whose weights sum to one, every class with the square root of its tokens.
+
+        Small objects would be given up for the background if each token counted alike, and outvote
+        it if each class did.
+
+        Args:
+            features: (N, C) of length one.
+            labels: (N, K + 1) soft labels. Tokens whose labels sum to zero are left out.
+        """
+        tokens = labels.sum(0).clamp(min=1)  # (K + 1,) how many each class has
+        weight = (labels / tokens.sqrt()).sum(1, keepdim=True)
+        weight = weight / weight.sum()
+        inputs = _with_one(features)
+        return cls(inputs.T @ (weight * inputs), inputs.T @ (weight * labels))
+
+    def mixed(self, others: Examples, share: float) -> Examples:
+        """Return examples of which ``others`` are this ``share``."""
+        return Examples(
+            torch.lerp(self.inputs, others.inputs, share),
+            torch.lerp(self.labels, others.labels, share),
+        )
 
 
 @dataclass(frozen=True)
@@ -35,27 +76,12 @@ class ObjectClassifier:
     weights: Tensor
 
     @classmethod
-    def fit(cls, frames: Sequence[tuple[Tensor, Tensor]]) -> ObjectClassifier:
-        """Regress labels on features, every class with the square root of its tokens.
-
-        Small objects would be given up for the background if each token counted alike, and outvote
-        it if each class did.
-
-        Args:
-            frames: pairs of (N, C) features of length one and (N, K + 1) soft labels. Tokens whose
-                labels sum to zero are left out.
-        """
-        features = torch.cat([rows for rows, _ in frames])
-        labels = torch.cat([labels for _, labels in frames])
-        tokens = labels.sum(0).clamp(min=1)  # (K + 1,) how many each class has
-        weight = (labels / tokens.sqrt()).sum(1, keepdim=True)
-        weight = weight / weight.sum()
-        inputs = _with_one(features)
+    def fit(cls, examples: Examples) -> ObjectClassifier:
+        """Regress labels on features."""
         # Few numbers are left here: a processor solves them in double precision on any machine.
-        moments = (inputs.T @ (weight * inputs)).double().cpu()
-        products = (inputs.T @ (weight * labels)).double().cpu()
-        ridge = RIDGE * torch.eye(len(moments), dtype=torch.float64)
-        return cls(torch.linalg.solve(moments + ridge, products).to(features))
+        inputs, labels = examples.inputs.double().cpu(), examples.labels.double().cpu()
+        ridge = RIDGE * torch.eye(len(inputs), dtype=torch.float64)
+        return cls(torch.linalg.solve(inputs + ridge, labels).to(examples.labels))
 
     def scores(self, features: Tensor) -> Tensor:
         """(N, C) features of length one -> (N, K + 1) scores from 0 to 1, of length one."""

@@ -56,6 +56,9 @@ class PropagationConfig:
         classifier: how much a linear classifier of the objects, fitted to the annotated frames,
             counts beside the features: similarities become (features + classifier * scores) /
             (1 + classifier), each a cosine. 0 does without it.
+        classifier_recent: the share of the classifier's examples that are frames labelled since
+            the last annotation, every fourth of them, each counting half of the next; the rest are
+            the annotated frames. 0 learns from these alone.
         restart: ``None`` lets all context frames vote together. A share makes a random walk with
             restart of it: with this probability labels are taken from the annotated frames, else
             from the recent ones, the neighbours in each being sought apart.
@@ -87,6 +90,7 @@ class PropagationConfig:
     motion_sigma: float | None = None
     motion: Motion = "none"
     classifier: float = 0.0
+    classifier_recent: float = 0.0
     restart: float | None = None
     neighbours: int = 10
     temperature: float = 0.05
@@ -119,6 +123,10 @@ class PropagationConfig:
             raise UsageError("min_max does not go with grid_to_mask=guided: leave one of them out")
         if not 0 <= self.classifier < math.inf:
             raise UsageError(f"classifier must be a number from 0 on, not {self.classifier}")
+        if not 0 <= self.classifier_recent < 1:
+            raise UsageError(
+                f"classifier_recent must be a share from 0 to below 1, not {self.classifier_recent}"
+            )
         if self.restart is not None:
             if not 0 <= self.restart <= 1:
                 raise UsageError(f"restart must be none or a share from 0 to 1, not {self.restart}")

@@ -4,7 +4,8 @@ Soft labels are known once per token. Around each token they are taken for an af
 colour, ``label = slope . colour + offset``, by least squares over the tokens nearby. The functions
 are averaged over the windows that hold a token, enlarged as labels would be, and asked for the
 colour of each pixel. So a border runs where the colour changes, if it does so near the border of
-the labels, and nothing changes where all labels are alike.
+the labels, and nothing changes where all labels are alike. Windows of two sizes count alike: small
+ones keep small objects apart, large ones find borders that the labels miss by more than a token.
 
 Source: He, Sun, Tang, "Guided Image Filtering", 2013; He, Sun, "Fast Guided Filter", 2015, whose
 coarse grid is that of the tokens here.
@@ -22,8 +23,8 @@ from vos.compiled import compiled
 from vos.propagation.engines.bilinear_cells import bilinear_places, channels_of_cells, first_pixels
 from vos.propagation.engines.threads import in_threads
 
-RADIUS = 2  # tokens on either side that a function is fitted to
-RIDGE = 1e-4  # variance of colour, of 1, below which a slope is not trusted
+RADII = (1, 2)  # tokens on either side that functions are fitted to
+RIDGE = 3e-5  # variance of colour, of 1, below which a slope is not trusted
 
 
 def guided_mask(
@@ -41,7 +42,7 @@ def guided_mask(
         (H, W) uint8 ids.
     """
     objects = labels[:, 1:].cpu().float().numpy()
-    functions = _Colours(frame, grid).functions(objects.reshape(*grid, -1))
+    functions = label_functions(objects.reshape(*grid, -1), frame)
     size = frame.shape[:2]
     rows = bilinear_places(grid[0], size[0], False)
     columns = bilinear_places(grid[1], size[1], False)
@@ -57,56 +58,60 @@ def guided_mask(
     return np.array([0, *ids], np.uint8)[winners]
 
 
-class _Colours:
-    """What fitting needs of a frame: colours (h, w, 3) of tokens in [0, 1] and their statistics."""
+def label_functions(planes: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Return (h w, K, 4) float32: slopes and offset of each of the planes (h, w, K) at each token.
 
-    def __init__(self, frame: np.ndarray, grid: tuple[int, int]) -> None:
-        small = cv2.resize(frame, grid[::-1], interpolation=cv2.INTER_AREA)
-        self.colours = small.astype(np.float32) / 255
-        self.mean = _box(self.colours)
-        products = self.colours[..., :, None] * self.colours[..., None, :]  # (h, w, 3, 3)
-        moments = np.stack([_box(products[..., row, :]) for row in range(3)], axis=-2)
+    Each plane is fitted around the tokens where it is not zero only: further away its function
+    is zero.
+    """
+    height, width, count = planes.shape
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    windows = [_Windows(small.astype(np.float32) / 255, radius) for radius in RADII]
+    functions = np.zeros((height, width, count, 4), np.float32)
+    for channel in range(count):
+        rows, columns = np.nonzero(planes[..., channel])
+        if len(rows):
+            place = (_around(rows, height), _around(columns, width))
+            plane = np.ascontiguousarray(planes[(*place, channel)])
+            fits = [window.fit(plane, place) for window in windows]
+            functions[(*place, channel)] = np.mean(fits, axis=0)
+    return functions.reshape(height * width, count, 4)
+
+
+class _Windows:
+    """Windows of one size around all tokens: what fitting needs to know of their colours."""
+
+    def __init__(self, colours: np.ndarray, radius: int) -> None:
+        """Take the colours (h, w, 3) of tokens, in [0, 1]."""
+        self.radius, self.colours = radius, colours
+        self.mean = self._average(colours)
+        products = colours[..., :, None] * colours[..., None, :]  # (h, w, 3, 3)
+        moments = np.stack([self._average(products[..., row, :]) for row in range(3)], axis=-2)
         covariance = moments - self.mean[..., :, None] * self.mean[..., None, :]
         self.inverse = np.linalg.inv(covariance + RIDGE * np.eye(3, dtype=np.float32))
 
-    def functions(self, planes: np.ndarray) -> np.ndarray:
-        """(h w, K, 4) slopes and offset of each of the planes (h, w, K) at each token.
-
-        Each plane is fitted around the tokens where it is not zero only: further away its function
-        is zero.
-        """
-        height, width, count = planes.shape
-        functions = np.zeros((height, width, count, 4), np.float32)
-        for channel in range(count):
-            rows, columns = np.nonzero(planes[..., channel])
-            if len(rows):
-                # Two windows beyond it functions end; one more, so that its border does no harm.
-                place = (_around(rows, height), _around(columns, width))
-                functions[(*place, channel)] = self._fit(planes[(*place, channel)], place)
-        return functions.reshape(height * width, count, 4)
-
-    def _fit(self, plane: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
-        plane = np.ascontiguousarray(plane)
+    def fit(self, plane: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+        """Return slopes and offset (..., 4) of the ``plane`` that lies at ``place``."""
         colours, mean = self.colours[place], self.mean[place]
-        level = _box(plane)
-        together = _box(colours * plane[..., None]) - mean * level[..., None]
+        level = self._average(plane)
+        together = self._average(colours * plane[..., None]) - mean * level[..., None]
         slopes = np.einsum("hwij,hwj->hwi", self.inverse[place], together)
         offset = level - (slopes * mean).sum(2)
-        fitted = _box(np.concatenate([slopes, offset[..., None]], axis=2))
+        fitted = self._average(np.concatenate([slopes, offset[..., None]], axis=2))
         # Sums that slide leave rounding errors where everything is zero.
-        reach = np.ones((4 * RADIUS + 1, 4 * RADIUS + 1), np.uint8)
+        reach = np.ones((4 * self.radius + 1, 4 * self.radius + 1), np.uint8)
         fitted[cv2.dilate((plane > 0).astype(np.uint8), reach) == 0] = 0
         return fitted
 
-
-def _box(values: np.ndarray) -> np.ndarray:
-    """Mean over the window of each token, mirrored at the border."""
-    side = 2 * RADIUS + 1
-    return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
+    def _average(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the window of each token, mirrored at the border."""
+        side = 2 * self.radius + 1
+        return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
 
 
 def _around(places: np.ndarray, size: int) -> slice:
-    margin = 3 * RADIUS
+    """Two windows beyond ``places`` functions end; one more, so that its border does no harm."""
+    margin = 3 * max(RADII)
     return slice(max(0, int(places.min()) - margin), min(size, int(places.max()) + margin + 1))
 
 

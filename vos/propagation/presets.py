@@ -34,6 +34,7 @@ _DEFAULT = PropagationConfig(
     motion_sigma=6,
     motion="flow",
     classifier=0.5,  # learnt features, their colours and the classifier count alike
+    classifier_recent=0.5,
     neighbours=10,
     temperature=0.05,
     sharpness=2,

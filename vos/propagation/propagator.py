@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vos.errors import UsageError
 from vos.propagation.agreement import agreement
-from vos.propagation.classifier import ObjectClassifier, beside
+from vos.propagation.classifier import Examples, ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
@@ -21,6 +21,7 @@ from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
 
 MAX_OBJECTS = 254
+LEARN_EVERY = 4  # frames: neighbours teach the classifier almost the same
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class Propagator:
         self._engine_name = engine
         self._context = Context(config)
         self._classifier: ObjectClassifier | None = None
+        self._annotated: Examples | None = None  # of the annotated frames
+        self._found: Examples | None = None  # of frames labelled since the last annotation
+        self._steps = 0  # since then
         self._channels = 0
         self._grid: tuple[int, int] | None = None
 
@@ -129,7 +133,7 @@ class Propagator:
             labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
         if self.config.classifier:
-            self._fit_classifier()
+            self._learn_annotated()
         return self._soft(labels)
 
     def step(
@@ -154,13 +158,16 @@ class Propagator:
         """
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
-        rows = self._describe(self._rows(features))
+        learnt = self._rows(features)
+        rows = self._describe(learnt)
         grid = self._known_grid()
         self._follow(flow, rows)
         labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
+        if self.config.classifier and self.config.classifier_recent:
+            self._learn_found(learnt, labels)
         return self._soft(labels)
 
     def _vote(self, rows: Tensor, sources: list[Source], grid: tuple[int, int]) -> Tensor:
@@ -199,15 +206,28 @@ class Propagator:
             grid = self._known_grid()
             self._context.move(token_motion(flow, grid).to(rows), grid)
 
-    def _fit_classifier(self) -> None:
-        """Learn the objects from all annotated frames, and describe these frames anew."""
+    def _learn_annotated(self) -> None:
+        """Learn the objects from all annotated frames alone, and describe these frames anew."""
         annotated = self._context.annotated
         rows = [functional.normalize(frame.features[:, : self._channels]) for frame in annotated]
-        labels = [frame.labels for frame in annotated]
-        self._classifier = ObjectClassifier.fit(list(zip(rows, labels, strict=True)))
+        labels = torch.cat([frame.labels for frame in annotated])
+        self._annotated = Examples.of(torch.cat(rows), labels)
+        self._found, self._steps = None, 0
+        self._classifier = ObjectClassifier.fit(self._annotated)
         for frame, features in zip(annotated, rows, strict=True):
             frame.features = self._describe(features)
             frame.derived.clear()
+
+    def _learn_found(self, rows: Tensor, labels: Tensor) -> None:
+        """Learn from the frame just labelled too; what came before it counts half of it."""
+        self._steps += 1
+        if self._steps % LEARN_EVERY:
+            return
+        assert self._annotated is not None
+        found = Examples.of(rows, labels)
+        self._found = found if self._found is None else self._found.mixed(found, 0.5)
+        examples = self._annotated.mixed(self._found, self.config.classifier_recent)
+        self._classifier = ObjectClassifier.fit(examples)
 
     def _describe(self, rows: Tensor) -> Tensor:
         """Return (N, C) features as they are compared: beside them, the classifier's scores."""

@@ -41,11 +41,8 @@ def propagate_to_files(
     out: Path,
     *,
     prompts: Sequence[Prompt] = (),
-    overlay_file: Path | None = None,
-    composites: Mapping[str, Path] | None = None,
-    background: Path | None = None,
+    composites: Composites | None = None,
     rle_file: Path | None = None,
-    sound: bool = True,
     fill_boxes: bool = False,
     model: str,
     config: PropagationConfig,
@@ -58,7 +55,7 @@ def propagate_to_files(
 
     Args:
         prompts: points and boxes on objects of frames, beside masks or without any.
-        overlay_file, composites, background, sound: see `Composites`; the overlay is one of them.
+        composites: videos to be made of frames and masks.
         fill_boxes: take boxes in files of annotations for masks.
 
     Returns:
@@ -73,7 +70,7 @@ def propagate_to_files(
     job = VideoJob(
         partial(_open, video, tuple(masks), fill_boxes=fill_boxes),
         out,
-        composites=Composites.of(overlay_file, composites, background, sound=sound),
+        composites=composites or Composites(),
         rle=rle_file,
         confidence=True,
         overwrite=overwrite,
@@ -116,11 +113,8 @@ def propagate_many(
     masks: Path,
     out: Path,
     *,
-    overlays: Path | None = None,
-    composites: Mapping[str, Path] | None = None,
-    background: Path | None = None,
+    composites: Composites | None = None,
     rles: Path | None = None,
-    sound: bool = True,
     model: str,
     config: PropagationConfig,
     executor: Executor,
@@ -135,9 +129,8 @@ def propagate_many(
 
     Args:
         masks: a folder with ``<video>.png`` (of the first frame) or ``<video>/<frame>.png``.
-        overlays, composites, rles: folders for an overlay, for composites by their kinds, and for
-            run lengths of each video.
-        background, sound: see `Composites`.
+        composites: videos to be made of frames and masks, of each kind in a folder.
+        rles: a folder for the run lengths of each video.
 
     Raises:
         UsageError: two videos of one name, an unknown model, an output that is an input, or
@@ -151,7 +144,7 @@ def propagate_many(
     paths = named(videos)
     chosen = Model.choose(model, seed=seed, precision=precision).resolved(executor.device)
     out, masks = out.absolute(), masks.absolute()
-    shown = Composites.of(overlays, composites, background, sound=sound)
+    shown = composites or Composites()
     jobs = {
         name: VideoJob(
             partial(_open_found, path, masks),
