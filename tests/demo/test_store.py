@@ -46,6 +46,24 @@ def test_too_many_visitors(store):
         store.open("c" * 64)
 
 
+def test_files_of_all_visitors_fill_the_disk_together(tmp_path):
+    store = SessionStore(Limits(gigabytes=1e-5), folder=tmp_path / "s")  # 10,000 bytes
+    anna = store.open(ANNA).folder / "a.mp4"
+    anna.parent.mkdir(parents=True, exist_ok=True)
+    anna.write_bytes(bytes(4000))
+    (anna.parent / "b.mp4").hardlink_to(anna)
+    bert = store.open(BERT).folder / "a.mp4"
+    bert.parent.mkdir(parents=True, exist_ok=True)
+    bert.write_bytes(bytes(4000))
+    store.check_room()  # 8,000: a link is no file more
+    bert.write_bytes(bytes(9000))
+    with pytest.raises(VosError, match="disk of this server is full"):
+        store.check_room()
+    store.end(BERT)
+    store.check_room()
+    store.close()
+
+
 def test_who_left_gives_up_the_place_that_others_want(monkeypatch, tmp_path):
     store = SessionStore(Limits(sessions=2, closed_seconds=300), folder=tmp_path / "s")
     anna, bert = store.open(ANNA, view="anna"), store.open(BERT, view="bert")

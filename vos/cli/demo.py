@@ -20,12 +20,19 @@ def demo(
     share: Annotated[
         bool, typer.Option("--share", help="Ask Gradio's servers for a public address.")
     ] = False,
+    root_path: Annotated[
+        str | None,
+        typer.Option(help="Path such as /vos under which a server in front of this one shows it."),
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="Offer this model first. Repeatable.")
     ] = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Largest upload.")] = 2000,
     max_frames: Annotated[int, typer.Option(min=1, help="Longest video.")] = 20_000,
     max_sessions: Annotated[int, typer.Option(min=1, help="Visitors at once.")] = 32,
+    max_gigabytes: Annotated[
+        float, typer.Option(min=0.001, help="Files of all visitors together.")
+    ] = 100.0,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -44,8 +51,14 @@ def demo(
             port=port,
             auth=auth,
             share=share,
+            root_path=root_path,
             device=device,
             models=tuple(model or ()),
-            limits=Limits(megabytes=max_megabytes, frames=max_frames, sessions=max_sessions),
+            limits=Limits(
+                megabytes=max_megabytes,
+                frames=max_frames,
+                sessions=max_sessions,
+                gigabytes=max_gigabytes,
+            ),
         )
     )

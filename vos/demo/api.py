@@ -57,6 +57,7 @@ def add_endpoint(
     def _segment(
         session: Session, video: str, mask: str, frame: int, model: str, preset_name: str, kind: str
     ) -> Path:
+        store.check_room()
         if not video or not mask:
             raise UsageError("give a video and a mask")
         if model not in model_names:

@@ -32,6 +32,7 @@ class Serving:
         port: 0 takes the first free one from 7860 on.
         auth: ``name:password`` that visitors must know, or None.
         share: whether a public address is asked of Gradio's servers.
+        root_path: the path, such as ``/vos``, under which a server in front of this one shows it.
         models: offered beside the shipped ones.
     """
 
@@ -39,6 +40,7 @@ class Serving:
     port: int = 0
     auth: str | None = None
     share: bool = False
+    root_path: str | None = None
     device: str = "auto"
     models: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -75,10 +77,13 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
 
     Raises:
         MissingError: Gradio is not installed.
-        UsageError: ``auth`` is not NAME:PASSWORD, the port is taken, or a model is unknown.
+        UsageError: ``auth`` is not NAME:PASSWORD, ``root_path`` no path, the port is taken, or a
+            model is unknown.
     """
     serving = serving or Serving()
     auth = _auth(serving.auth)
+    if serving.root_path is not None and not serving.root_path.startswith(("/", "http")):
+        raise UsageError("--root-path takes a path such as /vos, or a whole address")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         import gradio  # noqa: F401
@@ -108,6 +113,7 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
             server_port=serving.port or None,
             auth=auth,
             share=serving.share,
+            root_path=serving.root_path,
             max_file_size=f"{serving.limits.project_megabytes}mb",  # the most; videos have less
             max_threads=serving.limits.sessions + 40,  # each may watch a run
             prevent_thread_lock=True,

@@ -18,6 +18,7 @@ class Limits:
         frames: length of a video.
         megapixels: of one frame.
         sessions: open at once.
+        gigabytes: of the files of all sessions together.
         idle_seconds: without a sign of life, after which a session and its files are removed.
         closed_seconds: the same once its page was closed; long enough for a reload.
     """
@@ -26,6 +27,7 @@ class Limits:
     frames: int = 20_000
     megapixels: float = 9.0
     sessions: int = 32
+    gigabytes: float = 100.0
     idle_seconds: float = 2 * 3600
     closed_seconds: float = 300
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -73,6 +74,21 @@ class SessionStore:
             if view is not None:
                 self._visits[view] = token
             return session
+
+    def check_room(self) -> None:
+        """See that there is room for another file.
+
+        Raises:
+            VosError: the files of all sessions together have reached their limit.
+        """
+        files = {}  # by what they are on the disk: some have two names
+        for path in self.root.rglob("*"):
+            with suppress(FileNotFoundError):  # of a session that ends just now
+                known = path.lstat()
+                if stat.S_ISREG(known.st_mode):
+                    files[known.st_dev, known.st_ino] = known.st_size
+        if sum(files.values()) >= 1e9 * self.limits.gigabytes:
+            raise VosError("The disk of this server is full: come back when others have left")
 
     def _longest_left(self) -> str | None:
         """Return whose page was closed first and is not being loaded anew; None if nobody's."""

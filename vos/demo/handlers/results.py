@@ -40,6 +40,7 @@ class ResultHandlers(Handlers):
     def prepare(self, token: str, key: str, progress: gr.Progress | None = None) -> Updates:
         session = self.store.get(token)
         self.refuse_while_busy(session)
+        self.store.check_room()
         report = (lambda done, total: None) if progress is None else _reporter(progress)
         if key == "pca":  # as long as a propagation
             report(0, 0)

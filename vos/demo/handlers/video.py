@@ -51,6 +51,7 @@ class VideoHandlers(Handlers):
             return {**self.failed(empty), self.layout.upload: None}
         taken = session.adopt(upload)
         try:
+            self.store.check_room()
             return self._opened(session, taken, upload.stem)
         except VosError as error:
             said = VosError(str(error).replace(str(taken), upload.name))
@@ -69,6 +70,7 @@ class VideoHandlers(Handlers):
         session = self.store.get(token)
         self.refuse_while_busy(session)
         try:
+            self.store.check_room()
             session.open_project(Path(path))
         except VosError as error:
             said = VosError(str(error).replace(path, Path(path).name))
