@@ -235,7 +235,7 @@ function radius() { return Number(sizeField.value); }
 
 function choose(name) {
   tool = name;
-  for (const button of element.querySelectorAll('[data-tool]')) {
+  for (const button of element.querySelectorAll('button[data-tool]')) {
     button.setAttribute('aria-pressed', button.dataset.tool === name);
   }
   element.querySelector('.size').hidden = name !== 'brush' && name !== 'eraser';

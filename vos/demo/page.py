@@ -193,12 +193,17 @@ def page_assets() -> dict[str, Any]:
 # Of text on its ground at least 4.5 to 1, as WCAG 2.1 asks; the theme's own has 2.2 to 2.5.
 _READABLE = {
     "block_info_text_color": "*neutral_600",
+    "block_label_background_fill_dark": "*primary_700",
     "block_label_text_color": "*primary_700",
+    "block_title_background_fill_dark": "*primary_700",
     "block_title_text_color": "*primary_700",
+    "body_text_color_subdued": "*neutral_500",
     "button_primary_background_fill": "*primary_700",
     "button_primary_background_fill_dark": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
     "button_primary_background_fill_hover_dark": "*primary_800",
+    "button_secondary_background_fill_dark": "*primary_700",
+    "button_secondary_background_fill_hover_dark": "*primary_800",
     "checkbox_label_background_fill_selected": "*primary_700",
     "checkbox_label_background_fill_selected_dark": "*primary_700",
 }
