@@ -228,18 +228,21 @@ def test_every_preset_names_its_source():
     assert all(entry.source for entry in PRESETS.values())
 
 
-def with_scores(rows, labels):
-    """Ridge regression of ``labels`` on ``rows[0]``, and its scores beside all rows."""
-    weight = (labels / labels.sum(0).sqrt()).sum(1)
+def moments(rows, labels):
+    """Of a regression of ``labels`` on ``rows``, every class with the square root of its tokens."""
+    weight = (labels / labels.sum(0).clamp(min=1).sqrt()).sum(1)
     weight = (weight / weight.sum()).double()[:, None]
-    inputs = [torch.cat([each, torch.ones(len(each), 1)], 1).double() for each in rows]
-    moments = inputs[0].T @ (weight * inputs[0]) + 1e-4 * torch.eye(inputs[0].shape[1])
-    solution = torch.linalg.inv(moments) @ inputs[0].T @ (weight * labels.double())
-    scores = [functional.normalize((each @ solution).clamp(0, 1) + 1e-3) for each in inputs]
-    return [
-        torch.cat([each, score.float() * 0.5**0.5], 1) / 1.5**0.5
-        for each, score in zip(rows, scores, strict=True)
-    ]
+    inputs = torch.cat([rows, torch.ones(len(rows), 1)], 1).double()
+    return inputs.T @ (weight * inputs), inputs.T @ (weight * labels.double())
+
+
+def with_scores(rows, moments):
+    """The scores of a ridge regression beside ``rows``."""
+    inputs, labels = moments
+    solution = torch.linalg.inv(inputs + 1e-4 * torch.eye(len(inputs))) @ labels
+    found = torch.cat([rows, torch.ones(len(rows), 1)], 1).double() @ solution
+    scores = functional.normalize(found.clamp(0, 1) + 1e-3).float()
+    return torch.cat([rows, scores * 0.5**0.5], 1) / 1.5**0.5
 
 
 @pytest.mark.parametrize(
@@ -252,14 +255,18 @@ def with_scores(rows, labels):
 )
 def test_our_own_protocol(name, back):
     """Frame 0 beside frames ``back``; near places count more; labels are squared; scores of a
-    classifier of frame 0 stand beside the features with half their weight."""
+    classifier of frame 0 and, for half of it, of every fourth frame stand beside the features with
+    half their weight."""
     config = preset(name)
     labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
-    rows = with_scores(unit_rows(), labels[0])
+    learnt = unit_rows()
+    first = known = moments(learnt[0], labels[0])
+    rows, recent = [with_scores(learnt[0], first)], None
     far = distances() > config.radius
     prior = distances() ** 2 / (2 * config.motion_sigma**2)
     soft = run_preset(name)
     for t in range(1, FRAMES):
+        rows.append(with_scores(learnt[t], known))
         context = [0, *(t - offset for offset in back if offset <= t)]
         similarity = torch.stack([rows[s] @ rows[t].T for s in context]) / 0.05 - prior
         similarity[:, far] = -torch.inf
@@ -270,3 +277,7 @@ def test_our_own_protocol(name, back):
         shares[shares < 0.01] = 0
         labels.append(shares / shares.sum(1, keepdim=True))
         torch.testing.assert_close(soft[t].labels, labels[t], rtol=1e-3, atol=1e-3)
+        if t % 4 == 0:
+            found = moments(learnt[t], labels[t])
+            recent = [(a + b) / 2 for a, b in zip(recent or found, found, strict=True)]
+            known = [(a + b) / 2 for a, b in zip(first, recent, strict=True)]
