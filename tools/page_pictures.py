@@ -107,7 +107,7 @@ class Film:
     def propagate(self) -> None:
         """Propagate, and look once on the way."""
         self.page.click("#propagate")
-        self.page.wait_for_function("document.querySelector('#status progress')?.value > 20")
+        self.page.wait_for_selector("#status progress")
         self.take()
         self.page.wait_for_selector("#status :text('frames in')")
         self.take()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vos.demo.queue import RunQueue
     from vos.demo.store import SessionStore
 
+_UPLOADS = "GRADIO_TEMP_DIR"
 INSTALL = "pip install 'vos-propagation[demo]'"
 
 
@@ -50,10 +51,13 @@ class Serving:
 class RunningPage:
     """A page that is being served. Closing it removes all sessions and their files."""
 
-    def __init__(self, page: gr.Blocks, store: SessionStore, queue: RunQueue) -> None:
+    def __init__(
+        self, page: gr.Blocks, store: SessionStore, queue: RunQueue, uploads: str | None = None
+    ) -> None:
         self.page = page
         self.store = store
         self.queue = queue
+        self._uploads = uploads  # where Gradio kept them before: another page may be served
 
     @property
     def url(self) -> str:
@@ -65,6 +69,7 @@ class RunningPage:
     def __exit__(self, *_: object) -> None:
         self.page.close(verbose=False)
         self.store.close()
+        _keep_uploads_in(self._uploads)
 
     def wait(self) -> None:
         """Return when the server ends, or the person at the terminal interrupts it."""
@@ -99,7 +104,8 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         models.get(name)  # one that cannot be had is found out now
     models.warm_up(names[0])
     store = SessionStore(serving.limits, folder=serving.work_folder)
-    os.environ["GRADIO_TEMP_DIR"] = str(store.root)  # uploads go where sessions are
+    uploads = os.environ.get(_UPLOADS)
+    _keep_uploads_in(str(store.root))  # where sessions are
     try:
         page = build_page(
             store,
@@ -125,10 +131,11 @@ def start(serving: Serving | None = None, *, quiet: bool = True) -> RunningPage:
         )
     except BaseException as error:
         store.close()
+        _keep_uploads_in(uploads)
         if isinstance(error, OSError):
             raise UsageError(f"cannot serve on {serving.host}: {error}; try --port") from error
         raise
-    return RunningPage(page, store, queue)
+    return RunningPage(page, store, queue, uploads)
 
 
 def launch(serving: Serving | None = None) -> None:
@@ -139,6 +146,14 @@ def launch(serving: Serving | None = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `systemctl stop`, `docker stop`
     with start(serving, quiet=False) as running:
         running.wait()
+
+
+def _keep_uploads_in(folder: str | None) -> None:
+    """Tell Gradio, which asks the environment each time, where uploads go."""
+    if folder is None:
+        os.environ.pop(_UPLOADS, None)
+    else:
+        os.environ[_UPLOADS] = folder
 
 
 def _auth(text: str | None) -> Any:
