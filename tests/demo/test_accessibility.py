@@ -12,6 +12,9 @@ axe_api = pytest.importorskip(
 
 def violations(visitor: Visitor) -> list[str]:
     """One line for each rule that is broken, with the first place."""
+    visitor.page.wait_for_function(  # colours that are just changing are those of no state
+        "!document.getAnimations().some(each => each instanceof CSSTransition)"
+    )
     found = axe_api.Axe().run(visitor.page).response["violations"]
     return [f"{each['impact']}: {each['help']}: {each['nodes'][0]['html'][:200]}" for each in found]
 

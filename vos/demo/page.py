@@ -202,8 +202,8 @@ _READABLE = {
     "button_primary_background_fill_dark": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
     "button_primary_background_fill_hover_dark": "*primary_800",
-    "button_secondary_background_fill_dark": "*primary_700",
-    "button_secondary_background_fill_hover_dark": "*primary_800",
+    "button_secondary_background_fill_dark": "*neutral_700",
+    "button_secondary_background_fill_hover_dark": "*neutral_600",
     "checkbox_label_background_fill_selected": "*primary_700",
     "checkbox_label_background_fill_selected_dark": "*primary_700",
 }
