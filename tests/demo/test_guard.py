@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import httpx
@@ -86,6 +88,20 @@ def test_another_token_is_another_session(web, running, clip):
     answer = call(web, running, "tick", None)
     assert "Reload the page" in json.dumps(answer), "a handler without a token has no session"
     assert mine.folder.name not in json.dumps(answer)
+
+
+def test_an_upload_that_has_no_room_does_not_stay(running, clip, monkeypatch):
+    token = "3" * 64
+    running.store.open(token)
+    upload = running.store.root / "uploaded" / "a.mp4"
+    upload.parent.mkdir(exist_ok=True)
+    shutil.copyfile(clip.path, upload)
+    full = dataclasses.replace(running.store.limits, gigabytes=0)
+    monkeypatch.setattr(running.store, "limits", full)
+    functions = running.page.fns.values()
+    open_upload = next(f.fn for f in functions if getattr(f.fn, "__name__", "") == "open_upload")
+    assert "The disk of this server is full" in str(open_upload(token, str(upload)).values())
+    assert not upload.exists() and not running.store.get(token).has_clip
 
 
 def test_what_a_page_without_a_session_was_told_stays(web, running):

@@ -23,12 +23,12 @@ def address() -> Iterator[str]:
 
     limits = Limits(megabytes=20)
     serving = Serving(limits=limits, device="cpu", models=("lab",), root_path=PREFIX)
-    with start(serving) as page, proxy(page.url.rstrip("/")) as outside:
+    with start(serving) as page, Proxy(page.url.rstrip("/")) as outside:
         yield f"{outside}{PREFIX}/"
 
 
-class proxy:
-    """A server that hands requests below `PREFIX` on to ``inside``, and answers 404 to others."""
+class Proxy:
+    """Another server: it hands requests below `PREFIX` on to ``inside``; to others it says 404."""
 
     def __init__(self, inside: str) -> None:
         import httpx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vos.cli.demo import demo
 from vos.demo import Serving, start
 from vos.demo.launch import _auth
 from vos.errors import UsageError
@@ -49,6 +51,22 @@ def test_wrong_passwords_are_answered_one_per_second(monkeypatch):
 def test_a_model_that_there_is_not_is_refused_at_the_start():
     with pytest.raises(UsageError, match="unknown model 'labb'"):
         start(Serving(models=("labb",), device="cpu"))
+
+
+def test_a_page_that_closes_leaves_the_uploads_of_another_alone(monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "of another page")
+    with start(Serving(models=("lab",), device="cpu")) as page:
+        assert os.environ["GRADIO_TEMP_DIR"] == str(page.store.root)
+    assert os.environ["GRADIO_TEMP_DIR"] == "of another page"
+
+
+def test_options_are_what_is_served(monkeypatch):
+    served = []
+    monkeypatch.setattr("vos.demo.launch", served.append)
+    demo(root_path="/vos", max_gigabytes=2.5, max_sessions=3, device="cpu")
+    (serving,) = served
+    assert (serving.root_path, serving.port) == ("/vos", 0)
+    assert (serving.limits.gigabytes, serving.limits.sessions) == (2.5, 3)
 
 
 def test_the_script_at_the_root_ends_in_one_line():

@@ -221,7 +221,7 @@ class Session:
             if self._clip.video.path.parent == self.folder / "upload":
                 self._clip.video.path.unlink(missing_ok=True)
         while len(self._uploads) > 1:  # the last one may be the video to come
-            _remove_unused(self._uploads.pop(0))
+            remove_unused(self._uploads.pop(0))
         self._clip = None
         self.objects = ObjectList()
         self.active = None
@@ -241,7 +241,7 @@ class Session:
             self._clip.frames.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         for upload in self._uploads:
-            _remove_unused(upload)
+            remove_unused(upload)
 
     # --- masks ---------------------------------------------------------------------------------
 
@@ -416,7 +416,7 @@ def _link(new: Path, upload: Path) -> None:
         shutil.copyfile(upload, new)
 
 
-def _remove_unused(upload: Path) -> None:
+def remove_unused(upload: Path) -> None:
     """Remove an upload unless another session holds a link to it.
 
     Uploads are named by what they contain: visitors who upload the same file share one.

@@ -13,7 +13,7 @@ from vos.demo.layout import Layout
 from vos.demo.messages import message
 from vos.demo.queue import Models
 from vos.demo.scene import Updates
-from vos.demo.session import Session
+from vos.demo.session import Session, remove_unused
 from vos.demo.store import SessionStore
 from vos.errors import UsageError, VosError, near_names
 
@@ -49,9 +49,13 @@ class VideoHandlers(Handlers):
         if upload.stat().st_size == 0:
             empty = VosError("The recording is empty: record for a second or longer")
             return {**self.failed(empty), self.layout.upload: None}
-        taken = session.adopt(upload)
         try:
             self.store.check_room()
+        except VosError as full:
+            remove_unused(upload)
+            return {**self.failed(full), self.layout.upload: None}
+        taken = session.adopt(upload)
+        try:
             return self._opened(session, taken, upload.stem)
         except VosError as error:
             said = VosError(str(error).replace(str(taken), upload.name))
