@@ -42,19 +42,13 @@ class Examples:
 
     @classmethod
     def of(cls, features: Tensor, labels: Tensor) -> Examples:
-        """Take tokens whose weights sum to one, every class with the square root of its tokens.
-
-        Small objects would be given up for the background if each token counted alike, and outvote
-        it if each class did.
+        """Take tokens, weighted as `token_weights` says.
 
         Args:
             features: (N, C) of length one.
             labels: (N, K + 1) soft labels. Tokens whose labels sum to zero are left out.
         """
-        tokens = labels.sum(0).clamp(min=1)  # (K + 1,) how many each class has
-        weight = (labels / tokens.sqrt()).sum(1, keepdim=True)
-        weight = weight / weight.sum()
-        inputs = _with_one(features)
+        inputs, weight = _with_one(features), token_weights(labels)
         return cls(inputs.T @ (weight * inputs), inputs.T @ (weight * labels))
 
     def mixed(self, others: Examples, share: float) -> Examples:
@@ -76,17 +70,37 @@ class ObjectClassifier:
     weights: Tensor
 
     @classmethod
-    def fit(cls, examples: Examples) -> ObjectClassifier:
-        """Regress labels on features."""
+    def fit(cls, examples: Examples, ridge: float = RIDGE) -> ObjectClassifier:
+        """Regress labels on features, with this weight of squared weights."""
         # Few numbers are left here: a processor solves them in double precision on any machine.
         inputs, labels = examples.inputs.double().cpu(), examples.labels.double().cpu()
-        ridge = RIDGE * torch.eye(len(inputs), dtype=torch.float64)
-        return cls(torch.linalg.solve(inputs + ridge, labels).to(examples.labels))
+        damped = inputs + ridge * torch.eye(len(inputs), dtype=torch.float64)
+        return cls(torch.linalg.solve(damped, labels).to(examples.labels))
 
-    def scores(self, features: Tensor) -> Tensor:
-        """(N, C) features of length one -> (N, K + 1) scores from 0 to 1, of length one."""
-        scores = _with_one(features) @ self.weights
-        return functional.normalize(scores.clamp(0, 1) + LEAST, dim=1)
+    def foretell(self, features: Tensor) -> Tensor:
+        """(N, C) features of length one -> (N, K + 1) labels as the regression has them."""
+        return _with_one(features) @ self.weights
+
+    def scores(self, features: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Return (N, K + 1) scores of the classes, of length one.
+
+        Args:
+            features: (N, C) of length one.
+            factors: (N, K + 1), what scores are multiplied by.
+        """
+        scores = self.foretell(features).clamp(0, 1) + LEAST
+        return functional.normalize(scores if factors is None else scores * factors, dim=1)
+
+
+def token_weights(labels: Tensor) -> Tensor:
+    """Return (N, 1) weights of tokens, of sum one: every class has the square root of its tokens.
+
+    Small objects would be given up for the background if each token counted alike, and outvote it
+    if each class did.
+    """
+    tokens = labels.sum(0).clamp(min=1)  # (K + 1,) how many each class has
+    weights = (labels / tokens.sqrt()).sum(1, keepdim=True)
+    return weights / weights.sum()
 
 
 def beside(features: Tensor, scores: Tensor, weight: float) -> Tensor:

@@ -59,6 +59,9 @@ class PropagationConfig:
         classifier_recent: the share of the classifier's examples that are frames labelled since
             the last annotation, every fourth of them, each counting half of the next; the rest are
             the annotated frames. 0 learns from these alone.
+        classifier_motion: whether its scores are multiplied by what a second classifier says, of
+            motions alone, fitted to the frame before and trusted as far as it was right about it.
+            Nothing is said without ``motion="flow"`` and a classifier.
         restart: ``None`` lets all context frames vote together. A share makes a random walk with
             restart of it: with this probability labels are taken from the annotated frames, else
             from the recent ones, the neighbours in each being sought apart.
@@ -91,6 +94,7 @@ class PropagationConfig:
     motion: Motion = "none"
     classifier: float = 0.0
     classifier_recent: float = 0.0
+    classifier_motion: bool = False
     restart: float | None = None
     neighbours: int = 10
     temperature: float = 0.05

@@ -35,6 +35,7 @@ _DEFAULT = PropagationConfig(
     motion="flow",
     classifier=0.5,  # learnt features, their colours and the classifier count alike
     classifier_recent=0.5,
+    classifier_motion=True,
     neighbours=10,
     temperature=0.05,
     sharpness=2,

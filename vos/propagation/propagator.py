@@ -19,6 +19,7 @@ from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
+from vos.propagation.motion_cue import MotionCue
 
 MAX_OBJECTS = 254
 LEARN_EVERY = 4  # frames: neighbours teach the classifier almost the same
@@ -93,6 +94,7 @@ class Propagator:
         self._annotated: Examples | None = None  # of the annotated frames
         self._found: Examples | None = None  # of frames labelled since the last annotation
         self._steps = 0  # since then
+        self._cue: MotionCue | None = None  # of the last frame, if its motion is known
         self._channels = 0
         self._grid: tuple[int, int] | None = None
 
@@ -159,15 +161,17 @@ class Propagator:
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
         learnt = self._rows(features)
-        rows = self._describe(learnt)
+        motion = self._follow(flow, learnt)
+        rows = self._describe(learnt, motion)
         grid = self._known_grid()
-        self._follow(flow, rows)
         labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
         self._context.add_recent(ContextFrame(index, rows, labels))
         if self.config.classifier and self.config.classifier_recent:
             self._learn_found(learnt, labels)
+        if self.config.classifier and self.config.classifier_motion:
+            self._cue = None if motion is None else MotionCue.of(motion, labels, self._cue)
         return self._soft(labels)
 
     def _vote(self, rows: Tensor, sources: list[Source], grid: tuple[int, int]) -> Tensor:
@@ -200,11 +204,14 @@ class Propagator:
         found = agreement(last, self._context.annotated, self._known_grid(), self.config)
         return dict(zip(self.ids, found.tolist(), strict=True))
 
-    def _follow(self, flow: np.ndarray | Tensor | None, rows: Tensor) -> None:
-        """Let the frame of ``rows`` be the newest, to which ``flow`` belongs."""
-        if self.config.motion == "flow" and flow is not None and len(self._context):
-            grid = self._known_grid()
-            self._context.move(token_motion(flow, grid).to(rows), grid)
+    def _follow(self, flow: np.ndarray | Tensor | None, rows: Tensor) -> Tensor | None:
+        """Let the frame of ``rows`` be the newest; return its (N, 2) motion, if it is known."""
+        if self.config.motion != "flow" or flow is None or not len(self._context):
+            return None
+        grid = self._known_grid()
+        motion = token_motion(flow, grid).to(rows)
+        self._context.move(motion, grid)
+        return motion
 
     def _learn_annotated(self) -> None:
         """Learn the objects from all annotated frames alone, and describe these frames anew."""
@@ -212,7 +219,7 @@ class Propagator:
         rows = [functional.normalize(frame.features[:, : self._channels]) for frame in annotated]
         labels = torch.cat([frame.labels for frame in annotated])
         self._annotated = Examples.of(torch.cat(rows), labels)
-        self._found, self._steps = None, 0
+        self._found, self._steps, self._cue = None, 0, None
         self._classifier = ObjectClassifier.fit(self._annotated)
         for frame, features in zip(annotated, rows, strict=True):
             frame.features = self._describe(features)
@@ -229,11 +236,14 @@ class Propagator:
         examples = self._annotated.mixed(self._found, self.config.classifier_recent)
         self._classifier = ObjectClassifier.fit(examples)
 
-    def _describe(self, rows: Tensor) -> Tensor:
+    def _describe(self, rows: Tensor, motion: Tensor | None = None) -> Tensor:
         """Return (N, C) features as they are compared: beside them, the classifier's scores."""
         if self._classifier is None:
             return rows
-        return beside(rows, self._classifier.scores(rows), self.config.classifier)
+        factors = None
+        if self._cue is not None and motion is not None:
+            factors = self._cue.factors(motion, self._known_grid())
+        return beside(rows, self._classifier.scores(rows, factors), self.config.classifier)
 
     def _rows(self, features: Tensor | np.ndarray) -> Tensor:
         """(C, h, w) -> (N, C), each row of length one."""
