@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,13 @@ def session(frames, extractor, config, tmp_path: Path) -> Session:
 
 def state(session: Session) -> list[bytes]:
     masks = [session.mask(index).tobytes() for index in range(session.frame_count)]
-    return [*masks, session.confidence.tobytes(), repr(sorted(session.marks.items())).encode()]
+    objects = (
+        repr(object_id).encode() + known.tobytes()
+        for object_id, known in sorted(session.object_confidence.items())
+        if not np.isnan(known).all()
+    )
+    sure = b"".join([session.confidence.tobytes(), *objects])
+    return [*masks, sure, repr(sorted(session.marks.items())).encode()]
 
 
 @pytest.mark.parametrize("direction", ["both", "forward", "backward"])
@@ -52,6 +59,37 @@ def test_confidence_is_known_where_masks_are(session, masks) -> None:
     confidence = session.confidence
     assert np.isnan(confidence[:4]).all() and confidence[4] == 1
     assert ((confidence[5:] > 0) & (confidence[5:] <= 1)).all()
+
+
+def test_the_confidence_of_a_frame_is_that_of_its_least_sure_object(session, masks) -> None:
+    session.annotate(0, masks[0])
+    session.annotate(6, np.where(masks[6] == 2, 2, 0))
+    list(session.propagate())
+    of = session.object_confidence
+    assert sorted(of) == [2, 7] and of[2][0] == of[7][0] == of[2][6] == 1
+    np.testing.assert_array_equal(session.confidence, np.minimum(of[2], of[7]))
+    lost = session.least_sure_object(3)
+    assert lost == (2 if of[2][3] < of[7][3] else 7)
+    before = state(session)
+    session.remove_object(lost)
+    assert np.isnan(of[lost]).all()
+    np.testing.assert_array_equal(session.confidence, of[9 - lost])
+    session.undo()
+    assert state(session) == before
+
+
+def test_a_folder_that_was_saved_without_objects_is_as_sure_of_each(session, frames, masks) -> None:
+    session.annotate(0, masks[0])
+    list(session.propagate())
+    session.save()
+    session.close()
+    saved = session.folder / "session.json"
+    known = json.loads(saved.read_text())
+    del known["objects"]
+    saved.write_text(json.dumps(known))
+    with vos.Session(frames, model=None, folder=session.folder) as again:
+        for object_id in (2, 7):
+            np.testing.assert_array_equal(again.object_confidence[object_id], again.confidence)
 
 
 def test_a_correction_changes_what_follows_and_keeps_the_rest(session, masks) -> None:
@@ -208,6 +246,8 @@ def test_a_saved_session_goes_on(frames, masks, extractor, config, session, tmp_
     again = vos.Session(frames, model=extractor, preset=config, folder=session.folder)
     assert state(again)[:-2] == before[:-2] and state(again)[-1] == before[-1]
     np.testing.assert_allclose(again.confidence, session.confidence, atol=1e-4)
+    for object_id, known in session.object_confidence.items():
+        np.testing.assert_allclose(again.object_confidence[object_id], known, atol=1e-4)
     assert again.undo() is None
     with pytest.raises(UsageError, match=r"holds masks of 10 frames .* the video has 6"):
         vos.Session(frames[:6], model=None, folder=session.folder)

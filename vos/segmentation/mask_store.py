@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from vos.errors import UsageError, VosError
 from vos.files import read_json, write_json
 from vos.media import object_ids, read_palette_mask, write_mask
+from vos.segmentation.confidence import Confidence, FrameConfidence, frame_confidence
 from vos.segmentation.passes import NOBODY, Ids
 
 SAVED = "session.json"
@@ -43,7 +45,7 @@ class FrameState:
     mask: Path | None
     mark: Path | None
     said: Mark | None
-    confidence: float
+    confidence: FrameConfidence
 
 
 class MaskStore:
@@ -51,25 +53,28 @@ class MaskStore:
 
     Attributes:
         marks: what was said of the marked frames.
-        confidence: (T,) float32, 1 on marked frames, NaN where nothing was propagated.
+        confidence: in the masks, and in their objects.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int], frame_count: int) -> None:
         self.folder = folder
         self.size = size
         self.marks: dict[int, Mark] = {}
-        self.confidence = np.full(frame_count, np.nan, np.float32)
+        self.confidence = Confidence(frame_count)
 
     def save(self) -> None:
         """Write beside the masks what is known of them, for `load`."""
+        known = {index: self.confidence[index] for index in self.masked_frames()}
         write_json(
             self.folder / SAVED,
             {
                 "size": list(self.size),
-                "frames": len(self.confidence),
+                "frames": len(self.confidence.frames),
                 "erased": {str(i): sorted(mark.erased) for i, mark in sorted(self.marks.items())},
-                "confidence": {
-                    str(i): round(float(self.confidence[i]), 4) for i in self.masked_frames()
+                "confidence": {str(i): round(found.frame, 4) for i, found in known.items()},
+                "objects": {
+                    str(i): {str(id): round(value, 4) for id, value in found.objects.items()}
+                    for i, found in known.items()
                 },
             },
         )
@@ -87,22 +92,29 @@ class MaskStore:
             size, frames = tuple(saved["size"]), saved["frames"]
             erased = {int(i): frozenset(map(int, ids)) for i, ids in saved["erased"].items()}
             confidence = {int(i): float(value) for i, value in saved["confidence"].items()}
+            objects = {
+                int(i): {int(id): float(value) for id, value in found.items()}
+                for i, found in saved.get("objects", {}).items()  # there are none in older files
+            }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise VosError(f"{path} is damaged: save the session again") from error
-        if (size, frames) != (self.size, len(self.confidence)):
+        if (size, frames) != (self.size, len(self.confidence.frames)):
             raise UsageError(
                 f"{self.folder} holds masks of {frames} frames of {size[-1]} x {size[0]} pixels, "
-                f"the video has {len(self.confidence)} of {self.size[1]} x {self.size[0]}"
+                f"the video has {len(self.confidence.frames)} of {self.size[1]} x {self.size[0]}"
             )
         marked = _frames_in(self.folder / "marks")
-        if not {*erased, *confidence, *marked, *self.masked_frames()} <= set(range(frames)):
+        named = {*erased, *confidence, *objects, *marked, *self.masked_frames()}
+        if not named <= set(range(frames)):
             raise VosError(f"{path} is damaged: it names frames that there are not")
         for index in marked:
-            shown = frozenset(object_ids(self.marked_mask(index)))
-            self.marks[index] = Mark(shown, erased.get(index, NOBODY) - shown)
+            given = frozenset(object_ids(self.marked_mask(index)))
+            self.marks[index] = Mark(given, erased.get(index, NOBODY) - given)
         for index in self.masked_frames():
-            self.mask(index)  # of this size
-            self.confidence[index] = confidence.get(index, 1.0)
+            shown = object_ids(self.mask(index))  # of this size
+            frame = confidence.get(index, 1.0)
+            known = objects.get(index, dict.fromkeys(shown, frame))
+            self.confidence[index] = FrameConfidence(frame, known)
 
     def mask_path(self, index: int) -> Path:
         """Return where the mask of a frame stands, or would."""
@@ -127,32 +139,45 @@ class MaskStore:
         """Return the frames that have a mask, in order."""
         return _frames_in(self.folder / "masks")
 
-    def write_mask(self, index: int, mask: np.ndarray, confidence: float) -> None:
-        """Write a mask that was propagated."""
+    def write_mask(self, index: int, mask: np.ndarray, confidence: Mapping[int, float]) -> None:
+        """Write a mask that was propagated, and how sure each of its objects is, by id."""
         write_mask(self.mask_path(index), mask)
-        self.confidence[index] = confidence
+        self._note(index, confidence)
 
     def write_mark(self, index: int, mask: np.ndarray, erased: Ids) -> None:
         """Write a mask that a person gave; it is the mask of its frame too."""
         write_mask(self._mark_path(index), mask)
         _link(self.mask_path(index), self._mark_path(index))
         self.marks[index] = Mark(frozenset(object_ids(mask)), erased)
-        self.confidence[index] = 1.0
+        self._note(index, {})
+
+    def _note(self, index: int, objects: Mapping[int, float]) -> None:
+        """Note how sure the objects of a frame are; those that a person spoke of are."""
+        said = self.marks.get(index)
+        if said is None:
+            self.confidence[index] = FrameConfidence(frame_confidence(objects), objects)
+        else:
+            sure = dict.fromkeys(said.shown | said.erased, 1.0)
+            self.confidence[index] = FrameConfidence(1.0, {**objects, **sure})
 
     def clear(self, index: int) -> None:
         """Remove the mask of a frame, and its mark."""
         self.mask_path(index).unlink(missing_ok=True)
         self._mark_path(index).unlink(missing_ok=True)
         self.marks.pop(index, None)
-        self.confidence[index] = np.nan
+        self.confidence[index] = FrameConfidence()
 
     def remove_object(self, index: int, object_id: int) -> None:
-        """Take an object out of a frame's mask, and out of its mark."""
+        """Take an object out of a frame's mask, out of its mark and its confidence."""
         _erase(self.mask_path(index), object_id)
         if index in self.marks:
             _erase(self._mark_path(index), object_id)
             said, gone = self.marks[index], {object_id}
             self.marks[index] = Mark(said.shown - gone, said.erased - gone)
+        if self.has_mask(index):
+            objects = dict(self.confidence[index].objects)
+            objects.pop(object_id, None)
+            self._note(index, objects)
 
     def keep(self, index: int, folder: Path) -> FrameState:
         """Return what a frame is now; its files are linked into ``folder``."""
@@ -161,7 +186,7 @@ class MaskStore:
             _kept(self.mask_path(index), mask),
             _kept(self._mark_path(index), mark),
             self.marks.get(index),
-            float(self.confidence[index]),
+            self.confidence[index],
         )
 
     def restore(self, index: int, state: FrameState) -> None:

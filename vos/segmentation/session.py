@@ -16,7 +16,6 @@ from vos.errors import UsageError, VosError, near_names
 from vos.files import as_path
 from vos.media import object_ids, open_video
 from vos.propagation import PropagationConfig
-from vos.segmentation.confidence import frame_confidence
 from vos.segmentation.history import Change, History, Snapshot
 from vos.segmentation.marks import Mask, check_frames, check_mask, frame_index
 from vos.segmentation.mask_store import SAVED, Mark, MaskStore
@@ -127,7 +126,19 @@ class Session:
     @property
     def confidence(self) -> np.ndarray:
         """(T,) float32, 0 to 1: how sure each frame's masks are; 1 where marked, NaN where none."""
-        return self._store.confidence
+        return self._store.confidence.frames
+
+    @property
+    def object_confidence(self) -> Mapping[int, np.ndarray]:
+        """By id, (T,) float32, 0 to 1: how sure an object is on each frame; NaN where not known.
+
+        It is 1 on marked frames.
+        """
+        return self._store.confidence.objects
+
+    def least_sure_object(self, index: int) -> int | None:
+        """Return the id of the object that is least sure on a frame; None where none is known."""
+        return self._store.confidence.least_sure(frame_index(index))
 
     def mask(self, index: int) -> np.ndarray:
         """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
@@ -191,8 +202,8 @@ class Session:
             for index, mask in masks:
                 given = check_mask(mask, index, self.video, known=known)
                 snapshot.keep(store, index)
-                store.write_mask(index, given, 1.0)
                 shown[index] = frozenset(object_ids(given))
+                store.write_mask(index, given, dict.fromkeys(shown[index], 1.0))
                 known |= shown[index]
             if not any(shown.values()):
                 raise UsageError("the masks show no object on any frame")
@@ -223,9 +234,11 @@ class Session:
     def remove_object(self, object_id: int) -> None:
         """Take an object out of every mask and mark."""
         self._refuse_while_propagating()
+        sure = self.object_confidence.get(object_id, np.empty(0))
+        looked_for = np.flatnonzero(~np.isnan(sure)).tolist()  # and maybe not found
         holding = [i for i in self.masked_frames() if (self.mask(i) == object_id).any()]
         snapshot = self._history.begin(Change("removal", object_id=object_id))
-        for index in sorted({*holding, *self.marks}):
+        for index in sorted({*holding, *looked_for, *self.marks}):
             snapshot.keep(self._store, index)
             self._store.remove_object(index, object_id)
         self._save_again()
@@ -327,13 +340,13 @@ class Session:
         self, passes: list[Pass], carry: Callable[..., Iterator[SegmentedFrame]], start: int | None
     ) -> Generator[SegmentedFrame, None, None]:
         store = self._store
-        confidence: dict[int, float] = {}
+        confidence: dict[int, Mapping[int, float]] = {}
 
         def given(index: int) -> np.ndarray:
             return store.mask(index) if index == start else store.marked_mask(index)
 
         def observe(index: int, objects: Mapping[int, float]) -> None:
-            confidence[index] = frame_confidence(objects)
+            confidence[index] = objects
 
         erased = {index: mark.erased for index, mark in self.marks.items()}
         change = Change("propagation", passes[0].start)
@@ -344,11 +357,11 @@ class Session:
             carried = partial(carry, observe=observe)
             for frame in walk(self.video, given, passes, carried, erased=erased):
                 index = frame.index
-                found = confidence.pop(index, 1.0)
+                found = confidence.pop(index, {})
                 if index != start:  # which has its mask
                     snapshot = snapshot or self._history.begin(change)
                     snapshot.keep(store, index)
-                    store.write_mask(index, frame.mask, 1.0 if index in self.marks else found)
+                    store.write_mask(index, frame.mask, found)
                 yield frame
         finally:
             self._propagating = False
