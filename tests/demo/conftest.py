@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -28,15 +29,28 @@ class TestClip:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> TestClip:
+    return _clip(tmp_path_factory.mktemp("clip") / "my table.mp4", SIZE)
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> TestClip:
+    """The same, to be propagated through in an instant."""
+    return _clip(tmp_path_factory.mktemp("clip") / "small table.mp4", (46, 80))
+
+
+def _clip(path: Path, size: tuple[int, int]) -> TestClip:
     sequence = open_dataset("sample", sequences=["table"]).sequences[0]
-    assert sequence.size == SIZE
-    path = tmp_path_factory.mktemp("clip") / "my table.mp4"
-    with VideoWriter(path, fps=12, size=SIZE) as writer:
-        for index in range(FRAMES):
-            writer.write(sequence.frame(index))
     ids = np.zeros(256, np.uint8)
     ids[[2, 3]] = 1, 2  # the two larger objects
-    return TestClip(path, np.stack([ids[sequence.mask(index)] for index in range(FRAMES)]))
+    masks = []
+    with VideoWriter(path, fps=12, size=size) as writer:
+        for index in range(FRAMES):
+            writer.write(
+                cv2.resize(sequence.frame(index), size[::-1], interpolation=cv2.INTER_AREA)
+            )
+            mask = cv2.resize(sequence.mask(index), size[::-1], interpolation=cv2.INTER_NEAREST)
+            masks.append(ids[mask])
+    return TestClip(path, np.stack(masks))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from visitor import Visitor
 
@@ -21,13 +22,16 @@ def violations(visitor: Visitor) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_nothing_keeps_people_out(browser, running, clip, scheme, width):
+def test_nothing_keeps_people_out(browser, running, small_clip, scheme, width):
     visitor = Visitor(browser, running.url, width=width, color_scheme=scheme)
     assert violations(visitor) == [], "at the start"
-    visitor.upload(clip.path)
+    visitor.upload(small_clip.path)
     visitor.see_workspace()
     visitor.tool("Brush")
-    visitor.paint(clip.masks[0] == 1)
+    visitor.set_brush(5)
+    rows, columns = np.nonzero(small_clip.masks[0] == 1)
+    visitor.click_frame(columns.mean(), rows.mean(), small_clip.masks[0].shape)
+    visitor.wait_until_taken_in()
     visitor.add_object()
     assert violations(visitor) == [], "at work"
     visitor.propagate()

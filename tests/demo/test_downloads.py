@@ -51,6 +51,14 @@ def test_every_format_of_masks_names_the_objects(session):
     assert categories == [{"id": 1, "name": "Object 1"}, {"id": 2, "name": "chien é"}]
 
 
+def test_confidence_in_each_object_by_the_name_of_the_frame(session, clip):
+    session.clip.trim = (4, 5)
+    session.clip.work.clear(5)
+    session.clip.work._store.write_mask(5, clip.masks[5], {1: 0.25, 2: 0.75})
+    found = json.loads(write_download(session, "confidence").read_text())
+    assert found == {"00004": {"1": 1.0, "2": 1.0}, "00005": {"1": 0.25, "2": 0.75}}
+
+
 def test_run_lengths_are_exact(session, clip):
     masks = list(read_rle(write_download(session, "rle")))
     np.testing.assert_array_equal(masks, clip.masks)
@@ -95,6 +103,22 @@ def test_videos_for_editing_show_the_visible_objects_only(session, clip, kind):
     kept = shown[clip.masks[2] == 2] > 200 if kind == "matte" else away[clip.masks[2] == 2] < 15
     assert kept.mean() > 0.8
     assert np.median(away[clip.masks[2] == 1]) > 15, "the hidden object is background"
+
+
+def test_a_picture_goes_behind_the_visible_objects(session, clip, tmp_path):
+    with pytest.raises(UsageError, match="Choose a picture"):
+        write_download(session, "background")
+    picture = tmp_path / "beach.png"
+    Image.new("RGB", (50, 90), (20, 40, 200)).save(picture)
+    session.adopt_background(picture)
+    session.objects.change(1, visible=False)
+    video = open_video(write_download(session, "background"))
+    assert video.count_frames() == len(clip.masks) and video.size == (180, 320)
+    shown, mask = video[2].astype(int), clip.masks[2]
+    assert np.abs(np.median(shown[mask != 2], axis=0) - (20, 40, 200)).max() < 12
+    assert np.median(np.abs(shown - session.clip.frames[2])[mask == 2]) < 12
+    session.close()
+    assert not picture.exists()
 
 
 def test_features_in_colours_of_the_trimmed_part_with_progress(session):

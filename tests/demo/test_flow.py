@@ -37,7 +37,6 @@ def quality(masks, exact, frames):
 def test_whole_job(visitor, running, clip):
     visitor.upload(clip.path)
     visitor.see_workspace()
-    visitor.choose_model("icon-resnet18")
     visitor.tool("Brush")
     visitor.paint(clip.masks[0] == 1)
     visitor.add_object()

@@ -60,7 +60,7 @@ def test_only_uploaded_files_are_opened(web, running, path, handler, monkeypatch
     monkeypatch.setattr("gradio.processing_utils.save_url_to_cache", fetched.append)
     named = file(path.format(root=running.store.root))
     arguments = {
-        "segment": (named, named, 0, "lab", "default", "png"),
+        "segment": (named, named, 0, "lab", "default", "png", named),
         "open_upload": (None, named),
     }
     if handler == "open_upload":
@@ -85,7 +85,7 @@ def test_files_of_the_server_are_not_served(web, running, path):
 def test_another_token_is_another_session(web, running, clip):
     mine = running.store.open("1" * 64)
     mine.open(clip.path)
-    answer = call(web, running, "tick", None)
+    answer = call(web, running, "move", None, 3)
     assert "Reload the page" in json.dumps(answer), "a handler without a token has no session"
     assert mine.folder.name not in json.dumps(answer)
 
@@ -102,6 +102,17 @@ def test_an_upload_that_has_no_room_does_not_stay(running, clip, monkeypatch):
     open_upload = next(f.fn for f in functions if getattr(f.fn, "__name__", "") == "open_upload")
     assert "The disk of this server is full" in str(open_upload(token, str(upload)).values())
     assert not upload.exists() and not running.store.get(token).has_clip
+
+
+def test_an_empty_upload_is_named(running):
+    token = "4" * 64
+    running.store.open(token)
+    upload = running.store.root / "uploaded" / "empty.mp4"
+    upload.parent.mkdir(exist_ok=True)
+    upload.touch()
+    functions = running.page.fns.values()
+    open_upload = next(f.fn for f in functions if getattr(f.fn, "__name__", "") == "open_upload")
+    assert "empty.mp4 is empty" in str(open_upload(token, str(upload)).values())
 
 
 def test_what_a_page_without_a_session_was_told_stays(web, running):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.demo.objects import ObjectList, parse_colour
+from vos.demo.objects import ObjectList, lab, parse_colour
 from vos.errors import UsageError
 
 
@@ -17,6 +17,13 @@ def test_254_objects_have_254_colours():
     assert len({item.colour for item in objects}) == 254
     with pytest.raises(UsageError, match="254"):
         objects.add()
+
+
+def test_the_first_twelve_colours_are_told_apart_easily():
+    objects = ObjectList()
+    colours = lab([objects.add().colour for _ in range(12)])
+    apart = np.linalg.norm(colours[:, None] - colours, axis=2)[np.triu_indices(12, 1)]
+    assert apart.min() > 39, "as far as the nearest two of the first seven"
 
 
 def test_a_removed_id_is_free_again_and_others_keep_theirs():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vos.demo.limits import Limits
 from vos.demo.session import Session
@@ -138,6 +139,29 @@ def test_visitors_who_upload_the_same_file_do_not_touch_each_other(tmp_path, cli
     assert upload.exists() and bert.clip.frames[3].shape == (180, 320, 3)
     bert.close()
     assert not upload.exists()
+
+
+@pytest.mark.parametrize(
+    "limits, words",
+    [
+        (Limits(), "not an image"),
+        (Limits(megabytes=0), "limit is 0 MB"),
+        (Limits(picture_megapixels=0.001), "0.001"),
+    ],
+)
+def test_what_is_no_picture_leaves_the_one_before(tmp_path, limits, words):
+    session = Session(tmp_path / "session", Limits())
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.new("RGB", (60, 40)).save(good)
+    session.adopt_background(good)
+    session.limits = limits
+    bad.write_bytes(b"no picture" if limits == Limits() else good.read_bytes())
+    with pytest.raises(VosError, match=words):
+        session.adopt_background(bad)
+    assert session.background.exists()
+    session.discard()
+    assert session.background is None and not good.exists()
+    assert not list(session.folder.glob("background*"))
 
 
 def test_an_upload_that_is_gone_is_asked_for_again(tmp_path):

@@ -25,20 +25,20 @@ def models() -> Models:
 
 
 @pytest.fixture
-def session(tmp_path, clip) -> Session:
+def session(tmp_path, small_clip) -> Session:
     session = Session(tmp_path / "session", Limits())
-    session.open(clip.path)
+    session.open(small_clip.path)
     return session
 
 
 @pytest.fixture
-def start(tmp_path, clip, queue, models):
+def start(tmp_path, small_clip, queue, models):
     """Starts the run of a new session with one marked frame."""
 
     def begin(name: str, model: str = "lab") -> tuple[Session, Run]:
         session = Session(tmp_path / name, Limits())
-        session.open(clip.path)
-        session.annotate(0, clip.masks[0])
+        session.open(small_clip.path)
+        session.annotate(0, small_clip.masks[0])
         run = queue.start(session, models, "whole", model=model, preset="default")
         assert queue.run_of(session) is run
         return session, run
@@ -52,13 +52,13 @@ def run(session, models, direction, frame=0):
     return [step.index for step in steps]
 
 
-def test_the_page_gives_the_masks_that_the_library_gives(session, models, clip):
-    marks = {2: clip.masks[2], 7: clip.masks[7] * (clip.masks[7] == 2)}
+def test_the_page_gives_the_masks_that_the_library_gives(session, models, small_clip):
+    marks = {2: small_clip.masks[2], 7: small_clip.masks[7] * (small_clip.masks[7] == 2)}
     for index, mask in marks.items():
         session.annotate(index, mask)
     order = run(session, models, "whole")
     assert sorted(order) == list(range(10))
-    for index, _, mask in plain_propagate(clip.path, marks, model="lab", device="cpu"):
+    for index, _, mask in plain_propagate(small_clip.path, marks, model="lab", device="cpu"):
         np.testing.assert_array_equal(session.mask(index), mask)
     propagated = [session.mask(index) for index in range(10)]
     assert session.undo() == "The propagation is undone: masks are what they were before it."
@@ -67,23 +67,23 @@ def test_the_page_gives_the_masks_that_the_library_gives(session, models, clip):
     np.testing.assert_array_equal([session.mask(index) for index in range(10)], propagated)
 
 
-def test_onwards_and_back_leave_the_other_side_as_it_is(session, models, clip):
-    session.annotate(6, clip.masks[6])
+def test_onwards_and_back_leave_the_other_side_as_it_is(session, models, small_clip):
+    session.annotate(6, small_clip.masks[6])
     assert run(session, models, "back", 6) == [6, 5, 4, 3, 2, 1, 0]
     assert not session.has_mask(7)
     assert run(session, models, "onwards", 6) == [6, 7, 8, 9]
 
 
-def test_the_trimmed_part(session, models, clip):
+def test_the_trimmed_part(session, models, small_clip):
     session.clip.trim = (2, 6)
-    session.annotate(3, clip.masks[3])
+    session.annotate(3, small_clip.masks[3])
     assert sorted(run(session, models, "whole")) == [2, 3, 4, 5, 6]
     with pytest.raises(UsageError, match="outside the trimmed part"):
         run(session, models, "onwards", 8)
 
 
-def test_stopping_keeps_what_was_done(session, models, clip):
-    session.annotate(0, clip.masks[0])
+def test_stopping_keeps_what_was_done(session, models, small_clip):
+    session.annotate(0, small_clip.masks[0])
     for step in propagate(session, models, "whole", model="lab", preset="default"):
         assert step.total == 10
         if step.index == 3:

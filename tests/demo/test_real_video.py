@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import av
 import numpy as np
 import pytest
 from films import film
@@ -76,6 +77,9 @@ def test_results_are_upright_and_in_time(tmp_path, name, stored, how, upright):
     assert {mask.shape for mask in masks} == {upright} and len(masks) == 6
     np.testing.assert_array_equal(masks[0] == 1, exact)
     assert all((mask == 1).any() for mask in masks)
-    drawn = open_video(write_download(session, "overlay"))
+    overlay = write_download(session, "overlay")
+    with av.open(str(overlay)) as written:
+        assert len(written.streams.audio) == bool(how.get("sound")), "it keeps its sound"
+    drawn = open_video(overlay)
     assert drawn.size == tuple(side + side % 2 for side in upright) and drawn.count_frames() == 6
     np.testing.assert_allclose(drawn.frame_times(), session.clip.video.frame_times(), atol=0.002)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from visitor import Visitor
 
@@ -74,14 +75,19 @@ class Proxy:
         self.thread.join()
 
 
-def test_the_page_works_under_a_path(browser, address, clip):
+def test_the_page_works_under_a_path(browser, address, small_clip):
     visitor = Visitor(browser, address)
     failed = []
     visitor.page.on("response", lambda r: r.status >= 400 and failed.append((r.status, r.url)))
-    visitor.upload(clip.path)
+    visitor.upload(small_clip.path)
     visitor.see_workspace()
     visitor.tool("Brush")
-    visitor.paint(clip.masks[0] == 1)
+    visitor.set_brush(5)
+    rows, columns = np.nonzero(small_clip.masks[0] == 1)
+    visitor.click_frame(columns.mean(), rows.mean(), small_clip.masks[0].shape)
+    visitor.wait_until_taken_in()
+    visitor.page.click("#play")
+    visitor.page.wait_for_selector("#frame :text('Frame 9 of')")
     visitor.propagate()
     visitor.says("Look through them")
     assert failed == [] and visitor.errors == []

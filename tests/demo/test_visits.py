@@ -68,7 +68,7 @@ def test_two_visitors_at_once(visit, clip, tmp_path, running):
     anna.says("Look through them")
     assert "my-table" in anna.page.inner_text("#title")
     assert "my-table" not in bert.page.inner_text("#title")
-    assert "nothing propagated" in bert.page.inner_text("#strip")
+    assert "Nothing propagated" in bert.page.inner_text("#strip")
     bert.propagate()
     bert.says("Mark an object on a frame first")
 
@@ -104,6 +104,7 @@ def test_long_video_stopped_and_gone_on_with(visit, long_clip):
     anna.upload_mask(mask)
     anna.propagate()
     anna.page.wait_for_selector("#status progress")
+    anna.page.wait_for_selector("#frame :text('just propagated')")
     anna.page.reload()  # it goes on
     anna.page.wait_for_selector("#status progress")
     anna.page.click("#stop")

@@ -15,15 +15,27 @@ CANVAS = "#canvas canvas"
 PATIENCE = 180_000  # milliseconds; machines that run tests may be busy
 
 
+_contexts: dict[tuple[int, str], Any] = {}  # tabs of one share what was fetched and compiled
+
+
+def shared_context(browser: Any, options: dict[str, Any]) -> Any:
+    """A context of a browser for all who want these options; tabs keep their sessions apart."""
+    key = (id(browser), repr(sorted(options.items())))
+    if key not in _contexts:
+        _contexts[key] = browser.new_context(**options)
+        _contexts[key].set_default_timeout(PATIENCE)
+    return _contexts[key]
+
+
 class Visitor:
     """One tab of a browser on the page."""
 
     def __init__(
         self, browser: Any, url: str, *, width: int = 1280, height: int = 1000, **options: Any
     ):
-        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        self.context.set_default_timeout(PATIENCE)
+        self.context = shared_context(browser, options)
         self.page = self.context.new_page()
+        self.page.set_viewport_size({"width": width, "height": height})
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -32,7 +44,7 @@ class Visitor:
         self.page.wait_for_selector("#start, #work")
 
     def close(self) -> None:
-        self.context.close()
+        self.page.close()
 
     def upload(self, path: Path) -> None:
         self.page.set_input_files("#upload input[type=file]", path)

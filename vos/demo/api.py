@@ -15,6 +15,7 @@ from vos.demo.session import Session
 from vos.demo.store import SessionStore
 from vos.errors import UsageError, VosError, near_names
 from vos.media import read_mask
+from vos.media.compositing import BACKGROUND
 from vos.propagation import PRESETS
 from vos.segmentation.given_masks import ANNOTATIONS, MaskFile, read_masks
 
@@ -24,7 +25,8 @@ video: an uploaded video file. mask: an uploaded PNG of the video's size, palett
 values are object ids (black and white: one object), and frame: the frame it belongs to, from 0. Or
 masks of several frames: a zip of PNGs named by the numbers of their frames, MOTS PNG (zip), COCO or
 YouTube-VIS (JSON), CVAT (XML) or Label Studio (JSON); then frame does not count. model, preset: as
-offered on the page. format: {", ".join(FORMATS)}. Returns the file."""
+offered on the page. format: {", ".join(FORMATS)}. background: the picture that the
+format background puts behind the objects. Returns the file."""
 
 
 def add_endpoint(
@@ -38,17 +40,31 @@ def add_endpoint(
         model = gr.Textbox(model_names[0], label="model")
         preset_name = gr.Textbox("default", label="preset")
         kind = gr.Textbox("png", label="format")
+        background = gr.File(label="background", type="filepath")
         result = gr.File(label="result")
         trigger = gr.Button()
 
-    def segment(video: str, mask: str, frame: int, model: str, preset: str, format: str) -> str:
+    def segment(
+        video: str,
+        mask: str,
+        frame: int,
+        model: str,
+        preset: str,
+        format: str,
+        background: str | None = None,
+    ) -> str:
         token = secrets.token_hex(32)
         session = store.open(token)
         try:
+            if background:
+                session.link_background(Path(background))
             path = _segment(session, video, mask, frame, model, preset, format)
             return _handed_over(path, store)
         except VosError as error:
-            text = str(error).replace(str(video), "the video").replace(str(mask), "the mask")
+            text = str(error)
+            uploads = ((video, "the video"), (mask, "the mask"), (background, "the picture"))
+            for upload, what in uploads:
+                text = text.replace(str(upload), what)
             text = re.sub(rf"{re.escape(str(session.folder))}\S*", "the video", text)
             raise gr.Error(text, print_exception=False) from error
         finally:
@@ -66,6 +82,8 @@ def add_endpoint(
             raise UsageError(f"unknown preset {preset_name!r}: {near_names(preset_name, PRESETS)}")
         if kind not in FORMATS:
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
+        if kind == BACKGROUND and session.background is None:
+            raise UsageError("the format background needs a picture: give it as background")
         # Calls with the same upload may wait in line: it stays until Gradio removes it.
         clip = session.open(session.link(Path(video)), name=Path(video).stem)
         if Path(mask).suffix.lower() in ANNOTATIONS:
@@ -86,7 +104,7 @@ def add_endpoint(
 
     trigger.click(
         segment,
-        [video, mask, frame, model, preset_name, kind],
+        [video, mask, frame, model, preset_name, kind, background],
         result,
         api_name="segment",
         api_description=DESCRIPTION,

@@ -27,6 +27,8 @@ let waiting = []; // drawn, not answered yet; the first is on its way
 let onItsWay = 0;
 let serial = Date.now();
 let goal = null, asked = 0; // the frame to go to, and when the server was asked for one
+let player = null; // what plays, see below
+let whenThere = null; // what to do once the frame to go to is shown
 
 // --- what the server says ---------------------------------------------------------------------
 
@@ -50,7 +52,7 @@ async function take() {
     fit();
   }
   if (waiting.length && waiting[0].serial === state.answered) answered();
-  canvas.dataset.index = state.index;
+  if (!player) showIndex(state.index);
   canvas.dataset.serial = state.serial;
   canvas.dataset.clicks = state.clicks.length;
   showHint();
@@ -58,6 +60,17 @@ async function take() {
   if (state.index === goal) goal = null;
   asked = 0;
   goOn();
+  if (goal === null && whenThere) {
+    const then = whenThere;
+    whenThere = null;
+    then();
+  }
+}
+
+function showIndex(index) {
+  canvas.dataset.index = index;
+  const here = (index + 0.5) / (state.last + 1);
+  document.getElementById('strip')?.style.setProperty('--here', `${100 * here}%`);
 }
 
 // Clicks on Step add up: the server is asked for one frame at a time, in the end for the last.
@@ -74,6 +87,86 @@ function goOn() {
   asked = Date.now();
   trigger('go', { frame: goal });
 }
+
+// --- playing ----------------------------------------------------------------------------------
+
+// Pictures are fetched ahead, and each is shown at its time. Where they come too late, every second
+// frame is asked for, then every third: time goes as in the video.
+const SECONDS_AHEAD = 1.5;
+let stride = 1; // frames from one picture to the next
+
+function play() {
+  player = { ready: [], next: state.index, all: false, begun: null, shown: null };
+  trigger('plays', { plays: true });
+  fetchAhead(player);
+  requestAnimationFrame(() => showNext(player));
+}
+
+async function fetchAhead(own) {
+  const token = sessionStorage.getItem('vos-session');
+  while (own === player && !own.all) {
+    const buffered = own.ready.length ? own.ready.at(-1).time - own.ready[0].time : 0;
+    if (buffered > SECONDS_AHEAD && own.ready.length > 1) {
+      await new Promise(wake => setTimeout(wake, 50));
+      continue;
+    }
+    const said = await server.pictures({ token, frame: own.next, step: stride, count: 12 }).catch(() => null);
+    if (own !== player) return;
+    if (!said?.pictures) return stop();
+    for (const each of said.pictures) each.image = await load(each.picture);
+    own.ready.push(...said.pictures);
+    own.all = said.end;
+    own.next = said.pictures.at(-1).index + stride;
+  }
+}
+
+function showNext(own) {
+  if (own !== player) return;
+  const now = performance.now() / 1000;
+  if (own.begun === null && own.ready.length) own.begun = now - own.ready[0].time;
+  let latest = null;
+  while (own.ready.length && own.ready[0].time <= now - own.begun) latest = own.ready.shift();
+  if (latest) {
+    own.shown = latest;
+    showIndex(latest.index);
+    draw();
+  }
+  if (!own.ready.length && own.all) return stop();
+  if (latest && !own.ready.length) { // it goes on with what comes next
+    own.begun = null;
+    stride = Math.min(8, stride + 1);
+  }
+  requestAnimationFrame(() => showNext(own));
+}
+
+function stop({ go = true } = {}) { // on the frame that is shown
+  const { shown } = player;
+  player = null;
+  stride = Math.max(1, stride - 1);
+  trigger('plays', { plays: false });
+  if (go && shown) goal = shown.index;
+  goOn();
+  draw();
+}
+
+// What a person does stops it; buttons do what they say on the frame that was shown.
+document.addEventListener('click', event => {
+  const button = event.target.closest('#work button');
+  if (button?.id === 'play' && state) {
+    event.stopPropagation();
+    if (player) stop();
+    else play();
+  } else if (player && button && button.id !== 'close' && !element.contains(button)) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    stop();
+    whenThere = () => button.click();
+    if (goal === null) whenThere();
+  }
+}, true);
+document.addEventListener('pointerdown', event => {
+  if (player && event.target.closest('#strip canvas, #strip .lines, #frame')) stop({ go: false });
+}, true);
 
 function send(kind, what) {
   serial += 1;
@@ -145,6 +238,7 @@ function draw() {
   context.clearRect(0, 0, width, height);
   context.setTransform(s, 0, 0, s, -left * s, -top * s);
   context.imageSmoothingEnabled = s < 4;
+  if (player?.shown) return context.drawImage(player.shown.image, 0, 0, state.width, state.height);
   context.drawImage(frame, 0, 0, state.width, state.height);
   context.drawImage(painted(), 0, 0, state.width, state.height);
   const pixel = ratio / s; // one CSS pixel
@@ -307,6 +401,7 @@ canvas.addEventListener('pointerdown', event => {
   if (touches.size > 1) return pinch();
   event.preventDefault();
   canvas.focus({ preventScroll: true });
+  if (player) return stop();
   act = begin(event);
   draw();
 });

@@ -38,10 +38,7 @@ def shown(session: Session, index: int | None = None) -> str:
     at = session.position if index is None else index
     frame = session.clip.frames[at]
     height, width = frame.shape[:2]
-    scale = min(1.0, LONG_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    mask = cv2.resize(session.mask(at), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    small, mask = shrunk(frame, session.mask(at), LONG_SIDE)
     chosen = None if session.active is None else session.objects[session.active]
     pointing = session.pointed_at(at)
     return json.dumps(
@@ -52,8 +49,8 @@ def shown(session: Session, index: int | None = None) -> str:
             "last": session.clip.frame_count - 1,
             "width": width,
             "height": height,
-            "frame": _url(small[..., ::-1], ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]),
-            "layer": _url(_layer(mask, session), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]),
+            "frame": data_url(small[..., ::-1], ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]),
+            "layer": data_url(_layer(mask, session), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]),
             "clicks": pointing.clicks if pointing else [],
             "box": pointing.box if pointing else None,
             "name": chosen.name if chosen else "an object",
@@ -75,7 +72,23 @@ def _layer(mask: np.ndarray, session: Session) -> np.ndarray:
     return layer
 
 
-def _url(picture: np.ndarray, suffix: str, settings: list[int]) -> str:
+def shrunk(frame: np.ndarray, mask: np.ndarray, long_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a frame and its mask with their longer side at most ``long_side`` pixels long."""
+    height, width = mask.shape
+    scale = min(1.0, long_side / max(height, width))
+    if scale == 1:
+        return frame, mask
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return small, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def data_url(picture: np.ndarray, suffix: str, settings: list[int]) -> str:
+    """Return a picture, in OpenCV's order of colours, as an address that holds it.
+
+    Raises:
+        VosError: it cannot be encoded.
+    """
     written, encoded = cv2.imencode(suffix, np.ascontiguousarray(picture), settings)
     if not written:
         raise VosError("The frame could not be encoded")

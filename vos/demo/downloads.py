@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,8 +20,8 @@ from vos.demo.project import write_project
 from vos.demo.session import Session
 from vos.errors import UsageError
 from vos.files import atomic_path, write_json
-from vos.media import PALETTE, RleWriter, VideoWriter, write_mots
-from vos.media.compositing import COMPOSITES, OVERLAY, cut_out
+from vos.media import PALETTE, RleWriter, VideoWriter, read_image, write_mots
+from vos.media.compositing import BACKGROUND, COMPOSITES, OVERLAY, covering, cut_out
 from vos.media.excerpt import Excerpt
 from vos.media.video_folder import FrameFolder
 
@@ -41,13 +42,15 @@ def write_download(session: Session, key: str, report: Report = lambda done, tot
     """Write the download ``key`` of `FORMATS` for the trimmed part; a file named by the video.
 
     Raises:
-        UsageError: an unknown format, or there is no mask yet.
+        UsageError: an unknown format, or there is no mask yet, or no picture for the background.
         VosError: the disk is full, or the video cannot be read.
     """
     if key not in FORMATS:
         raise UsageError(f"unknown format {key!r}: choose one of {', '.join(FORMATS)}")
     if key != "pca" and not session.masked_frames():
         raise UsageError("There are no masks to download yet: mark an object and propagate it")
+    if key == BACKGROUND and session.background is None:
+        raise UsageError("Choose a picture for the background first")
     chosen = FORMATS[key]
     path = session.folder / "out" / f"{session.clip.name}-{chosen.ending}"
     path.parent.mkdir(exist_ok=True)
@@ -75,11 +78,11 @@ def _composite(kind: str, session: Session, path: Path, report: Report) -> None:
     """Write a video of the visible objects, with the times and the sound of the trimmed part."""
     clip, chosen = session.clip, COMPOSITES[kind]
     part = Excerpt(clip.video, clip.trim[0], clip.trim[1] + 1)
-    how = (
-        {"opacity": session.opacity, "colours": session.objects.palette()}
-        if kind == OVERLAY
-        else {}
-    )
+    how: dict[str, Any] = {}
+    if kind == OVERLAY:
+        how = {"opacity": session.opacity, "colours": session.objects.palette()}
+    elif kind == BACKGROUND and session.background is not None:
+        how = {"picture": covering(read_image(session.background), clip.size)}
     with VideoWriter.like(path, part, encoding=chosen.encoding) as writer:
         for _, frame, mask in _frames_and_masks(session, report):
             shown = session.objects.without_hidden(mask)
@@ -134,12 +137,17 @@ def _cutouts(session: Session, path: Path, report: Report) -> None:
 
 
 def _confidence(session: Session, path: Path, report: Report) -> None:
-    """Write how sure each frame's masks are, 0 to 1, by the name of the frame; 1 where marked."""
-    clip = session.clip
+    """Write how sure objects are, 0 to 1 by id, by the name of the frame, as the command does."""
+    (first, last), clip = session.clip.trim, session.clip
+    frames = [index for index in session.masked_frames() if first <= index <= last]
+    by_object = clip.work.object_confidence.items()
     known = {
-        clip.video.frame_name(index): round(float(clip.confidence[index]), 4)
-        for index in session.masked_frames()
-        if clip.trim[0] <= index <= clip.trim[1]
+        clip.video.frame_name(index): {
+            str(object_id): round(float(sure[index]), 4)
+            for object_id, sure in by_object
+            if not np.isnan(sure[index])
+        }
+        for index in frames
     }
     write_json(path, known)
 
@@ -225,11 +233,14 @@ FORMATS: dict[str, Format] = {
     "webm": Format("Cut-out video for the web (WebM)", "cutout.webm", partial(_composite, "webm")),
     "green": Format("Green screen (MP4)", "green.mp4", partial(_composite, "green")),
     "matte": Format("Matte: white on black (MP4)", "matte.mp4", partial(_composite, "matte")),
+    BACKGROUND: Format(
+        "Before a picture of yours (MP4)", "background.mp4", partial(_composite, BACKGROUND)
+    ),
     "blur": Format("Background out of focus (MP4)", "blur.mp4", partial(_composite, "blur")),
     "spotlight": Format(
         "Spotlight: the rest dimmed (MP4)", "spotlight.mp4", partial(_composite, "spotlight")
     ),
-    "confidence": Format("Confidence of each frame (JSON)", "confidence.json", _confidence),
+    "confidence": Format("Confidence in each object (JSON)", "confidence.json", _confidence),
     "project": Format("Project, to go on with later (zip)", "project.zip", _project),
     "pca": Format("Features in colours (MP4)", "features.mp4", _feature_colours),
 }

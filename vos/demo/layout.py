@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,6 @@ class Layout:
     play: Any
     forth: Any
     correct_next: Any
-    timer: Any
     status: Any
     swatches: Any
     objects: Any
@@ -73,14 +73,24 @@ class Layout:
     propagate: Any
     stop: Any
     format: Any
+    background: Any
     prepare: Any
     file: Any
 
 
 def build_layout(
-    *, models: list[str], presets: list[str], examples: list[str], limits: Limits
+    *,
+    models: list[str],
+    presets: list[str],
+    examples: list[str],
+    limits: Limits,
+    frames_ahead: Callable[[Any], Any],
 ) -> Layout:
-    """Create the components, inside a ``gr.Blocks``."""
+    """Create the components, inside a ``gr.Blocks``.
+
+    Args:
+        frames_ahead: is called by `canvas.js` for pictures to play.
+    """
     parts: dict[str, Any] = {}
     parts["token"] = gr.State("")
     parts["ticket"] = gr.Textbox(visible=False)
@@ -94,7 +104,7 @@ def build_layout(
             parts["close"] = gr.Button("Another video", size="sm", elem_id="close", min_width=120)
         with gr.Row():
             with gr.Column(scale=3, min_width=320, elem_id="stage"):
-                _stage(parts)
+                _stage(parts, frames_ahead)
             with gr.Column(scale=2, min_width=300, elem_id="panel"):
                 _objects(parts)
                 _propagation(parts, models, presets)
@@ -136,7 +146,7 @@ def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
             gr.Markdown(
                 "1. Open a video and go to a frame that shows your objects.\n"
                 "2. Click on them, draw a box around them, or paint them.\n"
-                "3. Propagate. Where the strip turns red, correct a frame and propagate on.\n"
+                "3. Propagate. Where an object's strip turns red, correct it and propagate on.\n"
                 "4. Download masks, an overlay video or cut-outs.",
                 elem_id="steps",
             )
@@ -151,15 +161,22 @@ def _limits(limits: Limits) -> str:
     )
 
 
-def _stage(parts: dict[str, Any]) -> None:
+def _stage(parts: dict[str, Any], frames_ahead: Callable[[Any], Any]) -> None:
     parts["canvas"] = gr.HTML(
         "",
         html_template=_read("canvas.html"),
         js_on_load=_read("canvas.js"),
+        server_functions=[frames_ahead],
         apply_default_css=False,
         elem_id="canvas",
     )
-    parts["strip"] = gr.HTML("", elem_id="strip", js_on_load=_STRIP_JS)
+    parts["strip"] = gr.HTML(
+        "",
+        html_template=_read("strip.html"),
+        js_on_load=_read("strip.js"),
+        apply_default_css=False,
+        elem_id="strip",
+    )
     parts["frame"] = gr.Slider(0, 1, 0, step=1, label="Frame", elem_id="frame", buttons=[])
     with gr.Row(elem_id="transport"):
         parts["back"] = gr.Button("◀ Step", size="sm", min_width=60, elem_id="back")
@@ -174,7 +191,6 @@ def _stage(parts: dict[str, Any]) -> None:
             elem_id="correct-next",
             interactive=False,
         )
-    parts["timer"] = gr.Timer(0.12, active=False)
     parts["status"] = gr.HTML("", elem_id="status")
 
 
@@ -190,6 +206,7 @@ def _objects(parts: dict[str, Any]) -> None:
         with gr.Row():
             parts["name"] = gr.Textbox(label="Name", max_lines=1, elem_id="name", min_width=120)
             parts["colour"] = gr.ColorPicker(label="Colour", elem_id="colour", min_width=80)
+        with gr.Row():
             parts["visible"] = gr.Checkbox(True, label="Visible", elem_id="visible", min_width=80)
             parts["locked"] = gr.Checkbox(False, label="Locked", elem_id="locked", min_width=80)
         parts["opacity"] = gr.Slider(
@@ -241,17 +258,12 @@ def _downloads(parts: dict[str, Any]) -> None:
             label="Download",
             elem_id="format",
         )
+        parts["background"] = gr.File(
+            label="Picture behind the objects",
+            file_types=["image"],
+            height=110,
+            visible=False,
+            elem_id="background",
+        )
         parts["prepare"] = gr.Button("Prepare the file", elem_id="prepare")
         parts["file"] = gr.File(label="Your file", interactive=False, visible=False, elem_id="file")
-
-
-_STRIP_JS = """
-element.addEventListener('click', event => {
-  const picture = element.querySelector('svg');
-  if (!picture) return;
-  const box = picture.getBoundingClientRect();
-  const share = (event.clientX - box.left) / box.width;
-  if (share < 0 || share > 1) return;
-  trigger('click', {share: share});
-});
-"""

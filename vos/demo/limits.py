@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vos.errors import VosError
 from vos.media import Video
+from vos.media.images import image_size
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Limits:
         megabytes: size of an upload.
         frames: length of a video.
         megapixels: of one frame.
+        picture_megapixels: of a picture to be put behind the objects.
         sessions: open at once.
         gigabytes: of the files of all sessions together.
         idle_seconds: without a sign of life, after which a session and its files are removed.
@@ -26,6 +28,7 @@ class Limits:
     megabytes: int = 2000
     frames: int = 20_000
     megapixels: float = 9.0
+    picture_megapixels: float = 60.0
     sessions: int = 32
     gigabytes: float = 100.0
     idle_seconds: float = 2 * 3600
@@ -43,6 +46,16 @@ class Limits:
             raise VosError(
                 f"The file has {size:.0f} MB, the limit is {self.megabytes} MB: "
                 "cut it shorter or lower its resolution"
+            )
+
+    def check_picture(self, path: Path) -> None:
+        """Raises VosError where a picture is too large, or none."""
+        self.check_file(path)
+        height, width = image_size(path)
+        if (pixels := height * width / 1e6) > self.picture_megapixels:
+            raise VosError(
+                f"The picture has {pixels:.0f} megapixels, the limit is "
+                f"{self.picture_megapixels:g}: lower its resolution"
             )
 
     def check_video(self, video: Video) -> None:

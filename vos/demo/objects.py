@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import colorsys
+import functools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from vos.errors import UsageError
 from vos.propagation.propagator import MAX_OBJECTS
 
-# Told apart by people who see few colours too; then the wheel is walked in golden steps.
+# Told apart by people who see few colours too; then comes what lies farthest from all others.
 _FIRST_COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#ffe119", "#f58231", "#911eb4", "#42d4f4")
-_GOLDEN = 0.61803398875
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class ObjectList:
         new_id = object_id if object_id is not None else lowest
         if new_id is None:
             raise UsageError(f"at most {MAX_OBJECTS} objects can be followed")
-        item = DemoObject(new_id, f"Object {new_id}", self._free_colour(new_id))
+        item = DemoObject(new_id, f"Object {new_id}", self._free_colour())
         self._objects[new_id] = item
         return item
 
@@ -72,7 +74,7 @@ class ObjectList:
     def restore(self, item: DemoObject) -> None:
         """Put a removed object back; where another took its colour, it gets a new one."""
         if any(item.colour == other.colour for other in self if other.id != item.id):
-            item = replace(item, colour=self._free_colour(item.id))
+            item = replace(item, colour=self._free_colour())
         self._objects[item.id] = item
 
     def change(
@@ -120,24 +122,31 @@ class ObjectList:
         table[[item.id for item in self if not item.visible]] = 0
         return table[mask]
 
-    def _free_colour(self, object_id: int) -> str:
+    def _free_colour(self) -> str:
         taken = {item.colour for item in self}
         first = [colour for colour in _FIRST_COLOURS if colour not in taken]
         if first:
             return first[0]
-        colour = wheel(object_id * _GOLDEN)
-        while colour in taken:
-            object_id += 1
-            colour = wheel(object_id * _GOLDEN)
-        return colour
+        others, places = _saturated_colours()
+        apart = np.linalg.norm(places[:, None] - lab(sorted(taken)), axis=2).min(axis=1)
+        return others[int(apart.argmax())]
 
 
-def wheel(turn: float) -> str:
-    """Return a saturated colour at ``turn`` (any number, whole turns alike) of the colour wheel."""
-    import colorsys
+@functools.cache
+def _saturated_colours() -> tuple[list[str], np.ndarray]:
+    """Return 384 colours of all hues, light and dark, and where they lie in CIE Lab."""
+    found = []
+    for saturation, value in ((0.85, 0.95), (0.5, 1.0), (1.0, 0.65), (0.6, 0.75)):
+        for hue in range(96):
+            parts = colorsys.hsv_to_rgb(hue / 96, saturation, value)
+            found.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
+    return found, lab(found)
 
-    red, green, blue = colorsys.hsv_to_rgb(turn % 1, 0.85, 0.95)
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+def lab(colours: Sequence[str]) -> np.ndarray:
+    """Return (n, 3) float32 in CIE Lab, where distances are about those that people see."""
+    values = np.array([rgb(colour) for colour in colours], np.float32) / 255
+    return cv2.cvtColor(values[:, None], cv2.COLOR_RGB2LAB)[:, 0]
 
 
 def parse_colour(text: str) -> str:

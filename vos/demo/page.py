@@ -18,7 +18,7 @@ from vos.demo.handlers.marks import MarkHandlers
 from vos.demo.handlers.object_list import ObjectListHandlers
 from vos.demo.handlers.propagation import CostHandlers, PropagationHandlers
 from vos.demo.handlers.results import ResultHandlers
-from vos.demo.handlers.timeline import TimelineHandlers
+from vos.demo.handlers.timeline import TimelineHandlers, player
 from vos.demo.handlers.video import VideoHandlers
 from vos.demo.layout import Layout, build_layout
 from vos.demo.queue import Models, RunQueue
@@ -78,6 +78,7 @@ def build_page(
             presets=list(PRESETS),
             examples=list(examples),
             limits=limits,
+            frames_ahead=player(store),
         )
         _wire(page, layout, store, models, queue, examples)
         add_endpoint(store, models, queue, model_names)
@@ -124,13 +125,10 @@ def _wire(
     latest = {"trigger_mode": "always_last"}
     on(layout.frame.input, timeline.move, token, layout.frame, **latest)
     on(layout.canvas.go, timeline.go, token, trigger_mode="multiple")
+    on(layout.canvas.plays, timeline.plays, token, trigger_mode="multiple")
     on(layout.strip.click, timeline.jump, token)
+    on(layout.strip.worst, timeline.to_worst, token)
     on(layout.correct_next.click, timeline.to_next_correction, token)
-    playing = gr.State(False)
-    on(layout.play.click, timeline.play, token, playing)
-    on(layout.timer.tick, timeline.tick, token, trigger_mode="once")
-    layout.play.change(lambda label: "⏸" in (label or ""), layout.play, playing,
-                       api_visibility="private", **_SILENT)  # fmt: skip
 
     each = {"trigger_mode": "multiple"}
     on(layout.canvas.paint, marks.paint, token, **each)
@@ -165,6 +163,8 @@ def _wire(
     ]
     for event in (*opened, greeted, *trimmed, watched[0]):
         on(event.then, costs.tell, token, layout.model, layout.preset, **quick)
+    on(layout.format.input, results.choose_format, token, layout.format)
+    on(layout.background.upload, results.take_background, token, layout.background)
     on(layout.stop.click, propagation.stop, token, queue=False)
     on(layout.prepare.click, _with_progress(results), token, layout.format,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip

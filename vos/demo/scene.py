@@ -11,7 +11,7 @@ from vos.demo import canvas
 from vos.demo.layout import Layout
 from vos.demo.messages import duration
 from vos.demo.session import Session
-from vos.demo.strip import strip
+from vos.demo.strip import strips
 from vos.segmentation.confidence import next_to_correct
 
 Updates = dict[Any, Any]
@@ -40,13 +40,19 @@ def whole_page(layout: Layout, session: Session) -> Updates:
         layout.last: gr.update(value=clip.trim[1], maximum=last),
         layout.opacity: session.opacity,
         layout.file: gr.update(value=None, visible=False),
+        **({layout.background: None} if session.background is None else {}),
         **stage(layout, session),
         **panel(layout, session),
     }
 
 
 def stage(layout: Layout, session: Session) -> Updates:
-    """The frame with its objects, the strip, the timeline."""
+    """The frame with its objects, the strips."""
+    return {**position(layout, session), **timeline(layout, session)}
+
+
+def position(layout: Layout, session: Session) -> Updates:
+    """The frame that is looked at, with its objects."""
     return {
         layout.frame: gr.update(
             value=session.position,
@@ -54,7 +60,6 @@ def stage(layout: Layout, session: Session) -> Updates:
             label=_frame_label(session),
         ),
         **canvas_shows(layout, session),
-        **timeline(layout, session),
     }
 
 
@@ -70,11 +75,13 @@ def preview(layout: Layout, session: Session, index: int) -> Updates:
 
 
 def timeline(layout: Layout, session: Session) -> Updates:
-    """The strip, and what hangs on it."""
+    """The strips, and what hangs on them."""
     clip = session.clip
     lowest = next_to_correct(clip.confidence, clip.marks)
-    picture = strip(clip.confidence, clip.marks, session.position, trim=clip.trim, lowest=lowest)
-    return {layout.strip: picture, layout.correct_next: gr.update(interactive=lowest is not None)}
+    return {
+        layout.strip: strips(session.objects, clip.work, clip.trim),
+        layout.correct_next: gr.update(interactive=lowest is not None),
+    }
 
 
 def panel(layout: Layout, session: Session) -> Updates:
@@ -93,14 +100,6 @@ def panel(layout: Layout, session: Session) -> Updates:
         updates[layout.visible] = item.visible
         updates[layout.locked] = item.locked
     return updates
-
-
-def playing(layout: Layout, active: bool) -> Updates:
-    """The clock and the button that starts and stops it."""
-    return {
-        layout.timer: gr.Timer(active=active),
-        layout.play: "⏸ Pause" if active else "▶ Play",
-    }
 
 
 def _frame_label(session: Session) -> str:

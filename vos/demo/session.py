@@ -19,7 +19,7 @@ from vos.demo.objects import DemoObject, ObjectList
 from vos.demo.pointing import Pointing
 from vos.demo.project import unpack_project
 from vos.errors import MissingError, UsageError, VosError
-from vos.media import Video, object_ids, open_video
+from vos.media import Video, object_ids, open_video, read_image
 from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
 from vos.segmentation.given_masks import MaskFile, read_masks
@@ -42,6 +42,7 @@ class Clip:
 
     Attributes:
         work: marks and masks.
+        frames, played: its frames, for looking at them one by one, and for playing.
         times: (T,) seconds at which each frame is shown, the first at 0.
         trim: first and last frame to work on.
     """
@@ -49,6 +50,7 @@ class Clip:
     work: MaskSession
     name: str
     frames: FrameReader
+    played: FrameReader
     times: np.ndarray
     trim: tuple[int, int]
 
@@ -73,6 +75,11 @@ class Clip:
         """Frames whose mask a person gave, and what it says."""
         return self.work.marks
 
+    def close_files(self) -> None:
+        """Close the video; it is opened again where frames are asked for."""
+        self.frames.close()
+        self.played.close()
+
     @property
     def confidence(self) -> np.ndarray:
         """(T,) float32, NaN where nothing was propagated."""
@@ -89,6 +96,7 @@ class Session:
         self.active: int | None = None
         self.position = 0
         self.opacity = 0.5
+        self.background: Path | None = None  # a picture to put behind the objects
         self.model, self.device = DEFAULT_MODEL, "auto"
         self.answered = 0  # the last of what the canvas sent
         self.views = itertools.count(1)  # numbers what the canvas is told
@@ -102,6 +110,7 @@ class Session:
         self._clip: Clip | None = None
         self._removed: dict[int, DemoObject] = {}  # objects that undo may bring back
         self._uploads: list[Path] = []
+        self._pictures: list[Path] = []
         folder.mkdir(parents=True)
 
     @property
@@ -179,7 +188,12 @@ class Session:
     def _begin(self, work: MaskSession, name: str) -> None:
         video, count = work.video, work.frame_count
         self._clip = Clip(
-            work, _plain(name), FrameReader(video), video.frame_times(), (0, count - 1)
+            work,
+            _plain(name),
+            FrameReader(video),
+            FrameReader(video),
+            video.frame_times(),
+            (0, count - 1),
         )
 
     def adopt(self, upload: Path) -> Path:
@@ -213,10 +227,35 @@ class Session:
         """Return whether the opened video is this upload."""
         return self.has_clip and bool(self._uploads) and self._uploads[-1] == upload
 
+    def adopt_background(self, upload: Path) -> None:
+        """Put an uploaded picture behind the objects, and see to its end; raises as below."""
+        self.link_background(upload)
+        self._pictures.append(upload)
+
+    def link_background(self, upload: Path) -> None:
+        """Give an uploaded picture a name in this session's folder, in the place of the last one.
+
+        Raises:
+            VosError: it is none, or one that is too large.
+        """
+        self.limits.check_picture(upload)
+        read_image(upload)
+        new = self.folder / f"background-{time.monotonic_ns()}{upload.suffix.lower()[:8]}"
+        _link(new, upload)
+        self._forget_background()
+        self.background = new
+
+    def _forget_background(self) -> None:
+        if self.background is not None:
+            self.background.unlink(missing_ok=True)
+        self.background = None
+        while self._pictures:
+            remove_unused(self._pictures.pop())
+
     def discard(self, *, keep: Path | None = None) -> None:
         """Forget the video and all masks; ``keep`` is the folder of a project to come."""
         if self._clip is not None:
-            self._clip.frames.close()
+            self._clip.close_files()
             self._clip.work.close()
             if self._clip.video.path.parent == self.folder / "upload":
                 self._clip.video.path.unlink(missing_ok=True)
@@ -229,6 +268,7 @@ class Session:
         self._pointing = None
         self._ready.clear()
         self._removed.clear()
+        self._forget_background()
         for place in (self.folder / "work", self.folder / "out", *self.folder.glob("project-*")):
             if place != keep:
                 shutil.rmtree(place, ignore_errors=True)
@@ -238,9 +278,9 @@ class Session:
         self.stop.set()
         self._idle.wait(_LAST_FRAME_SECONDS)
         if self._clip is not None:
-            self._clip.frames.close()
+            self._clip.close_files()
         shutil.rmtree(self.folder, ignore_errors=True)
-        for upload in self._uploads:
+        for upload in (*self._uploads, *self._pictures):
             remove_unused(upload)
 
     # --- masks ---------------------------------------------------------------------------------

@@ -1,75 +1,77 @@
-"""The strip under the timeline: how confident the propagator is, and what is marked."""
+"""The strips under the frame: how sure each object is on each frame, and what is marked.
+
+`strip.js` draws them from the numbers and texts that are told here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import base64
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-COLUMNS = 300
+from vos.demo.objects import DemoObject, ObjectList
+from vos.segmentation.confidence import next_to_correct
+from vos.segmentation.mask_store import Mark
+
+if TYPE_CHECKING:
+    from vos.segmentation import Session as MaskSession
+
+COLUMNS = 400  # of a strip at most
+UNKNOWN = 255  # of a column without masks
 
 
-def strip(
-    confidence: np.ndarray,
-    annotated: Collection[int],
-    position: int,
-    *,
-    trim: tuple[int, int],
-    lowest: int | None = None,
-) -> str:
-    """SVG, one column a frame (or the least sure of a few frames), with a text for readers.
+def strips(objects: ObjectList, work: MaskSession, trim: tuple[int, int]) -> str:
+    """Return what the strips are told, as JSON: one line per object, hidden or locked ones too."""
+    count, unknown = work.frame_count, np.full(work.frame_count, np.nan, np.float32)
+    known = int((~np.isnan(work.confidence)).sum())
+    have = f"{known} of {count} frames have masks" if known else "Nothing propagated yet"
+    return json.dumps(
+        {
+            "count": count,
+            "masks": known > 0,
+            "trim": trim,
+            "text": f"{have}, {len(work.marks)} marked.",
+            "lines": [
+                _line(item, work.object_confidence.get(item.id, unknown), work.marks)
+                for item in objects
+            ],
+        }
+    )
+
+
+def _line(item: DemoObject, confidence: np.ndarray, marks: Mapping[int, Mark]) -> dict[str, Any]:
+    lowest = next_to_correct(confidence, marks)
+    hidden, locked = ", hidden" * (not item.visible), ", locked" * item.locked
+    where = "nothing propagated yet" if lowest is None else least_sure(confidence, lowest)
+    return {
+        "id": item.id,
+        "name": item.name,
+        "colour": item.colour,
+        "visible": item.visible,
+        "text": f"{hidden}{locked}: {where}",
+        "values": columns(confidence),
+        "marks": [i for i in sorted(marks) if item.id in marks[i].shown | marks[i].erased],
+    }
+
+
+def least_sure(confidence: np.ndarray, frame: int) -> str:
+    """Say where an object is least sure, and how sure."""
+    return f"least sure at frame {frame}, {100 * float(confidence[frame]):.0f} %"
+
+
+def columns(confidence: np.ndarray) -> str:
+    """Return base64 of a byte per column: 0 to 200 for the least sure of its frames, 0 to 1.
 
     Args:
         confidence: (T,) float, NaN where nothing was propagated.
-        annotated: frames a person marked.
-        lowest: the next frame to correct, if any.
     """
+    if np.isnan(confidence).all():
+        return ""
     count = len(confidence)
-    edges = np.unique(np.linspace(0, count, min(count, COLUMNS) + 1).round().astype(int))
-    bars = []
-    for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        part = confidence[first:stop]
-        known = part[~np.isnan(part)]
-        if len(known):
-            value = float(known.min())
-            bars.append(
-                f'<rect x="{first}" width="{stop - first}" y="{24 * (1 - value):.1f}" '
-                f'height="{24 * value:.1f}" fill="{_colour(value)}"/>'
-            )
-    width = max(count / 400, 0.35)
-    marks = [_mark(index + 0.5, width, "strip-mark") for index in sorted(annotated)]
-    here = _mark(position + 0.5, width, "strip-here")
-    cut = "".join(
-        f'<rect x="{start}" width="{stop - start}" y="0" height="24" class="strip-cut"/>'
-        for start, stop in ((0, trim[0]), (trim[1] + 1, count))
-        if stop > start
-    )
-    text = _text(confidence, annotated, lowest)
-    masks = "" if np.isnan(confidence).all() else " data-masks"  # `page.js` asks before they go
-    return (
-        f'<div class="strip"{masks} title="Click to go to a frame">'
-        f'<svg viewBox="0 0 {count} 24" preserveAspectRatio="none" role="img" '
-        f'aria-label="{text}">{"".join(bars)}{cut}{"".join(marks)}{here}</svg>'
-        f"<small>{text}</small></div>"
-    )
-
-
-def _mark(x: float, width: float, kind: str) -> str:
-    return f'<rect x="{x - width / 2:.2f}" width="{width:.2f}" y="0" height="24" class="{kind}"/>'
-
-
-def _colour(value: float) -> str:
-    """Red through yellow to green, 0.15 and below being red, 0.85 and above green."""
-    share = min(1.0, max(0.0, (value - 0.15) / 0.7))
-    return f"hsl({120 * share:.0f} 65% 48%)"
-
-
-def _text(confidence: np.ndarray, annotated: Collection[int], lowest: int | None) -> str:
-    known = int((~np.isnan(confidence)).sum())
-    marked = f"{len(annotated)} marked"
-    if known == 0:
-        return f"Confidence: nothing propagated yet, {marked}."
-    text = f"Confidence: {known} of {len(confidence)} frames have masks, {marked}"
-    if lowest is None:
-        return f"{text}."
-    return f"{text}; least sure at frame {lowest} ({100 * float(confidence[lowest]):.0f} %)."
+    starts = np.linspace(0, count, min(count, COLUMNS), endpoint=False).astype(int)
+    lowest = np.fmin.reduceat(confidence, starts)
+    scaled = np.where(np.isnan(lowest), UNKNOWN, 200 * lowest.clip(0, 1))
+    return base64.b64encode(scaled.round().astype(np.uint8).tobytes()).decode()

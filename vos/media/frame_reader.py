@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from vos.errors import UsageError
 from vos.media.video_base import Video
 
+_NEAR = 16  # frames that are decoded faster than a file is opened again
+
 
 class FrameReader:
-    """Gives frames in any order; a step forward decodes one frame, a jump seeks.
+    """Gives frames in any order; a few steps forward decode what lies between, a jump seeks.
 
     Holds one frame and one open decoder, whatever the length of the video.
     """
@@ -43,9 +46,10 @@ class FrameReader:
             self._stream = self._frame = None
 
     def _read(self, index: int) -> np.ndarray:
-        if self._stream is None or index != self._index + 1:
-            self._stream = self._video.read(index)
-        frame = next(self._stream, None)
+        between = index - self._index - 1
+        if self._stream is None or not 0 <= between < _NEAR:
+            self._stream, between = self._video.read(index), 0
+        frame = next(islice(self._stream, between, None), None)
         if frame is None:
             self._stream = None
             raise UsageError(f"there is no frame {index}")

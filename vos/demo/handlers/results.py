@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import gradio as gr
 
@@ -13,7 +14,10 @@ from vos.demo.layout import Layout
 from vos.demo.messages import message
 from vos.demo.queue import Models, RunQueue
 from vos.demo.scene import Updates
+from vos.demo.session import remove_unused
 from vos.demo.store import SessionStore
+from vos.errors import VosError
+from vos.media.compositing import BACKGROUND
 
 
 class ResultHandlers(Handlers):
@@ -35,6 +39,27 @@ class ResultHandlers(Handlers):
         stop = min(max(round(end if last is None else last), start), end)
         session.clip.trim = (start, stop)
         return scene.timeline(self.layout, session)
+
+    @reports_errors
+    def choose_format(self, token: str, key: str) -> Updates:
+        """Ask for a picture where the format needs one."""
+        self.store.get(token)
+        return {self.layout.background: gr.update(visible=key == BACKGROUND)}
+
+    @reports_errors
+    def take_background(self, token: str, path: str | None) -> Updates:
+        if path is None:
+            return {}
+        session, picture = self.store.get(token), Path(path)
+        try:
+            self.store.check_room()
+            session.adopt_background(picture)
+        except VosError as error:
+            remove_unused(picture)
+            said = VosError(str(error).replace(path, picture.name))
+            return {**self.failed(said), self.layout.background: None}
+        text = f"{picture.name} goes behind the objects."
+        return {self.layout.status: message("done", text)}
 
     @reports_errors
     def prepare(self, token: str, key: str, progress: gr.Progress | None = None) -> Updates:

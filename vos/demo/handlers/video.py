@@ -47,7 +47,7 @@ class VideoHandlers(Handlers):
         if session.opened_from(upload):  # a recording may be announced twice
             return {}
         if upload.stat().st_size == 0:
-            empty = VosError("The recording is empty: record for a second or longer")
+            empty = VosError(f"{upload.name} is empty: record for a second or longer")
             return {**self.failed(empty), self.layout.upload: None}
         try:
             self.store.check_room()
