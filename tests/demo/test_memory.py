@@ -14,7 +14,7 @@ from vos.demo.queue import Models, propagate
 from vos.demo.session import Session
 from vos.demo.strip import strips
 
-SIZE = (32, 48)
+SIZE = (64, 96)
 
 
 def watched_run(folder: Path, models: Models, count: int) -> int:
@@ -28,7 +28,7 @@ def watched_run(folder: Path, models: Models, count: int) -> int:
     session = Session(folder / str(count), Limits())
     clip = session.open(path)
     mask = np.zeros(SIZE, np.uint8)
-    mask[5:15, 5:15] = 1
+    mask[10:30, 10:30] = 1
     session.annotate(0, mask)
     for step in propagate(session, models, "whole", model="lab", preset="default"):
         if step.done % 10 == 0:
