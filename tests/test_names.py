@@ -41,6 +41,12 @@ def test_every_public_name_is_there() -> None:
         _ = vos.propogate
 
 
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^::: vos\.(\w+)$", page, re.M)) | set(re.findall(r"\w+Error", page))
+    assert told >= set(vos.__all__) - {"__version__"}
+
+
 def test_a_public_name_loads_only_its_room() -> None:
     program = "import vos, sys; vos.UsageError; vos.media.read_mask; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

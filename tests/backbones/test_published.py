@@ -1,8 +1,9 @@
-"""Weights in the layouts of CRW, VFS, DUL and DINO give the features of the peers' networks.
+"""Weights in the layouts of CRW, VFS, DUL and the three DINOs give the features of their networks.
 
 The layouts (names, prefixes, wrappers) are those of the code they publish: CRW wraps torchvision's
 ResNet as ``encoder.model``, DUL as ``fast_net.backbone``, VFS has mmcv's ConvModules, and DINO
-keeps student and teacher beside its arguments.
+keeps student and teacher beside its arguments. DINOv2 and DINOv3 name registers, biases and scales
+otherwise than timm.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +134,64 @@ def test_a_published_transformer_gives_its_tokens(tmp_path: Path, layout: str) -
     folder = vos.backbones.save_checkpoint(tmp_path / "kept", backbone)
     path.unlink()  # a checkpoint stands without the file that it came from
     torch.testing.assert_close(vos.load(folder)(images), backbone(images))
+
+
+def as_dinov2(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The class token has a position of its own, which timm adds to it."""
+    place = torch.rand(1, 1, 384)
+    return {name: item for name, item in weights.items() if name != "reg_token"} | {
+        "cls_token": weights["cls_token"] - place,
+        "pos_embed": torch.cat([place, weights["pos_embed"]], dim=1),
+        "register_tokens": weights["reg_token"],
+        "mask_token": torch.zeros(1, 384),
+    }
+
+
+def as_dinov3(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """One bias for queries, keys and values, that of keys behind a mask."""
+    published = {"mask_token": torch.zeros(1, 384), "rope_embed.periods": torch.rand(16)}
+    for name, item in weights.items():
+        if name.endswith("q_bias"):
+            values = weights[name.replace("q_bias", "v_bias")]
+            bias = name.replace("q_bias", "qkv.bias")
+            published[bias] = torch.cat([item, torch.rand(384), values])
+            published[f"{bias}_mask"] = torch.ones(1152)
+        elif not name.endswith("v_bias"):
+            name = re.sub(r"gamma_(\d)", r"ls\1.gamma", name)
+            published[name.replace("reg_token", "storage_tokens")] = item
+    return published
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "layout", "size"),
+    [
+        ("vit_small_patch14_reg4_dinov2", as_dinov2, (56, 84)),
+        ("vit_small_patch16_dinov3_qkvb", as_dinov3, (64, 96)),
+    ],
+)
+def test_the_later_dinos_give_their_tokens(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    layout: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    size: tuple[int, int],
+) -> None:
+    torch.manual_seed(0)
+    peer = timm.create_model(model, num_classes=0, dynamic_img_size=True).eval()
+    with torch.no_grad():
+        for parameter in peer.parameters():  # biases and scales begin with nothing
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    path = tmp_path / "pretrain.pth"
+    torch.save(layout(peer.state_dict()), path)
+    backbone = vos.load(f"{path},family=timm:{model}")
+    images = torch.rand(1, 3, *size)
+    tokens = peer.forward_features(backbone.normalise(images))[:, 5:]
+    grid = (size[0] // backbone.stride, size[1] // backbone.stride)
+    torch.testing.assert_close(backbone(images), tokens.transpose(1, 2).unflatten(2, grid))
+    if model.endswith("_qkvb"):
+        vos.load(f"{path},family=timm:{model.removesuffix('_qkvb')}")
+    assert capsys.readouterr().out == ""  # where results are printed, timm says nothing
 
 
 class RunsCode:

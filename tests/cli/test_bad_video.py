@@ -114,11 +114,11 @@ class TestMask:
         assert ended.code == 3
         assert "there is no mask nowhere.png" in ended.complaint
 
-    def test_of_another_size(self, vos_propagate, mask: Path) -> None:
-        Image.open(mask).resize((48, 32)).save(mask)
+    def test_of_other_proportions(self, vos_propagate, mask: Path) -> None:
+        Image.open(mask).resize((48, 40)).save(mask)
         ended = vos_propagate()
-        assert ended.code == 1
-        assert "0.png is 48 x 32 pixels, but its frame is 96 x 64" in ended.complaint
+        assert ended.code == 2
+        assert "0.png is 48 x 40 pixels, its frame 96 x 64: give a mask of" in ended.complaint
 
     @pytest.mark.parametrize("kept", [0.0, 0.7])
     def test_truncated(self, vos_propagate, mask: Path, kept: float) -> None:

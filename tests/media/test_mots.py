@@ -12,6 +12,7 @@ from PIL import Image
 
 from vos.errors import MissingError, UsageError, VosError
 from vos.media import read_mots, write_mots
+from vos.media.mots import read_named_mots
 
 
 def masks() -> list[tuple[str, np.ndarray]]:
@@ -58,6 +59,20 @@ def test_classes_share_one_numbering(tmp_path: Path) -> None:
     np.testing.assert_array_equal(next(stream)[1], [[0, 1, 2]])
     with pytest.raises(VosError, match=r"b\.png gives instance 1 to class 2, which class 1 has"):
         next(stream)
+
+
+def test_objects_are_called_as_their_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "instances"
+    save(folder, "a", np.array([[0, 1001, 2002, 3004]], np.uint16))
+    save(folder, "b", np.array([[2003, 10000, 2002, 0]], np.uint16))
+    nameless = read_named_mots(tmp_path)
+    assert len(list(nameless.masks)) == 2 and nameless.names == {}
+    (folder / "labels.txt").write_bytes("Katze\r\nBär\r\n".encode())
+    names, frames = (found := read_named_mots(tmp_path)).names, found.masks
+    next(frames)
+    assert names == {1: "Katze", 2: "Bär"}  # class 3 has no name
+    next(frames)
+    assert names == {1: "Katze", 2: "Bär", 3: "Bär"}
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:

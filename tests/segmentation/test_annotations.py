@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from vos.errors import UsageError, VosError
-from vos.media import object_ids
+from vos.media import object_ids, write_mask
 from vos.media.mots import write_mots
 from vos.media.rle import encode_rle
 from vos.media.video_writer import VideoWriter
@@ -143,9 +144,22 @@ def test_an_archive_of_cvat_gives_its_frames(film: Path, tmp_path: Path) -> None
     empty = np.zeros_like(SQUARE)
     frames = [(f"frame_{index:06d}", SQUARE if index in (1, 3) else empty) for index in range(4)]
     write_mots(tmp_path / "tracks.zip", frames, "thing")
-    _, masks, *_ = open_with_masks(film, [MaskFile(tmp_path / "tracks.zip")])
-    assert list(masks) == [1, 3]
+    _, masks, _, objects = open_with_masks(film, [MaskFile(tmp_path / "tracks.zip")])
+    assert list(masks) == [1, 3] and objects == {2: "thing"}
     np.testing.assert_array_equal(masks[3], SQUARE)
+
+
+def test_annotations_of_a_copy_of_the_video_are_resized(film: Path, tmp_path: Path) -> None:
+    for name in ("tracks.zip", "plain.zip"):
+        twice = np.kron(SQUARE, np.ones((2, 2), np.uint8))
+        if name == "tracks.zip":
+            write_mots(tmp_path / name, [("frame_000001", twice)], "thing")
+        else:
+            write_mask(tmp_path / "1.png", twice)
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                archive.write(tmp_path / "1.png", "1.png")
+        _, masks, *_ = open_with_masks(film, [MaskFile(tmp_path / name)])
+        np.testing.assert_array_equal(masks[1], SQUARE)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_a_frame_that_is_not_there_is_told(
         (json.dumps(coco("shot_9.png", []) | {"annotations": []}), "shows no object on any frame"),
         (
             json.dumps(coco("shot_9.png", [CORNERS])).replace('"width": 48', '"width": 64'),
-            "is 64 x 32 pixels, but its frame is 48 x 32",
+            "is 64 x 32 pixels, its frame 48 x 32",
         ),
     ],
 )

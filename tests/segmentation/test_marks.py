@@ -72,6 +72,27 @@ def test_255_is_void_beside_ids_and_an_object_alone(masks, disc, video) -> None:
         check_marks({0: masks[0], 3: void_only}, video)
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 48), (128, 192), (22, 32), (64, 95)])
+def test_masks_of_a_copy_of_the_video_are_resized_and_it_is_said(
+    disc, video, tmp_path: Path, caplog: pytest.LogCaptureFixture, height: int, width: int
+) -> None:
+    copy = np.array(Image.fromarray(disc).resize((width, height), Image.Resampling.NEAREST))
+    path = tmp_path / "copy.png"
+    write_mask(path, copy)
+    rows, columns = (
+        np.floor((np.arange(whole) + 0.5) * part / whole).astype(int)
+        for whole, part in ((64, height), (96, width))
+    )
+    for given, what in ((copy, "the mask of frame 0"), (path, str(path))):
+        caplog.clear()
+        (checked,) = check_marks({0: given}, video).values()
+        np.testing.assert_array_equal(checked, copy[rows][:, columns])
+        assert caplog.messages == [
+            f"{what} is {width} x {height} pixels, its frame 96 x 64: it is resized to its frame "
+            "by the nearest pixels"
+        ]
+
+
 def test_masks_are_copied_by_the_call(frames, masks, extractor, config) -> None:
     given = {0: masks[0].copy()}
     stream = vos.propagate(frames, given, model=extractor, preset=config)
@@ -106,7 +127,7 @@ def test_frame_indices_of_numpy_are_taken(masks, video) -> None:
             r"\(64, 96, 3\): a mask is \(height, width\)",
         ),
         (lambda m: {0: np.stack([m, m])}, r"\(2, 64, 96\): a mask is \(height, width\)"),
-        (lambda m: {0: m[:, :48]}, "48 x 64 pixels, the video"),
+        (lambda m: {0: m[:, :48]}, "frame 0 is 48 x 64 pixels, its frame 96 x 64"),
         (lambda m: {0: m.tolist()}, "give a .height, width. array of object ids"),
         (lambda m: {0: m.astype(str)}, "array of"),
         (lambda m: {0: None}, "is no array"),

@@ -55,7 +55,11 @@ Overwrite = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 Model = Annotated[
-    str, typer.Option(help="A name of `vos models`, a checkpoint folder, timm:NAME, a hub id.")
+    str,
+    typer.Option(
+        help="A name of `vos models`, a checkpoint folder, package.module:NAME of your own, "
+        "FILE.pth,family=NAME, timm:NAME, a hub id."
+    ),
 ]
 Preset = Annotated[
     str,

@@ -7,15 +7,18 @@ OpenCV would turn a palette into colours.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vos.errors import VosError
+from vos.errors import UsageError, VosError
 from vos.files import atomic_path
 from vos.media.images import open_image
 from vos.media.png import decode_plain_png
+
+log = logging.getLogger("vos")
 
 VOID = 255
 
@@ -113,6 +116,31 @@ def check_size(path: Path, mask: np.ndarray, size: tuple[int, int] | None) -> No
             f"{path} is {width} x {height} pixels, but its frame is {size[1]} x {size[0]}: "
             "give a mask of the frame's size"
         )
+
+
+def fit_to_frame(what: object, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask at the size of its frame, by the nearest pixels; a change is said in a line.
+
+    So a mask that was painted on a smaller or larger copy of the video serves as it is.
+
+    Args:
+        what: that it is, for messages.
+        mask: (H, W) uint8 ids.
+        size: (height, width) of the frame.
+
+    Raises:
+        UsageError: the proportions differ, beyond what copies are rounded by (one pixel of each
+            side), so nobody knows which part of the frame it shows.
+    """
+    if mask.shape == tuple(size):
+        return mask
+    height, width = size
+    small, large = sorted((mask.shape, (height, width)))
+    sizes = f"{what} is {mask.shape[1]} x {mask.shape[0]} pixels, its frame {width} x {height}"
+    if abs(small[1] * large[0] - small[0] * large[1]) > large[0] + large[1]:
+        raise UsageError(f"{sizes}: give a mask of the whole frame, in its proportions")
+    log.warning("%s: it is resized to its frame by the nearest pixels", sizes)
+    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
 
 
 def mode_in_words(mode: str) -> str:

@@ -20,11 +20,13 @@ from PIL import Image
 from vos.errors import MissingError, UsageError, VosError
 from vos.files import atomic_path
 from vos.media.masks import VOID
+from vos.media.shapes import Annotations
 
 MOTS_CLASS = 1000
 _IGNORE = 10000
 _MOST_CLASSES = 64  # 64254 is the last value of 16 bits
 _FOLDER = "instances"
+_LABELS = "labels.txt"
 
 
 def write_mots(
@@ -58,7 +60,7 @@ def write_mots(
     values[VOID] = _IGNORE
     with atomic_path(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         labels = "".join(f"{name}\n" for name in classes)
-        archive.writestr(f"default/{_FOLDER}/labels.txt", labels)
+        archive.writestr(f"default/{_FOLDER}/{_LABELS}", labels)
         for name, mask in masks:
             packed = io.BytesIO()
             Image.fromarray(values[mask]).save(packed, format="PNG", compress_level=1)
@@ -78,7 +80,21 @@ def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
         MissingError: nothing there, or no masks in it.
         VosError: broken, not 16 bits deep, an instance beyond 254, or one number in two classes.
     """
-    path = Path(path)
+    return _masks(Path(path), {})
+
+
+def read_named_mots(path: Path | str) -> Annotations:
+    """Return MOTS PNG masks as `read_mots` does, with the names of their objects.
+
+    An object is called as its class is in ``labels.txt``; several may share a name. Which class an
+    object has is known from the masks alone, so the names grow as masks are read.
+    """
+    names: dict[int, str] = {}
+    return Annotations(names, _masks(Path(path), names))
+
+
+def _masks(path: Path, names: dict[int, str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the masks of frames; the objects that they show go to ``names``."""
     if not path.exists():
         raise MissingError(f"there is no {path}: give a MOTS PNG archive or folder")
     with ExitStack() as stack:
@@ -88,7 +104,8 @@ def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
                 root = zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
             except zipfile.BadZipFile as error:
                 raise VosError(f"{path} is no zip archive: {error}") from error
-        files = _instances(path, root)
+        folder, files = _instances(path, root)
+        labels = dict(enumerate(_labels(folder / _LABELS), start=1))
         classes: dict[int, int] = {}
         for name in sorted(files):
             try:
@@ -99,18 +116,27 @@ def read_mots(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
             where = f"{path}: {name}.png"
             if values.ndim != 2 or values.dtype not in (np.uint16, np.int32):
                 raise VosError(f"{where} is not a 16-bit grey image, which MOTS masks are")
-            yield name, ids_of_mots(where, values, classes)
+            mask = ids_of_mots(where, values, classes)
+            names.update({id: labels[kind] for id, kind in classes.items() if kind in labels})
+            yield name, mask
 
 
-def _instances(path: Path, root: Path | zipfile.Path) -> dict[str, Path | zipfile.Path]:
-    """Mask files by frame name, of the one subset that has any."""
+def _labels(path: Path | zipfile.Path) -> list[str]:
+    """Names of the classes, the first being that of class 1; none where they are not told."""
+    return path.read_bytes().decode(errors="replace").splitlines() if path.is_file() else []
+
+
+def _instances(
+    path: Path, root: Path | zipfile.Path
+) -> tuple[Path | zipfile.Path, dict[str, Path | zipfile.Path]]:
+    """The folder of the one subset that has masks, and its mask files by frame name."""
     folders = [root / _FOLDER, *(item / _FOLDER for item in root.iterdir() if item.is_dir())]
     found = [
-        {item.name.removesuffix(".png"): item for item in _files(folder)}
+        (folder, {item.name.removesuffix(".png"): item for item in _files(folder)})
         for folder in folders
         if folder.is_dir()
     ]
-    found = [files for files in found if files]
+    found = [(folder, files) for folder, files in found if files]
     if not found:
         raise MissingError(f"{path} holds no MOTS PNG masks: they lie in SUBSET/{_FOLDER}/*.png")
     if len(found) > 1:

@@ -24,8 +24,8 @@ from vos.media import Video, object_ids, open_video, read_mask
 from vos.media.cvat import holds_cvat, read_cvat
 from vos.media.label_studio import is_label_studio, read_label_studio
 from vos.media.listing import is_hidden
-from vos.media.masks import check_size
-from vos.media.mots import read_mots
+from vos.media.masks import fit_to_frame
+from vos.media.mots import read_named_mots
 from vos.media.rle import names_in_rle, read_named_rle
 from vos.media.shapes import Annotations, Frame
 from vos.media.video_folder import FrameFolder
@@ -184,7 +184,7 @@ def _masks_in(
     path = mask.path
     if path.suffix.lower() not in ANNOTATIONS:
         index = _frame_of(mask, video, names)
-        return {}, iter([(index, read_mask(path, size=video.size))])
+        return {}, iter([(index, fit_to_frame(path, read_mask(path), video.size))])
     if mask.frame is not None:
         raise UsageError(
             f"{path} says itself of which frames its masks are: leave out {mask.frame}:"
@@ -198,8 +198,9 @@ def _read_annotations(path: Path, size: tuple[int, int], fill_boxes: bool) -> An
     if suffix == ".xml" or (suffix == ".zip" and holds_cvat(path)):
         return read_cvat(path, size=size, fill_boxes=fill_boxes)
     if suffix == ".zip":
-        plain = _holds_plain_masks(path)
-        return Annotations({}, _masks_in_zip(path, size) if plain else read_mots(path))
+        if _holds_plain_masks(path):
+            return Annotations({}, _masks_in_zip(path))
+        return read_named_mots(path)
     content = read_json(path)
     if is_label_studio(content):
         return read_label_studio(path, content, fill_boxes=fill_boxes)
@@ -216,9 +217,9 @@ def _shown(
     shown = 0
     for frame, ids in masks:
         if object_ids(ids):  # others may be frames that nobody looked at
-            check_size(path, ids, video.size)
             shown += 1
-            yield frame if isinstance(frame, int) else _annotated_frame(path, frame, names), ids
+            index = frame if isinstance(frame, int) else _annotated_frame(path, frame, names)
+            yield index, fit_to_frame(path, ids, video.size)
     if not shown:
         raise UsageError(f"{path} shows no object on any frame")
 
@@ -233,7 +234,7 @@ def _holds_plain_masks(path: Path) -> bool:
     return bool(masks) and not any(name.parent.name == "instances" for name in masks)
 
 
-def _masks_in_zip(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:
+def _masks_in_zip(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the PNGs of an archive as `read_mask` reads them, by the names of their frames."""
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="vos-mask-") as place:
         inside = [PurePosixPath(name) for name in archive.namelist()]
@@ -246,9 +247,10 @@ def _masks_in_zip(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, np.n
             except (zipfile.BadZipFile, zlib.error) as error:
                 raise VosError(f"{path}: {name} is damaged: {error}") from error
             try:
-                yield name.stem, read_mask(file, size=size)
+                mask = read_mask(file)
             except VosError as error:
                 raise type(error)(str(error).replace(str(file), f"{path}: {name}")) from error
+            yield name.stem, mask
 
 
 def _annotated_frame(path: Path, name: str, names: dict[str, int]) -> int:

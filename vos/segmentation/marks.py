@@ -2,7 +2,8 @@
 
 A mask may be an array of ids (also boolean, of floats that are whole numbers, or with a last axis
 of one), a tensor, a Pillow image, or the path of a mask file. Masks of 0 and 255 alone, as OpenCV
-and paint programs make them, are one object, id 1.
+and paint programs make them, are one object, id 1. Those of a smaller or larger copy of the video
+are resized by the nearest pixels, which is said in a line.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vos.errors import MissingError, UsageError, VosError
 from vos.files import as_path
 from vos.media import VOID, Video, object_ids, read_mask
 from vos.media.frame_sequence import as_array
+from vos.media.masks import fit_to_frame
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +39,8 @@ def check_marks(masks: Mapping[int, Mask], video: Video) -> dict[int, np.ndarray
 
     Raises:
         UsageError: no masks, or not a mapping from frame indices to masks; a mask that is none,
-            that shows no object, that has another size than the frames, or whose ids are not 0 to
-            255; a frame that is not there. The message names the frame.
+            that shows no object, that has other proportions than the frames, or whose ids are not
+            0 to 255; a frame that is not there. The message names the frame.
         MissingError: there is no such mask file.
         VosError: a mask file that cannot be read.
     """
@@ -109,17 +111,12 @@ def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:
     if isinstance(mask, str | Path):
         if not as_path(mask, what).exists():
             raise MissingError(f"{what}: there is no file {mask}; give a file or an array of ids")
-        return read_mask(Path(mask), size=video.size)
+        return fit_to_frame(mask, read_mask(Path(mask)), video.size)
     if isinstance(mask, Image.Image):
         values = _read_image(mask, what)
     else:
         values = _to_uint8(as_array(mask), what)
-    if values.shape != video.size:
-        raise UsageError(
-            f"{what} is {values.shape[1]} x {values.shape[0]} pixels, "
-            f"the video {video.path} {video.width} x {video.height}"
-        )
-    return values
+    return fit_to_frame(what, values, video.size)
 
 
 def _to_uint8(values: np.ndarray | None, what: str) -> np.ndarray:

@@ -67,7 +67,7 @@ def propagate(
             by id: 1 on annotated frames, near 0 where an object is probably lost.
 
     Raises:
-        UsageError: no mask, an empty one, one of another size than the frames, or one for a
+        UsageError: no mask, an empty one, one of other proportions than the frames, or one for a
             frame that is not there; anything else that is no mask or no video; an unknown model,
             preset, precision, device or direction; a generator where frames are needed twice.
         VosError: the video cannot be read; frames already yielded are good.

@@ -6,6 +6,8 @@ embeddings interpolated to the frame); convolutional and hierarchical networks g
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +163,10 @@ def _filled(name: str, file: Path, options: dict[str, Any]) -> Any:
     # No classes, neither here nor there: so timm asks for every other tensor.
     overlay = {"state_dict": tensors, "num_classes": 0}
     try:
-        model: Any = timm.create_model(
-            name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **options
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # timm prints of biases that it leaves out
+            model: Any = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **options
+            )
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise VosError(f"{file} has not the weights of timm:{name}: {reason[:200]}") from error
