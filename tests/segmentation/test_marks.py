@@ -37,6 +37,7 @@ def disc(masks) -> np.ndarray:
         lambda m: m.astype(np.float16),
         lambda m: m[..., None],
         lambda m: m[None],
+        lambda m: np.repeat(m[..., None] * np.uint8(255), 3, axis=2),
         lambda m: torch.from_numpy(m),
         lambda m: torch.from_numpy(m).to(torch.bfloat16) * 255,
         lambda m: torch.from_numpy(m).bool(),
@@ -123,7 +124,7 @@ def test_frame_indices_of_numpy_are_taken(masks, video) -> None:
         (lambda m: {0: m * 0.5}, "holds fractions"),
         (lambda m: {0: m * np.nan}, "holds fractions"),
         (
-            lambda m: {0: np.repeat(m[..., None], 3, 2)},
+            lambda m: {0: np.stack([m, m, 0 * m], axis=2)},
             r"\(64, 96, 3\): a mask is \(height, width\)",
         ),
         (lambda m: {0: np.stack([m, m])}, r"\(2, 64, 96\): a mask is \(height, width\)"),

@@ -1,9 +1,10 @@
 """Masks as people have them at hand, read and checked in one place: `vos.propagate`, `vos.Session`.
 
-A mask may be an array of ids (also boolean, of floats that are whole numbers, or with a last axis
-of one), a tensor, a Pillow image, or the path of a mask file. Masks of 0 and 255 alone, as OpenCV
-and paint programs make them, are one object, id 1. Those of a smaller or larger copy of the video
-are resized by the nearest pixels, which is said in a line.
+A mask may be an array of ids (also boolean, of floats that are whole numbers, with a last axis of
+one, or of three alike, as OpenCV reads grey images), a tensor, a Pillow image, or the path of a
+mask file. Masks of 0 and 255 alone, as OpenCV and paint programs make them, are one object, id 1.
+Those of a smaller or larger copy of the video are resized by the nearest pixels, which is said in a
+line.
 """
 
 from __future__ import annotations
@@ -128,6 +129,8 @@ def _to_uint8(values: np.ndarray | None, what: str) -> np.ndarray:
         )
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values[..., 0] if values.shape[2] == 1 else values[0]
+    if values.ndim == 3 and values.shape[2] == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]  # a grey image as OpenCV reads it
     if values.ndim != 2 or values.size == 0:
         raise UsageError(
             f"{what} has the shape {values.shape}: a mask is (height, width), one object id "
