@@ -189,7 +189,7 @@ class TestRefused:
         )
 
     def test_a_mask_of_another_size(self, folder: Path, masks) -> None:
-        self.refuse(UsageError, "48 x 64 pixels, the video", folder, {0: masks[0][:, :48]})
+        self.refuse(UsageError, "48 x 64 pixels, its frame 96 x 64", folder, {0: masks[0][:, :48]})
 
     @pytest.mark.parametrize(("index", "what"), [(-1, "no frame -1"), (10, "its 10 frames")])
     def test_a_frame_that_is_not_there(self, folder: Path, masks, index: int, what: str) -> None:
