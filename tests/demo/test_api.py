@@ -24,7 +24,8 @@ def client(running):
 
 
 def test_a_script_gets_the_masks(client, small_clip, tmp_path, running):
-    write_mask(tmp_path / "first.png", small_clip.masks[0])
+    twice = small_clip.masks[0].repeat(2, axis=0).repeat(2, axis=1)  # of a larger copy of the video
+    write_mask(tmp_path / "first.png", twice)
     before = len(running.store)
     calls = [
         client.submit(

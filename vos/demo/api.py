@@ -16,6 +16,7 @@ from vos.demo.store import SessionStore
 from vos.errors import UsageError, VosError, near_names
 from vos.media import read_mask
 from vos.media.compositing import BACKGROUND
+from vos.media.masks import fit_to_frame
 from vos.propagation import PRESETS
 from vos.segmentation.given_masks import ANNOTATIONS, MaskFile, read_masks
 
@@ -90,7 +91,7 @@ def add_endpoint(
             for given in read_masks([MaskFile(Path(mask))], clip.video):
                 session.annotate(given.index, given.mask)
         else:
-            session.annotate(int(frame), read_mask(Path(mask), size=clip.size))
+            session.annotate(int(frame), fit_to_frame(mask, read_mask(Path(mask)), clip.size))
         with queue.turn():
             for _ in propagate(session, models, "whole", model=model, preset=preset_name):
                 session.touched = time.monotonic()

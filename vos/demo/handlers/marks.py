@@ -15,6 +15,7 @@ from vos.demo.scene import Updates
 from vos.demo.session import Session
 from vos.errors import UsageError, VosError
 from vos.media import object_ids, read_mask
+from vos.media.masks import fit_to_frame
 from vos.segmentation.given_masks import ANNOTATIONS
 from vos.segmentation.interactive import Box
 
@@ -100,7 +101,7 @@ class MarkHandlers(Handlers):
         try:
             if len(paths) > 1 or Path(paths[0]).suffix.lower() in ANNOTATIONS:
                 return self._imported(session, *session.import_masks([Path(p) for p in paths]))
-            mask = read_mask(Path(paths[0]), size=session.clip.size)
+            mask = fit_to_frame(paths[0], read_mask(Path(paths[0])), session.clip.size)
             if not object_ids(mask):
                 raise VosError(f"{paths[0]} shows no object: it is all background")
         except VosError as error:
