@@ -57,9 +57,7 @@ def add_endpoint(
         token = secrets.token_hex(32)
         session = store.open(token)
         try:
-            if background:
-                session.link_background(Path(background))
-            path = _segment(session, video, mask, frame, model, preset, format)
+            path = _segment(session, video, mask, frame, model, preset, format, background)
             return _handed_over(path, store)
         except VosError as error:
             text = str(error)
@@ -72,7 +70,14 @@ def add_endpoint(
             store.end(token)
 
     def _segment(
-        session: Session, video: str, mask: str, frame: int, model: str, preset_name: str, kind: str
+        session: Session,
+        video: str,
+        mask: str,
+        frame: int,
+        model: str,
+        preset_name: str,
+        kind: str,
+        background: str | None,
     ) -> Path:
         store.check_room()
         if not video or not mask:
@@ -83,10 +88,12 @@ def add_endpoint(
             raise UsageError(f"unknown preset {preset_name!r}: {near_names(preset_name, PRESETS)}")
         if kind not in FORMATS:
             raise UsageError(f"unknown format {kind!r}: {near_names(kind, FORMATS)}")
-        if kind == BACKGROUND and session.background is None:
+        if kind == BACKGROUND and not background:
             raise UsageError("the format background needs a picture: give it as background")
         # Calls with the same upload may wait in line: it stays until Gradio removes it.
         clip = session.open(session.link(Path(video)), name=Path(video).stem)
+        if background:
+            session.link_background(Path(background))
         if Path(mask).suffix.lower() in ANNOTATIONS:
             for given in read_masks([MaskFile(Path(mask))], clip.video):
                 session.annotate(given.index, given.mask)
