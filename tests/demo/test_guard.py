@@ -85,7 +85,7 @@ def test_files_of_the_server_are_not_served(web, running, path):
 def test_another_token_is_another_session(web, running, clip):
     mine = running.store.open("1" * 64)
     mine.open(clip.path)
-    answer = call(web, running, "move", None, 3)
+    answer = call(web, running, "move", None, 1)
     assert "Reload the page" in json.dumps(answer), "a handler without a token has no session"
     assert mine.folder.name not in json.dumps(answer)
 

@@ -32,6 +32,12 @@ function chooseNext(event) { // the radios of a choice are no group to the brows
   next.click();
 }
 
+// Beyond the last frame there is none: Gradio would refuse the number instead.
+document.addEventListener('input', event => {
+  const field = event.target;
+  if (field.matches('#frame input[type=number]') && Number(field.value) > Number(field.max)) field.value = field.max;
+}, true);
+
 document.addEventListener('click', event => {
   const line = event.target.closest('[data-dismiss]')?.closest('.message');
   if (line) line.hidden = true;

@@ -27,7 +27,7 @@ function fill(row, line) { // in place, so that focus and scrolling stay
   row.querySelector('button').title = line.name + line.text;
   row.querySelector('i').style.background = line.colour;
   row.querySelector('.name').textContent = line.name;
-  row.querySelector('.unseen').textContent = `${line.text}; go there`;
+  row.querySelector('.unseen').textContent = `${line.name}${line.text}; go there`;
 }
 
 function draw() {

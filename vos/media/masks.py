@@ -129,7 +129,7 @@ def fit_to_frame(what: object, mask: np.ndarray, size: tuple[int, int]) -> np.nd
         size: (height, width) of the frame.
 
     Raises:
-        UsageError: the proportions differ, beyond what copies are rounded by (one pixel of each
+        UsageError: the proportions differ, beyond what copies are rounded by (half a pixel of each
             side), so nobody knows which part of the frame it shows.
     """
     if mask.shape == tuple(size):
@@ -137,7 +137,7 @@ def fit_to_frame(what: object, mask: np.ndarray, size: tuple[int, int]) -> np.nd
     height, width = size
     small, large = sorted((mask.shape, (height, width)))
     sizes = f"{what} is {mask.shape[1]} x {mask.shape[0]} pixels, its frame {width} x {height}"
-    if abs(small[1] * large[0] - small[0] * large[1]) > large[0] + large[1]:
+    if 2 * abs(small[1] * large[0] - small[0] * large[1]) > large[0] + large[1]:
         raise UsageError(f"{sizes}: give a mask of the whole frame, in its proportions")
     log.warning("%s: it is resized to its frame by the nearest pixels", sizes)
     return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
