@@ -1,8 +1,6 @@
 """How good the masks of clicks and of boxes are, by a fixed protocol.
 
     python tools/points_protocol.py --data 2016:train:DAVIS-2016 2017:val:DAVIS-2017
-    python tools/points_protocol.py --data ... --folds 5   # by networks fitted to other sequences
-    python tools/points_protocol.py --data ... --fit       # write networks fitted to all
 
 On the first frame of each sequence, the first click is at the innermost point of the object, each
 further one at the innermost point of the largest error; a box lies tight around the object. The
@@ -14,13 +12,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from fit_interactive import fit
 
 from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import open_dataset
@@ -30,22 +26,17 @@ from vos.segmentation.interactive import (
     Box,
     Click,
     InteractiveFrame,
-    Networks,
     frame_features,
-    save_networks,
-    shipped_networks,
 )
 from vos.settings import DEFAULT_MODEL
 
 CLICKS = 5
-FITTED_FRAMES = 4  # of each sequence, evenly spread, the first one among them
 
 
 class Example(NamedTuple):
     """One object on one frame; ``truth`` is (H, W) bool."""
 
     sequence: str
-    index: int
     frame: InteractiveFrame
     truth: np.ndarray
 
@@ -61,59 +52,34 @@ class Result(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", required=True, metavar="YEAR:SPLIT:ROOT")
-    parser.add_argument("--cache", type=Path, help="folder to keep features in")
-    parser.add_argument("--folds", type=int, default=0, help="measure on what was not fitted to")
-    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     arguments = parser.parse_args()
-    fits = arguments.folds or arguments.fit
-    examples = load(arguments.data, arguments.cache, FITTED_FRAMES if fits else 1)
-    if arguments.fit:
-        save_networks(fit(examples))
-        shipped_networks.cache_clear()
-    names = list(dict.fromkeys(example.sequence for example in examples))
     results: dict[str, list[Result]] = defaultdict(list)
-    for fold in range(max(1, arguments.folds)):
-        left_out = names[fold :: max(1, arguments.folds)]
-        others = [example for example in examples if example.sequence not in left_out]
-        networks = fit(others) if arguments.folds else shipped_networks()
-        for example in examples:
-            if example.sequence in left_out and example.index == 0:
-                results[example.sequence].append(measure(example, networks))
-        for name in left_out:
-            print(row(name, *average(results[name])), flush=True)
-    averages = [average(found) for found in results.values()]
-    print(row("mean of sequences", *np.mean(averages, axis=0).tolist()))
+    for example in examples(arguments.data, arguments.model):
+        results[example.sequence].append(measure(example))
+    averages = {name: average(found) for name, found in results.items()}
+    for name, values in averages.items():
+        print(row(name, *values))
+    print(row("mean of sequences", *np.mean(list(averages.values()), axis=0).tolist()))
 
 
-def load(data: Sequence[str], cache: Path | None, count: int) -> list[Example]:
-    """Return the objects of ``count`` frames of each sequence that have at least 100 pixels."""
-    examples = []
-    extractor = make_extractor(DEFAULT_MODEL)
+def examples(data: Sequence[str], model: str) -> Iterator[Example]:
+    """Yield the objects of first frames that have at least 100 pixels."""
+    extractor = make_extractor(model)
     for place in data:
         year, split, root = place.split(":", 2)
         for sequence in open_dataset("davis", root=root, year=int(year), split=split).sequences:
-            for index in sorted({*np.linspace(0, len(sequence) - 1, count).astype(int).tolist()}):
-                image, mask = sequence.frame(index), sequence.mask(index)
-                kept = cache and cache / f"{sequence.name}-{index:05d}.npy"
-                if kept and kept.exists():
-                    features = np.load(kept)
-                else:
-                    features = frame_features(image, extractor)
-                    if kept:
-                        kept.parent.mkdir(parents=True, exist_ok=True)
-                        np.save(kept, features)
-                frame = InteractiveFrame(image, features)
-                for object_id in object_ids(mask):
-                    truth = mask == object_id
-                    if truth.sum() >= 100:
-                        examples.append(Example(sequence.name, index, frame, truth))
-    return examples
+            image, mask = sequence.frame(0), sequence.mask(0)
+            frame = InteractiveFrame(image, frame_features(image, extractor))
+            for object_id in object_ids(mask):
+                truth = mask == object_id
+                if truth.sum() >= 100:
+                    yield Example(sequence.name, frame, truth)
 
 
-def measure(example: Example, networks: Networks) -> Result:
+def measure(example: Example) -> Result:
     """Click and draw a box as the protocol says."""
     frame, truth = example.frame, example.truth
-    frame.use(networks)
     rows, columns = np.nonzero(truth)
     box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     clicks = [Click(*innermost(truth))]
@@ -133,10 +99,14 @@ def measure(example: Example, networks: Networks) -> Result:
 
 def innermost(region: np.ndarray) -> tuple[int, int]:
     """(x, y) of the pixel of a (H, W) bool region that is furthest from all outside it."""
-    padded = np.pad(region.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), region.shape)
+    y, x = np.unravel_index(int(depths(region).argmax()), region.shape)
     return int(x), int(y)
+
+
+def depths(region: np.ndarray) -> np.ndarray:
+    """(H, W) float32: how far each pixel of a region is from all outside it."""
+    padded = np.pad(region.astype(np.uint8), 1)
+    return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 def next_click(mask: np.ndarray, truth: np.ndarray) -> Click | None:

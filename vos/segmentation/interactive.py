@@ -1,30 +1,26 @@
 """One object on one frame, from clicks and a box: `vos.segment_frame`.
 
-The frame is looked at on the grid of its features. A small network reads the cues of all clicks, or
-those of a box (`cues.py`), and says where the object is. A random walk over the grid, in which the
-clicks are fixed, lets neighbours agree unless an edge lies between them. A click changes what is
-connected with it and nothing else. The borders of the mask are those of the image, by the guided
-filter.
+The frame is looked at on the grid of its features, in cells, four to a token. A small network
+(`click_network.py`) reads what `cues.py` says of the frame, of all clicks, a box and the mask
+before, and says how sure each cell is the object's. A click changes what is connected with it and
+nothing else.
 
-The networks were fitted to masks by ``tools/fit_interactive.py``; the walk with seeds is that of
-Grady, "Random Walks for Image Segmentation", 2006, with the networks' word as a prior.
+The network was fitted to masks of other pictures by ``tools/fit_interactive.py``. That it sees the
+mask before, and learns from clicks on its own errors, is from Sofiiuk, Petrov and Konushin,
+"Reviving Iterative Training with Mask Guidance for Interactive Segmentation", 2021.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import cg
 
 from vos.errors import UsageError
-from vos.propagation.guided import guided_mask
-from vos.segmentation.cues import FrameCues, Place
+from vos.segmentation.cues import CellBox, FrameCues, Place, coarser, directions
 from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -32,12 +28,11 @@ if TYPE_CHECKING:
 
     from vos.backbones import Backbone
     from vos.backbones.inference import FeatureExtractor
+    from vos.segmentation.click_network import ClickNetwork
 
-WEIGHTS = Path(__file__).with_name("interactive.safetensors")
-_PRIOR = 0.05  # weight of what the networks say, beside that of a neighbour without an edge
-_SEED = 100.0  # weight of a click
-_TOLERANCE = 1e-4
-_WEAKEST = 1e-3  # weight of a neighbour behind the strongest edge
+_SHORTEST = 40  # side of a frame, in tokens, as in the views that the network was fitted to
+_BOX = 28  # longest side of a box, in tokens
+_FEWEST = 4  # tokens along a side
 
 
 class Click(NamedTuple):
@@ -55,61 +50,6 @@ class Box(NamedTuple):
     top: int
     right: int
     bottom: int
-
-
-class Network(NamedTuple):
-    """One hidden layer over the cues of a token.
-
-    Attributes:
-        mean, scale: (n,) float32, of each cue.
-        hidden, hidden_bias: (m, n) and (m,).
-        out, out_bias: (m,) and (1,).
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    hidden: np.ndarray
-    hidden_bias: np.ndarray
-    out: np.ndarray
-    out_bias: np.ndarray
-
-    def __call__(self, cues: np.ndarray) -> np.ndarray:
-        """Return the probability (h, w) of cues (n, h, w)."""
-        values = (np.moveaxis(cues, 0, -1) - self.mean) / self.scale
-        values = np.tanh(values @ self.hidden.T + self.hidden_bias) @ self.out + self.out_bias
-        return 1 / (1 + np.exp(-values))
-
-
-class Networks(NamedTuple):
-    """What reads clicks, and what reads a box."""
-
-    clicks: Network
-    box: Network
-
-    @classmethod
-    def from_file(cls, path: Path = WEIGHTS) -> Networks:
-        """Read what `save_networks` wrote."""
-        from safetensors.numpy import load_file
-
-        arrays = load_file(path)
-        return cls(*(Network(*(arrays[f"{a}.{b}"] for b in Network._fields)) for a in cls._fields))
-
-
-def save_networks(networks: Networks, path: Path = WEIGHTS) -> None:
-    """Write networks so that `Networks.from_file` reads them."""
-    from safetensors.numpy import save_file
-
-    parts = networks._asdict().items()
-    save_file(
-        {f"{a}.{b}": np.ascontiguousarray(v) for a, net in parts for b, v in net._asdict().items()},
-        path,
-    )
-
-
-@cache
-def shipped_networks() -> Networks:
-    """Return the networks that come with vos."""
-    return Networks.from_file()
 
 
 def segment_frame(
@@ -222,19 +162,18 @@ class InteractiveFrame:
     Args:
         image: (H, W, 3) uint8 RGB.
         features: (C, h, w) float32.
+        network: the one that comes with vos where it is None.
     """
 
     def __init__(
-        self, image: np.ndarray, features: np.ndarray, networks: Networks | None = None
+        self, image: np.ndarray, features: np.ndarray, network: ClickNetwork | None = None
     ) -> None:
-        self.image = image
-        self.cues = FrameCues(image, features)
-        self._walk = _Walk(self.cues)
-        self.use(networks)
+        from vos.segmentation.click_network import shipped_network
 
-    def use(self, networks: Networks | None) -> None:
-        """Answer by these networks from now on, by those that come with vos where it is None."""
-        self._networks = networks
+        self.image = image
+        self._vectors = directions(features)
+        self._network = network or shipped_network()
+        self._cues: dict[tuple[int, int], FrameCues] = {}
         self._known: dict[tuple[bytes, Box | None, tuple[Click, ...]], np.ndarray] = {}
 
     def mask(
@@ -247,38 +186,22 @@ class InteractiveFrame:
         """
         clicks = tuple(clicks)
         if start is None or box is not None:
-            mask = self._refine(self.labels(clicks, box))
+            mask = self._on_pixels(self.labels(clicks, box))
         else:
-            before = self._refine(self.labels((), None, start))
-            after = self._refine(self.labels(clicks, None, start))
+            before = self._on_pixels(self.labels((), None, start))
+            after = self._on_pixels(self.labels(clicks, None, start))
             mask = (start | (after & ~before)) & ~(before & ~after)
         if box is not None and not clicks:
             mask[: box.top] = mask[box.bottom :] = False
             mask[:, : box.left] = mask[:, box.right :] = False
         return self._hold(mask, clicks)
 
-    def _refine(self, labels: np.ndarray) -> np.ndarray:
-        """(H, W) bool from (h, w): with the borders of the image."""
-        import torch
-
-        both = torch.from_numpy(np.stack([1 - labels, labels], axis=-1).reshape(-1, 2))
-        return guided_mask(both, [1], self.cues.grid, self.image).astype(bool)
-
-    def _hold(self, mask: np.ndarray, clicks: tuple[Click, ...]) -> np.ndarray:
-        """Let the token around each click be what the click says."""
-        (rows, columns), (height, width) = self.cues.grid, self.image.shape[:2]
-        radius = max(1, min(height // rows, width // columns) // 2)
-        held = mask.astype(np.uint8)
-        for click in clicks:
-            cv2.circle(held, (click.x, click.y), radius, int(click.adds), cv2.FILLED)
-        return held.astype(bool)
-
     def labels(
         self, clicks: tuple[Click, ...], box: Box | None, start: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return (h, w) float32 in [0, 1]: how sure a token is the object's."""
+        """Return (2 h, 2 w) float32 in [0, 1]: how sure a cell of `cues` is the object's."""
         if start is not None and box is None:
-            size = self.cues.grid[::-1]
+            size = self.cues().cells[::-1]
             begin = cv2.resize(start.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         else:
             begin = None
@@ -295,113 +218,67 @@ class InteractiveFrame:
     def _compute(
         self, clicks: tuple[Click, ...], box: Box | None, begin: np.ndarray | None
     ) -> np.ndarray:
-        if not clicks and begin is not None:
-            return begin
         if not clicks:
-            assert box is not None
-            return self._in_box(box)
-        places = [(self.place(click), click.adds) for click in clicks]
+            return self._read((), box, None) if begin is None else begin
         if len(clicks) == 1 and box is None and begin is None:
-            return self._by_clicks(places)
+            return self._read(clicks, None, None)
         before = self._labels(clicks[:-1], box, begin)
-        known = places
-        if (
-            box is not None or begin is not None
-        ):  # the middle of what was there is the object's, too
-            known = [(_innermost(before), True), *places]
-        after = self._by_clicks(known)
-        place, adds = places[-1]
+        after = self._read(clicks, box, before)
+        place = self._cell(clicks[-1], self.cues(box))
         changed = ((after > 0.5) != (before > 0.5)).astype(np.uint8)
         changed[place] = 1
         _, parts = cv2.connectedComponents(changed, connectivity=4)
-        labels = np.where(parts == parts[place], after, before)
-        labels[place] = adds
-        return labels
+        return np.where(parts == parts[place], after, before)
 
-    def _in_box(self, box: Box) -> np.ndarray:
-        inside = self.tokens_inside(box)
-        said = (self._networks or shipped_networks()).box(self.cues.box(inside))
-        return self._walk(np.where(inside, said, 0), np.where(inside, _PRIOR, _SEED))
+    def _read(
+        self, clicks: tuple[Click, ...], box: Box | None, before: np.ndarray | None
+    ) -> np.ndarray:
+        cues = self.cues(box)
+        told = [(self._cell(click, cues), click.adds) for click in clicks]
+        on, off = ([cell for cell, adds in told if adds == kind] for kind in (True, False))
+        cells = None if box is None else self._cells_inside(box, cues)
+        return self._network.probability(*cues.planes(on, off, cells, before))
 
-    def _by_clicks(self, places: Sequence[tuple[Place, bool]]) -> np.ndarray:
-        said = (self._networks or shipped_networks()).clicks(click_cues(self.cues, places))
-        weights = np.full(self.cues.grid, _PRIOR)
-        for place, adds in places:
-            weights[place], said[place] = _SEED, adds
-        return self._walk(said, weights)
+    def cues(self, box: Box | None = None) -> FrameCues:
+        """Return what the frame tells on a grid as coarse as those of views that were fitted to."""
+        rows, columns = self._vectors.shape[:2]
+        if box is None:
+            scale = min(1.0, _SHORTEST / min(rows, columns))
+        else:
+            height, width = self.image.shape[:2]
+            tall, wide = (box.bottom - box.top) / height, (box.right - box.left) / width
+            scale = min(1.0, _BOX / max(tall * rows, wide * columns))
+        grid = (max(_FEWEST, round(rows * scale)), max(_FEWEST, round(columns * scale)))
+        grid = (min(grid[0], rows), min(grid[1], columns))
+        if grid not in self._cues:
+            self._cues[grid] = FrameCues(self.image, coarser(self._vectors, grid))
+        return self._cues[grid]
 
-    def place(self, click: Click) -> Place:
-        """Return the token that a click lies in."""
-        (rows, columns), (height, width) = self.cues.grid, self.image.shape[:2]
+    def _on_pixels(self, labels: np.ndarray) -> np.ndarray:
+        """(H, W) bool from cells."""
+        height, width = self.image.shape[:2]
+        return cv2.resize(labels, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+
+    def _hold(self, mask: np.ndarray, clicks: tuple[Click, ...]) -> np.ndarray:
+        """Let the cell around each click be what the click says."""
+        (rows, columns), (height, width) = self.cues().cells, self.image.shape[:2]
+        radius = max(1, min(height // rows, width // columns) // 2)
+        held = mask.astype(np.uint8)
+        for click in clicks:
+            cv2.circle(held, (click.x, click.y), radius, int(click.adds), cv2.FILLED)
+        return held.astype(bool)
+
+    def _cell(self, click: Click, cues: FrameCues) -> Place:
+        """Return the cell that a click lies in."""
+        (rows, columns), (height, width) = cues.cells, self.image.shape[:2]
         return click.y * rows // height, click.x * columns // width
 
-    def tokens_inside(self, box: Box) -> np.ndarray:
-        """Return (h, w) bool: the tokens that touch a box."""
-        (rows, columns), (height, width) = self.cues.grid, self.image.shape[:2]
-        inside = np.zeros(self.cues.grid, bool)
-        inside[
-            box.top * rows // height : -(-box.bottom * rows // height),
-            box.left * columns // width : -(-box.right * columns // width),
-        ] = True
-        return inside
-
-
-def click_cues(frame: FrameCues, places: Sequence[tuple[Place, bool]]) -> np.ndarray:
-    """Return (n, h, w) float32 of clicks.
-
-    Args:
-        places: the tokens of the clicks, and whether they add; at least one does.
-    """
-    on = [place for place, adds in places if adds]
-    off = [place for place, adds in places if not adds]
-    near, path = frame.nearness(on)
-    beside, other_path = frame.nearness(off)
-    border = frame.border
-    relative = [
-        path / (path + np.minimum(frame.border_path, other_path) + 1e-3),
-        near[0] - np.maximum(border[3], beside[0]),
-        path / (path + other_path + 1e-3),
-    ]
-    everywhere = [np.mean([border[cue][place] for place in on]) for cue in (1, 3, 5, 6)]
-    everywhere += [(near[cue] > level).mean() for cue, level in _EXTENTS]
-    everywhere += [len(on) / 3, len(off) / 3]
-    same = [np.full(frame.grid, value) for value in everywhere]
-    return np.stack([*near, *beside, *border, *relative, *same]).astype(np.float32)
-
-
-_EXTENTS = ((0, 0.3), (0, 0.5), (4, 0.3), (4, 0.6))  # cue, and how near counts
-
-
-def _innermost(labels: np.ndarray) -> Place:
-    """Return the token furthest from all that is not the object's."""
-    inside = np.pad((labels > 0.5).astype(np.uint8), 1)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(row), int(column)
-
-
-class _Walk:
-    """Random walks on the grid of a frame: where do they end, from each token?"""
-
-    def __init__(self, frame: FrameCues) -> None:
-        count = frame.grid[0] * frame.grid[1]
-        tokens = np.arange(count).reshape(frame.grid)
-        weights = np.exp(-np.r_[frame.across.ravel(), frame.down.ravel()]) + _WEAKEST
-        here = np.r_[tokens[:, 1:].ravel(), tokens[1:].ravel()]
-        there = np.r_[tokens[:, :-1].ravel(), tokens[:-1].ravel()]
-        pairs = (np.r_[here, there], np.r_[there, here])
-        links = sparse.coo_array((np.r_[weights, weights], pairs), shape=(count, count)).tocsc()
-        self._laplacian = (sparse.diags_array(links.sum(axis=1)) - links).tocsr()
-
-    def __call__(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return (h, w) float32: labels that neighbours agree on.
-
-        Args:
-            labels: (h, w) in [0, 1], where a walk that stops at a token ends.
-            weights: (h, w), how likely it stops, against a step to a neighbour.
-        """
-        system = self._laplacian + sparse.diags_array(weights.ravel())
-        scale = sparse.diags_array(1 / system.diagonal())
-        wanted = (weights * labels).ravel()
-        solved, _ = cg(system, wanted, labels.ravel(), rtol=_TOLERANCE, M=scale)
-        return np.clip(solved, 0, 1).reshape(labels.shape).astype(np.float32)
+    def _cells_inside(self, box: Box, cues: FrameCues) -> CellBox:
+        """Return the cells that touch a box."""
+        (rows, columns), (height, width) = cues.cells, self.image.shape[:2]
+        return CellBox(
+            box.top * rows // height,
+            box.left * columns // width,
+            -(-box.bottom * rows // height),
+            -(-box.right * columns // width),
+        )

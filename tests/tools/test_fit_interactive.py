@@ -1,0 +1,145 @@
+"""What the network of clicks is shown while it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fit_interactive import Try, box_around, damaged, loss_of, near
+from object_views import (
+    SIDE,
+    Photo,
+    composite,
+    draw_views,
+    is_like_an_object,
+    part_of,
+    read_photos,
+    unions_of_neighbours,
+    whole_figures,
+)
+from PIL import Image
+from scipy.io import savemat
+
+import vos
+from vos.backbones.inference import FeatureExtractor
+from vos.segmentation.cues import FrameCues
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def truth():
+    mask = np.zeros((40, 60), bool)
+    mask[10:31, 20:41] = True
+    return mask
+
+
+@pytest.fixture
+def photo(generator):
+    image = generator.integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    mask = np.zeros((240, 320), bool)
+    mask[60:160, 100:220] = True
+    return Photo(image, [mask])
+
+
+def test_clicks_follow_the_largest_error(truth, generator):
+    a_try = Try(cues=None, shares=truth.astype(np.float32))
+    a_try.click(generator)
+    (place,) = a_try.on
+    assert truth[place] and not a_try.off
+    a_try.before = truth.astype(np.float32)
+    a_try.before[:, 45:] = 1
+    for _ in range(10):
+        a_try.click(generator)
+    assert len(a_try.off) == 10 and all(column >= 45 for _, column in a_try.off)
+    a_try.before = truth.astype(np.float32)
+    a_try.click(generator)
+    assert len(a_try.off) == 10 and len(a_try.on) == 1, "there is nothing to correct"
+
+
+def test_a_click_near_the_innermost_stays_in_the_same_error(generator):
+    wrong = np.zeros((40, 60), bool)
+    wrong[5:15, 5:15] = wrong[25:35, 40:50] = True
+    places = {near((10, 10), wrong, generator) for _ in range(30)}
+    assert len(places) > 5 and all(5 <= r < 15 and 5 <= c < 15 for r, c in places)
+
+
+def test_boxes_surround_and_stay_inside(truth, generator):
+    for _ in range(30):
+        box = box_around(truth, generator)
+        assert 8 <= box.top <= 11 and 18 <= box.left <= 21
+        assert 30 <= box.bottom <= 34 and 40 <= box.right <= 44
+    full = box_around(np.ones((40, 60), bool), generator)
+    assert (full.top, full.left) >= (0, 0) and full.bottom <= 40 and full.right <= 60
+
+
+def test_damaged_masks_are_no_longer_right(truth, generator):
+    wrong = [(damaged(truth, generator) != truth).mean() for _ in range(20)]
+    assert 0.01 < np.mean(wrong) < 0.5
+
+
+def test_the_loss_is_least_for_the_truth(truth):
+    import torch
+
+    shares = torch.from_numpy(truth[None].astype(np.float32))
+    right, wrong = loss_of(20 * shares - 10, shares), loss_of(10 - 20 * shares, shares)
+    assert right < 0.01 < 1 < wrong
+
+
+def test_regions_like_objects():
+    mask = np.zeros((100, 150), bool)
+    mask[30:60, 40:80] = True
+    assert is_like_an_object(mask)
+    two = mask.copy()
+    two[70:95, 100:140] = True
+    assert not is_like_an_object(two), "not of one piece"
+    mask[:, :40] = True
+    assert not is_like_an_object(mask), "the border cuts it off"
+
+
+def test_figures_of_several_regions(generator):
+    regions = np.ones((100, 150), int)
+    regions[20:50, 40:80], regions[50:80, 40:80] = 2, 3
+    expected = (regions > 1).sum()
+    assert [figure.sum() for figure in whole_figures(regions)] == [expected]
+    assert [union.sum() for union in unions_of_neighbours(regions, generator)] == [expected]
+
+
+def test_a_part_shows_its_object(photo, generator):
+    for _ in range(10):
+        image, masks = part_of(photo, generator)
+        assert image.shape == (SIDE, SIDE, 3) and masks[0].shape == (SIDE, SIDE)
+        assert 0.01 < (masks[0] > 127).mean() < 0.7
+
+
+def test_composites_cover_what_lies_behind(photo, generator, tmp_path):
+    Image.fromarray(photo.image).save(tmp_path / "photo.png")
+    for _ in range(10):
+        image, masks = composite({"horse": [photo]}, [tmp_path / "photo.png"], generator)
+        assert image.shape == (SIDE, SIDE, 3) and image.dtype == np.uint8
+        assert np.sum(masks, axis=0, dtype=int).max() <= 255
+
+
+def test_views_of_a_data_set(photo, generator, tmp_path):
+    for folder in ("rgb", "figure_ground"):
+        (tmp_path / "horse" / folder).mkdir(parents=True)
+    Image.fromarray(photo.image).save(tmp_path / "horse" / "rgb" / "1.jpg")
+    Image.fromarray(photo.masks[0]).convert("L").save(tmp_path / "horse/figure_ground/1.png")
+    (tmp_path / "bsds" / "images" / "train").mkdir(parents=True)
+    (tmp_path / "bsds" / "groundTruth" / "train").mkdir(parents=True)
+    Image.fromarray(photo.image).save(tmp_path / "bsds" / "images" / "train" / "2.jpg")
+    segmentation = {"Segmentation": photo.masks[0].astype(np.uint16) + 1}
+    truth = np.empty((1, 1), object)
+    truth[0, 0] = segmentation
+    savemat(tmp_path / "bsds" / "groundTruth" / "train" / "2.mat", {"groundTruth": truth})
+    photos = read_photos(tmp_path, generator)
+    assert {name: len(found) for name, found in photos.items()} == {"bsds": 1, "horse": 1}
+    extractor = FeatureExtractor(vos.load("lab"))
+    behind = [tmp_path / "horse" / "rgb" / "1.jpg"]
+    views = list(draw_views(photos, behind, [extractor], generator))
+    assert len(views) >= 3
+    for view in views:
+        cues = FrameCues(view.image, view.vectors.astype(np.float32))
+        assert view.masks.shape[1:] == cues.cells == (2 * SIDE // 8, 2 * SIDE // 8)
