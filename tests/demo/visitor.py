@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from vos.demo.downloads import FORMATS
+
 CANVAS = "#canvas canvas"
 PATIENCE = 180_000  # milliseconds; machines that run tests may be busy
 
@@ -139,7 +141,8 @@ class Visitor:
         page.click("#format input")
         page.click(f"[role=option]:has-text('{label}')")
         page.click("#prepare")
-        self.says("is ready")
+        ending = next(each.ending for each in FORMATS.values() if label in each.label)
+        self.says(f"-{ending} is ready")  # not what was made before it
         with page.expect_download() as download:
             page.click("#file a[download], #file a")
         return Path(download.value.path())
