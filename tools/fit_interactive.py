@@ -7,7 +7,7 @@ VIEWS is a folder for the features of views, which are made once. A step shows t
 click more on each of a few views: at first as `points_protocol.py` would, then on its own errors.
 
 The weights that come with vos saw 900 views (a first part of all), in 200 steps with BATCH 8 and
-1,000 with 4, RATE 1.5e-3 and BOXES 0.25; then, by ``--start``, 1,500 with the values below.
+1,000 with 4, RATE 1.5e-3 and BOXES 0.25; then, by ``--start``, 1,500 and 3,000 with the values below.
 """
 
 from __future__ import annotations
