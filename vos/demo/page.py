@@ -163,7 +163,7 @@ def _wire(
     ]
     for event in (*opened, greeted, *trimmed, watched[0]):
         on(event.then, costs.tell, token, layout.model, layout.preset, **quick)
-    on(layout.format.input, results.choose_format, token, layout.format)
+    on(layout.format.input, results.choose_format, layout.format)
     on(layout.background.upload, results.take_background, token, layout.background)
     on(layout.stop.click, propagation.stop, token, queue=False)
     on(layout.prepare.click, _with_progress(results), token, layout.format,

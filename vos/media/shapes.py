@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco
 
 from vos.errors import UsageError, VosError
 from vos.media.masks import VOID
@@ -157,6 +156,8 @@ def fill(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise ValueError("a polygon has three corners or more")
     if not np.isfinite(corners).all():
         raise ValueError("the corners of a polygon are numbers")
+    from pycocotools import mask as coco  # here, as training without shapes does without it
+
     encoded = coco.frPyObjects([corners.ravel().tolist()], *size)
     return np.ascontiguousarray(coco.decode(encoded)[..., 0])
 

@@ -40,10 +40,8 @@ class ResultHandlers(Handlers):
         session.clip.trim = (start, stop)
         return scene.timeline(self.layout, session)
 
-    @reports_errors
-    def choose_format(self, token: str, key: str) -> Updates:
-        """Ask for a picture where the format needs one."""
-        self.store.get(token)
+    def choose_format(self, key: str) -> Updates:
+        """Ask for a picture where the format needs one; what "Prepare" just said stays."""
         return {self.layout.background: gr.update(visible=key == BACKGROUND)}
 
     @reports_errors
