@@ -9,6 +9,9 @@ from visitor import CANVAS, Visitor
 
 from vos.media import open_video
 
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright: pip install playwright"
+)
 pytestmark = pytest.mark.slow
 LOST = {1: 7, 2: 4}  # the frame at which each object is lost
 
@@ -96,8 +99,7 @@ def test_playing_keeps_the_pace_of_the_video(anna):
     anna.page.wait_for_selector("#play:text('Play')")
     times, indices = zip(*anna.page.evaluate("window.shown"), strict=True)
     assert list(indices) == sorted(set(indices)) and indices[-1] == 9
-    at_rate = (indices[-1] - indices[0]) / 12
-    assert at_rate - 0.05 < (times[-1] - times[0]) / 1000 < 3 * at_rate + 0.5
+    assert (times[-1] - times[0]) / 1000 > (indices[-1] - indices[0]) / 12 - 0.05, "too fast"
     assert anna.session.position == 9
     anna.page.click("#play")  # from the start again
     anna.page.wait_for_selector("#play:text('Pause')")
@@ -131,10 +133,10 @@ def test_another_video_asks_first_and_no_frame_lies_beyond_the_last(anna):
 def test_nothing_runs_out_of_the_panel_of_a_tablet(anna):
     anna.page.set_viewport_size({"width": 820, "height": 1180})
     anna.page.click("#objects label >> nth=1")
-    anna.page.fill(
-        "#name input, #name textarea", "a cup with a name that goes on and on and on " * 2
-    )
-    anna.page.keyboard.press("Enter")
+    name = anna.page.locator("#name input, #name textarea")
+    playwright.expect(name).to_have_value("cup")  # what is typed before would be typed over
+    name.fill("a cup with a name that goes on and on and on " * 2)
+    name.press("Enter")
     anna.page.wait_for_selector("#objects :text('on and on')")
     wide = anna.page.evaluate(
         """() => {
