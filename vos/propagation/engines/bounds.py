@@ -6,22 +6,35 @@ over, and the latter is at most the product of the two left-over lengths:
 
     q . x  <=  q' . x',   q' = (leading coordinates of q, left-over length of q)
 
-So one matrix product over 48 numbers per token, instead of hundreds, bounds every similarity; where
-the bound is below the k-th best similarity known, the place is out of the question.
+So eight or 32 numbers per token, instead of hundreds, bound every similarity; where the bound is
+below the k-th best similarity known, the place is out of the question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vos.propagation.context import ContextFrame, Source
 
-NUMBERS = 48  # per token: fewer make looser bounds, more make longer products
+COARSE, FINE = 8, 32  # numbers per token: fewer make looser bounds, more make longer products
 SLACK = 1e-5  # squared length added to what is left over: rounding must not break the bound
+
+
+class Reduced(NamedTuple):
+    """Features of few numbers, whose products bound those of the features from above.
+
+    Attributes:
+        coarse: (N, COARSE).
+        fine: (N, FINE).
+    """
+
+    coarse: Tensor
+    fine: Tensor
 
 
 @dataclass(frozen=True)
@@ -41,22 +54,29 @@ class LeadingComponents:
         """From (N, C) features of length one: leading eigenvectors of their second moments."""
         moments = features.T @ features / len(features)
         values, vectors = torch.linalg.eigh(moments.double())  # ascending
-        leading = min(NUMBERS - 1, len(values))
-        left_over = float(values[: len(values) - leading].sum())
-        return cls(vectors[:, len(values) - leading :].float().contiguous(), left_over)
+        values, vectors = values.flip(0), vectors.flip(1)
+        leading = min(FINE - 1, len(values))
+        return cls(vectors[:, :leading].float().contiguous(), float(values[leading:].sum()))
 
-    def reduce(self, features: Tensor) -> Tensor:
-        """(N, C) features of length one -> (N, d + 1), whose products bound theirs from above."""
+    def reduce(self, features: Tensor) -> Reduced:
+        """Reduce (N, C) features of length one."""
         leading = features @ self.basis
-        left_over = (1 - leading.square().sum(1, keepdim=True)).clamp(min=0) + SLACK
-        return torch.cat([leading, left_over.sqrt()], dim=1)
+        return Reduced(_with_left_over(leading, COARSE), _with_left_over(leading, FINE))
 
-    def suit(self, reduced: Tensor) -> bool:
+    def suit(self, reduced: Reduced) -> bool:
         """Return whether these directions still hold most of a frame, or the scene has changed."""
-        return float(reduced[:, -1].square().mean()) <= 2 * self.left_over + 0.05
+        return float(reduced.fine[:, -1].square().mean()) <= 2 * self.left_over + 0.05
 
 
-def reduced_features(query: Tensor, sources: Sequence[Source]) -> tuple[Tensor, list[Tensor]]:
+def _with_left_over(leading: Tensor, numbers: int) -> Tensor:
+    """(N, d) leading coordinates -> (N, numbers): the first of them and the left-over length."""
+    leading = leading[:, : numbers - 1]
+    leading = torch.nn.functional.pad(leading, (0, numbers - 1 - leading.shape[1]))
+    left_over = (1 - leading.square().sum(1, keepdim=True)).clamp(min=0) + SLACK
+    return torch.cat([leading, left_over.sqrt()], dim=1)
+
+
+def reduced_features(query: Tensor, sources: Sequence[Source]) -> tuple[Reduced, list[Reduced]]:
     """Reduced features of the query and of each source, in the same directions.
 
     What is found for a source is kept with its frame.
@@ -76,7 +96,7 @@ def _known_components(sources: Sequence[Source]) -> LeadingComponents:
     return LeadingComponents.of(sources[0].frame.features)
 
 
-def _reduced(frame: ContextFrame, components: LeadingComponents) -> Tensor:
+def _reduced(frame: ContextFrame, components: LeadingComponents) -> Reduced:
     known, reduced = frame.derived.get("reduced", (None, None))
     if known is not components:
         reduced = components.reduce(frame.features)

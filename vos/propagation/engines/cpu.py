@@ -2,24 +2,22 @@
 
 Four things save the work that the plain form spends:
 
-- **windows**: tokens are taken in tiles of 8 x 8; a tile meets only the union of its windows, in
-  one matrix product per frame, instead of every place of the frame (windows that flow leads far
-  away are met apart, by tokens that are led to neighbouring places together);
-- **bounds**: of each similarity an upper bound is computed first, at a fraction of its cost
-  (`bounds.py`), and the similarity itself only if that beats the k-th best so far;
-- **a running threshold**: bounds are scanned while they are in cache and dropped at once unless
-  they pass; nothing of size N x N is ever stored. A few places nearby give the first threshold;
-- **labels**: a token whose whole reach carries one and the same pure label gets that label,
-  whatever its similarities, so far from object borders nothing is computed. Where annotated frames
-  are not restricted to the window, a bound decides: the label holds if no place of another label
-  in those frames beats the k best of a few places nearby.
+- **windows**: only the places of a token's windows are looked at, not all of the frame;
+- **labels**: where a token's whole reach carries one and the same pure label, that is its label,
+  whatever its similarities. Where it does not, the k best of a few places nearby often agree; then
+  theirs is the label if no place of another label, which most often are few, beats them. Only
+  tokens for which one does, and those whose neighbours do not agree, are sought for in full;
+- **a running threshold**: the k best places nearby tell what a similarity must exceed to matter,
+  and what is found raises it;
+- **bounds**: of each similarity an upper bound is computed first, from 8 numbers, then from 32
+  (`bounds.py`), and the similarity itself only if these exceed the threshold.
 
 All four are exact; results differ from the reference by rounding only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,16 +30,18 @@ from torch import Tensor
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
 from vos.propagation.engines import cpu_kernels as kernels
-from vos.propagation.engines.bounds import reduced_features
+from vos.propagation.engines.bounds import Reduced, reduced_features
 from vos.propagation.engines.cpu_masks import labels_to_mask
 from vos.propagation.engines.threads import in_threads
 from vos.propagation.window import half_widths
 
 __all__ = ["labels_to_mask", "propagate_labels"]
 
-TILE = 8  # tokens a side
+FINE_LEVEL, WHOLE_LEVEL = 1, 2
+TILE = 8  # tokens a side: neighbours are taken one after another, while what they meet is in cache
 PLACES_AT_ONCE = 1024  # of an unrestricted frame, so that similarities stay in cache
 TOKENS_AT_ONCE = 1024
+PARTS = 16  # of the tokens: so that what one thread waits for another is short
 ROUNDING = 1e-5  # similarities are sums of hundreds of products, added up in different orders
 
 
@@ -55,27 +55,31 @@ def propagate_labels(
     result = np.zeros((len(query), channels), np.float32)
     with _one_blas_thread():
         step = _Step.of(query, windowed, anywhere, grid, config)
-        known = _known_classes(step, windowed, anywhere)
+        nearby = _Best(step)
+        known = _known_classes(step, nearby)
         settled = known >= 0
         result[np.flatnonzero(settled), known[settled]] = 1.0
         tokens = np.flatnonzero(~settled)
         if len(tokens):
-            best = _Best(step, tokens)
+            thresholds = nearby.values[:, -1] - ROUNDING
+            best = _Best(step)
             if windowed:
-                _search_windows(tokens, step, best)
-            for number in range(len(windowed), len(windowed) + len(anywhere)):
-                _search_everywhere(tokens, step, number, best)
-            labels = List([source.frame.labels.numpy() for source in (*windowed, *anywhere)])
+                _search_windows(tokens, step, thresholds, best)
+            for number in range(step.near, len(step.sources)):
+                _search_everywhere(tokens, step, number, thresholds, best)
             kernels.vote(
                 tokens,
                 best.values,
                 best.frames,
                 best.places,
-                labels,
+                step.labels,
                 np.float32(config.temperature),
                 result,
             )
     return torch.from_numpy(result)
+
+
+Levels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -83,19 +87,21 @@ class _Step:
     """What the search of one frame reads: features, their bounds, and how sources count.
 
     Attributes:
-        rows: (N, C) features of the frame.
-        reduced: (N, d + 1) their reduced form.
-        keys: (N, C) features of each source, those inside the window first.
-        reduced_keys: (N, d + 1) their reduced form.
+        query: of the frame (N, COARSE) and (N, FINE) reduced features, and the features (N, C).
+        sources: those inside the window first, as in all lists below.
+        keys: the like of each source.
+        labels: (N, K + 1) of each source.
+        classes: (N,) the only channel of each of these labels, or MIXED.
         counts: how often each source counts.
         leads: (N,) the place in each source that the flow leads to from each token.
         near: how many of the sources are inside the window.
     """
 
-    rows: np.ndarray
-    reduced: np.ndarray
+    query: Levels
+    sources: tuple[Source, ...]
     keys: List
-    reduced_keys: List
+    labels: List
+    classes: List
     counts: np.ndarray
     leads: List
     near: int
@@ -117,10 +123,11 @@ class _Step:
         own = np.arange(len(query))
         reduced, reduced_keys = reduced_features(query, ordered)
         return cls(
-            rows=query.numpy(),
-            reduced=reduced.numpy(),
-            keys=List([source.frame.features.numpy() for source in ordered]),
-            reduced_keys=List([key.numpy() for key in reduced_keys]),
+            query=_levels(reduced, query),
+            sources=ordered,
+            keys=List(map(_levels, reduced_keys, [source.frame.features for source in ordered])),
+            labels=List([source.frame.labels.numpy() for source in ordered]),
+            classes=List([_classes(source.frame) for source in ordered]),
             counts=np.array([source.count for source in ordered], np.int64),
             leads=List([own if s.leads is None else s.leads.numpy() for s in ordered]),
             near=len(windowed),
@@ -130,133 +137,152 @@ class _Step:
             neighbours=config.neighbours,
         )
 
-    def thresholds(self, tokens: np.ndarray) -> np.ndarray:
-        """Return a lower bound of the k-th best similarity of each of ``tokens``; -inf if none is.
 
-        It comes from the places that the token most resembles, if nothing goes wrong: right
-        beside where it was in the sources inside the window.
-        """
-        found = np.full(len(tokens), -np.inf, np.float32)
-        if not self.near:
-            return found
-
-        def look(worker: int, workers: int) -> None:
-            part = slice(worker, None, workers)
-            found[part] = kernels.kth_of_nearby(
-                tokens[part],
-                self.rows,
-                self.keys,
-                self.near,
-                self.counts,
-                self.leads,
-                self.grid,
-                self.halves,
-                self.penalty,
-                self.neighbours,
-            )
-
-        in_threads(look)
-        return found
+def _levels(reduced: Reduced, features: Tensor) -> Levels:
+    return reduced.coarse.numpy(), reduced.fine.numpy(), features.numpy()
 
 
 class _Best:
-    """The k best candidates of each token: similarity, number of the source, place in it.
+    """The k best candidates of each token: similarity, number of the source, place in it."""
 
-    ``thresholds`` (N,) holds what a similarity must exceed to be looked at.
-    """
-
-    def __init__(self, step: _Step, tokens: np.ndarray) -> None:
-        shape = (len(step.rows), step.neighbours)
+    def __init__(self, step: _Step) -> None:
+        shape = (len(step.query[0]), step.neighbours)
         self.values = np.full(shape, -np.inf, np.float32)
         self.frames = np.full(shape, -1, np.int32)
         self.places = np.zeros(shape, np.int32)
-        self.thresholds = np.full(len(step.rows), kernels.LEAST, np.float32)
-        found = step.thresholds(tokens) - ROUNDING
-        self.thresholds[tokens] = np.maximum(found, kernels.LEAST)
 
 
-def _known_classes(
-    step: _Step, windowed: Sequence[Source], anywhere: Sequence[Source]
-) -> np.ndarray:
-    """Return (N,) the channel that a token must get whatever its similarities, or -1."""
-    known = np.full(len(step.rows), kernels.MIXED, np.int32)
-    if not windowed:
+def _known_classes(step: _Step, nearby: _Best) -> np.ndarray:
+    """Return (N,) the channel that a token must get whatever else it resembles, or MIXED.
+
+    Of the tokens that are looked at closely, ``nearby`` gets the k best of a few places.
+    """
+    known = np.full(len(step.query[0]), kernels.MIXED, np.int32)
+    if not step.near:
         return known
-    extremes = [_extremes(source, step) for source in windowed]
-    low = np.min([low for low, _ in extremes], axis=0)
-    high = np.max([high for _, high in extremes], axis=0)
-    for channel in np.unique(low[(low == high) & (low >= 0)]):
-        tokens = np.flatnonzero((low == channel) & (high == channel))
-        if anywhere:
-            tokens = _out_of_reach(tokens, channel, step, anywhere)
-        known[tokens] = channel
+    uniform = _uniform_classes(step)
+    if step.near == len(step.sources):
+        known[:] = uniform
+    tokens = _by_tile(np.flatnonzero(known < 0), step.grid)
+    _look_nearby(tokens, step, nearby)
+    agreed = kernels.agreed_classes(tokens, nearby.frames, nearby.places, step.classes)
+    thresholds = nearby.values[:, -1]
+    rivalled = np.zeros(len(known), bool)
+    agreeing = tokens[agreed[tokens] >= 0]
+    _mark_rivalled_in_windows(agreeing[uniform[agreeing] < 0], agreed, thresholds, step, rivalled)
+    for channel in np.unique(agreed[agreeing]):
+        part = agreeing[(agreed[agreeing] == channel) & ~rivalled[agreeing]]
+        rivalled[part] = _rivalled_anywhere(part, channel, thresholds[part], step)
+    certain = agreeing[~rivalled[agreeing]]
+    known[certain] = agreed[certain]
     return known
 
 
-def _out_of_reach(
-    tokens: np.ndarray, channel: int, step: _Step, anywhere: Sequence[Source]
-) -> np.ndarray:
-    """Return the ``tokens`` whose label is certain: no place of another label can win a vote."""
-    foreign = [np.flatnonzero(_classes(source.frame) != channel) for source in anywhere]
-    undecided = np.ones(len(tokens), bool)
-    thresholds = step.thresholds(tokens)
-    # Bounds decide most; what they leave open is decided by the similarities themselves.
-    for rows, keys in ((step.reduced, step.reduced_keys), (step.rows, step.keys)):
-        places = [keys[step.near + i][found] for i, found in enumerate(foreign)]
-        others = torch.from_numpy(np.concatenate(places))
-        if len(others) == 0:
-            return tokens
-        for part in _parts(np.flatnonzero(undecided)):
-            rivals = torch.from_numpy(rows[tokens[part]]) @ others.T
-            undecided[part] = rivals.amax(1).numpy() >= thresholds[part]
-    return tokens[~undecided]
+def _uniform_classes(step: _Step) -> np.ndarray:
+    """Return (N,) the class of all places in the windows around a token, or MIXED."""
+    extremes = [_extremes(source, step) for source in step.sources[: step.near]]
+    low = np.min([low for low, _ in extremes], axis=0)
+    high = np.max([high for _, high in extremes], axis=0)
+    return np.where((low == high) & (low >= 0), low, kernels.MIXED)
 
 
-def _search_windows(tokens: np.ndarray, step: _Step, best: _Best) -> None:
-    tiles, starts = _tiles(tokens, step.grid)
-    penalties, beyond = _losses_by_offset(step)
-
-    def search(worker: int, workers: int) -> None:
-        kernels.windowed_neighbours(
-            tiles,
-            starts,
-            worker,
-            workers,
-            step.rows,
-            step.reduced,
+def _look_nearby(tokens: np.ndarray, step: _Step, nearby: _Best) -> None:
+    def look(part: np.ndarray) -> None:
+        kernels.best_nearby(
+            part,
+            step.query,
             step.keys,
-            step.reduced_keys,
             step.near,
             step.counts,
             step.leads,
             step.grid,
             step.halves,
-            penalties,
-            beyond,
-            best.thresholds,
+            step.penalty,
+            nearby.values,
+            nearby.frames,
+            nearby.places,
+        )
+
+    _for_parts(tokens, look)
+
+
+def _mark_rivalled_in_windows(
+    tokens: np.ndarray,
+    classes: np.ndarray,
+    thresholds: np.ndarray,
+    step: _Step,
+    rivalled: np.ndarray,
+) -> None:
+    """Mark those of ``tokens`` that a place of another class in their windows may win."""
+    ends = List([_ends_of_runs(source.frame, step.grid) for source in step.sources[: step.near]])
+
+    def mark(part: np.ndarray) -> None:
+        kernels.mark_rivalled(
+            part,
+            classes,
+            step.query,
+            step.keys,
+            step.classes,
+            ends,
+            step.near,
+            step.leads,
+            step.grid,
+            step.halves,
+            step.penalty,
+            thresholds,
+            rivalled,
+        )
+
+    _for_parts(tokens, mark)
+
+
+def _rivalled_anywhere(
+    tokens: np.ndarray, channel: int, thresholds: np.ndarray, step: _Step
+) -> np.ndarray:
+    """Return for each of ``tokens`` whether another class, outside of windows, may win it."""
+    rivalled = np.ones(len(tokens), bool)
+    foreign = [np.flatnonzero(classes != channel) for classes in list(step.classes)[step.near :]]
+    # Bounds decide most; what they leave open is decided by the similarities themselves.
+    for level in (FINE_LEVEL, WHOLE_LEVEL):
+        rows = step.query[level]
+        places = [step.keys[step.near + i][level][found] for i, found in enumerate(foreign)]
+        if sum(map(len, places)) == 0:
+            return np.zeros(len(tokens), bool)
+        others = torch.from_numpy(np.concatenate(places))
+        for part in _parts(np.flatnonzero(rivalled)):
+            rivals = torch.from_numpy(rows[tokens[part]]) @ others.T
+            rivalled[part] = rivals.amax(1).numpy() >= thresholds[part]
+    return rivalled
+
+
+def _search_windows(tokens: np.ndarray, step: _Step, thresholds: np.ndarray, best: _Best) -> None:
+    def search(part: np.ndarray) -> None:
+        kernels.windowed_neighbours(
+            part,
+            step.query,
+            step.keys,
+            step.near,
+            step.counts,
+            step.leads,
+            step.grid,
+            step.halves,
+            step.penalty,
+            thresholds,
             best.values,
             best.frames,
             best.places,
         )
 
-    in_threads(search)
+    _for_parts(_by_tile(tokens, step.grid), search)
 
 
-def _losses_by_offset(step: _Step) -> tuple[np.ndarray, np.ndarray]:
-    """Flat (2 H - 1, 2 W - 1) tables: the penalty of each offset, and FAR outside the window."""
-    height, width = step.grid
-    dy, dx = np.arange(1 - height, height)[:, None], np.arange(1 - width, width)[None]
-    reach = len(step.halves) // 2
-    half = np.where(abs(dy) <= reach, step.halves[np.clip(reach + dy, 0, 2 * reach)], -1)
-    beyond = np.where(abs(dx) <= half, np.float32(0), np.float32(kernels.FAR))
-    return (step.penalty * (dy**2 + dx**2).astype(np.float32)).ravel(), beyond.ravel()
-
-
-def _search_everywhere(tokens: np.ndarray, step: _Step, number: int, best: _Best) -> None:
+def _search_everywhere(
+    tokens: np.ndarray, step: _Step, number: int, thresholds: np.ndarray, best: _Best
+) -> None:
     """Merge source ``number``, without a window: plain products, scanned while in cache."""
-    keys = torch.from_numpy(step.reduced_keys[number])
+    keys = torch.from_numpy(step.keys[number][FINE_LEVEL])
     for part in _parts(tokens):
-        rows = torch.from_numpy(step.reduced[part])
+        rows = torch.from_numpy(step.query[FINE_LEVEL][part])
         for place in range(0, len(keys), PLACES_AT_ONCE):
             bounds = (rows @ keys[place : place + PLACES_AT_ONCE].T).numpy()
 
@@ -275,9 +301,9 @@ def _search_everywhere(tokens: np.ndarray, step: _Step, number: int, best: _Best
                     step.counts[number],
                     worker,
                     workers,
-                    step.rows,
-                    step.keys[number],
-                    best.thresholds,
+                    step.query[WHOLE_LEVEL],
+                    step.keys[number][WHOLE_LEVEL],
+                    thresholds,
                     best.values,
                     best.frames,
                     best.places,
@@ -291,20 +317,33 @@ def _parts(tokens: np.ndarray) -> list[np.ndarray]:
     return np.array_split(tokens, -(-len(tokens) // TOKENS_AT_ONCE) or 1)
 
 
-def _tiles(tokens: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return tokens sorted by the tile they lie in, and where each tile starts."""
-    width = grid[1]
-    across = -(-width // TILE)
-    tile = (tokens // width // TILE) * across + tokens % width // TILE
-    order = np.argsort(tile, kind="stable")
-    changes = np.flatnonzero(np.diff(tile[order])) + 1
-    return tokens[order], np.concatenate([[0], changes, [len(tokens)]])
+def _for_parts(tokens: np.ndarray, work: Callable[[np.ndarray], None]) -> None:
+    """Let each thread ``work`` on every so manieth of many parts, as none knows what one takes."""
+    parts = np.array_split(tokens, PARTS)
+
+    def take(worker: int, workers: int) -> None:
+        for part in parts[worker::workers]:
+            work(part)
+
+    in_threads(take)
+
+
+def _by_tile(tokens: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Return tokens sorted by the tile they lie in."""
+    y, x = np.divmod(tokens, grid[1])
+    return tokens[np.lexsort((x // TILE, y // TILE))]
 
 
 def _classes(frame: ContextFrame) -> np.ndarray:
     if "classes" not in frame.derived:
         frame.derived["classes"] = kernels.pure_classes(frame.labels.numpy())
     return frame.derived["classes"]
+
+
+def _ends_of_runs(frame: ContextFrame, grid: tuple[int, int]) -> np.ndarray:
+    if "ends" not in frame.derived:
+        frame.derived["ends"] = kernels.ends_of_runs(_classes(frame), grid[1])
+    return frame.derived["ends"]
 
 
 def _extremes(source: Source, step: _Step) -> tuple[np.ndarray, np.ndarray]:

@@ -10,26 +10,27 @@ import numpy as np
 
 from vos.compiled import compiled
 
+SURE = np.float32(1 - 1e-6)  # one, but for rounding
 MIXED = -1  # class of a token whose label is not a single object (or the background) alone
-GROUP = 8  # tokens that are led to places nearer than that are met in one product
-FAR = 1e9  # what a place outside the window loses
-LEAST = np.float32(-FAR / 2)  # below all similarities, above what is left of those outside
 
 
 @compiled()
 def pure_classes(labels):  # type: ignore[no-untyped-def]
-    """(N,) int32: the only channel of (N, K + 1) labels that is not zero, or MIXED."""
+    """(N,) int32: the only channel of (N, K + 1) labels that is not zero, or MIXED.
+
+    MIXED is also what is less than sure of it: places whose background abstains leave such labels.
+    """
     tokens, channels = labels.shape
-    classes = np.empty(tokens, np.int32)
+    classes = np.full(tokens, MIXED, np.int32)
     for token in range(tokens):
-        found = MIXED
+        held = 0
         for channel in range(channels):
             if labels[token, channel] != 0.0:
-                if found != MIXED:
-                    found = MIXED
-                    break
-                found = channel
-        classes[token] = found
+                held += 1
+                if labels[token, channel] > SURE:
+                    classes[token] = channel
+        if held > 1:
+            classes[token] = MIXED
     return classes
 
 
@@ -60,73 +61,186 @@ def extremes_around(classes, height, width, reach_y, reach_x):  # type: ignore[n
 
 
 @compiled(fastmath=True)
-def _similarity(query, key):  # type: ignore[no-untyped-def]
-    """Product of two feature vectors."""
+def _product(query, token, key, place):  # type: ignore[no-untyped-def]
+    """Product of a row of ``query`` and one of ``key``."""
     total = np.float32(0)
-    for channel in range(len(query)):
-        total += query[channel] * key[channel]
+    for channel in range(query.shape[1]):
+        total += query[token, channel] * key[place, channel]
     return total
 
 
+@compiled(fastmath=True)
+def _product_of_eight(query, t, key, p):  # type: ignore[no-untyped-def]
+    """`_product` of rows of eight numbers, without a loop."""
+    left = query[t, 0] * key[p, 0] + query[t, 1] * key[p, 1] + query[t, 2] * key[p, 2]
+    right = query[t, 3] * key[p, 3] + query[t, 4] * key[p, 4] + query[t, 5] * key[p, 5]
+    return left + right + query[t, 6] * key[p, 6] + query[t, 7] * key[p, 7]
+
+
 @compiled()
-def _distance2(place, token, lead, width):  # type: ignore[no-untyped-def]
+def _distance2(row, column, own, led):  # type: ignore[no-untyped-def]
     """Squared distance of a place from the nearer of a token's own place and its lead."""
-    y, x = place // width, place % width
-    from_own = (y - token // width) ** 2 + (x - token % width) ** 2
-    from_lead = (y - lead // width) ** 2 + (x - lead % width) ** 2
+    from_own = (row - own[0]) ** 2 + (column - own[1]) ** 2
+    from_lead = (row - led[0]) ** 2 + (column - led[1]) ** 2
     return np.float32(min(from_own, from_lead))
 
 
 @compiled()
-def _window_row(y, centre, halves, width):  # type: ignore[no-untyped-def]
-    """Columns (start, stop) of row ``y`` of the window around a place; (0, 0) where it has none."""
+def _rows_of_window(centre, halves, height):  # type: ignore[no-untyped-def]
     reach = len(halves) // 2
-    dy = y - centre // width
-    if abs(dy) > reach:
-        return 0, 0
-    x, half = centre % width, halves[reach + dy]
-    return max(0, x - half), min(width, x + half + 1)
+    return max(0, centre[0] - reach), min(height, centre[0] + reach + 1)
 
 
 @compiled()
-def kth_of_nearby(  # type: ignore[no-untyped-def]
-    tokens, query, keys, near, counts, leads, grid, halves, penalty, neighbours
-):
-    """A lower bound of each token's k-th largest similarity, from places it most resembles.
+def _columns_of_window(row, centre, halves, width):  # type: ignore[no-untyped-def]
+    """Columns (start, stop) of a row of the window around a place; (0, 0) where it has none."""
+    reach = len(halves) // 2
+    dy = row - centre[0]
+    if abs(dy) > reach:
+        return 0, 0
+    half = halves[reach + dy]
+    return max(0, centre[1] - half), min(width, centre[1] + half + 1)
 
-    Looks at the 3 x 3 places, as far as they are inside the window, around where each of
-    ``tokens`` leads to in the first ``near`` of ``keys`` (newest first), frame by frame, until
-    twice ``neighbours`` candidates are seen. -inf where there are fewer than ``neighbours``.
+
+@compiled()
+def best_nearby(  # type: ignore[no-untyped-def]
+    tokens, query, keys, near, counts, leads, grid, halves, penalty, values, frames, places
+):
+    """Find the k best of the places that each of ``tokens`` most resembles, if nothing goes wrong.
+
+    These are the 3 x 3 places, as far as they are inside the window, around where the flow leads
+    to. Arguments are those of `windowed_neighbours`.
     """
     height, width = grid
-    bounds = np.empty(len(tokens), np.float32)
-    best = np.empty(neighbours, np.float32)
-    for number in range(len(tokens)):
-        token = tokens[number]
-        best[:] = -np.inf
-        seen = 0
-        for frame in range(near):
-            if seen >= 2 * neighbours:
-                break
-            lead = leads[frame][token]
-            y, x = lead // width, lead % width
-            for ky in range(max(0, y - 1), min(height, y + 2)):
-                start, stop = _window_row(ky, lead, halves, width)
-                for kx in range(max(start, x - 1), min(stop, x + 2)):
-                    place = ky * width + kx
-                    similarity = _similarity(query[token], keys[frame][place])
-                    similarity -= penalty * _distance2(place, token, lead, width)
-                    for _ in range(min(counts[frame], neighbours)):
-                        seen += 1
-                        if similarity <= best[neighbours - 1]:
-                            break
-                        slot = neighbours - 1
-                        while slot > 0 and best[slot - 1] < similarity:
-                            best[slot] = best[slot - 1]
-                            slot -= 1
-                        best[slot] = similarity
-        bounds[number] = best[neighbours - 1]
-    return bounds
+    _, fine_query, whole_query = query
+    for frame in range(near):
+        _, fine_key, whole_key = keys[frame]
+        lead_of, count = leads[frame], counts[frame]
+        for token in tokens:
+            lead = lead_of[token]
+            own, led = (token // width, token % width), (lead // width, lead % width)
+            for row in range(max(0, led[0] - 1), min(height, led[0] + 2)):
+                start, stop = _columns_of_window(row, led, halves, width)
+                for column in range(max(start, led[1] - 1), min(stop, led[1] + 2)):
+                    place = row * width + column
+                    loss = penalty * _distance2(row, column, own, led)
+                    if _product(fine_query, token, fine_key, place) - loss <= values[token, -1]:
+                        continue
+                    similarity = _product(whole_query, token, whole_key, place) - loss
+                    _offer(
+                        values[token],
+                        frames[token],
+                        places[token],
+                        similarity,
+                        frame,
+                        place,
+                        count,
+                    )
+
+
+@compiled()
+def agreed_classes(tokens, frames, places, classes):  # type: ignore[no-untyped-def]
+    """(N,) int32: the class that all k places of a token are of; MIXED where there are fewer."""
+    agreed = np.full(len(frames), MIXED, np.int32)
+    for token in tokens:
+        if frames[token, -1] < 0:
+            continue
+        first = classes[frames[token, 0]][places[token, 0]]
+        same = True
+        for slot in range(1, frames.shape[1]):
+            same &= classes[frames[token, slot]][places[token, slot]] == first
+        if same:
+            agreed[token] = first
+    return agreed
+
+
+@compiled()
+def ends_of_runs(classes, width):  # type: ignore[no-untyped-def]
+    """(N,) int32: the column that ends the run of one class, within a row, from each place on."""
+    ends = np.empty(len(classes), np.int32)
+    for place in range(len(classes) - 1, -1, -1):
+        column = place % width
+        last = column == width - 1 or classes[place + 1] != classes[place]
+        ends[place] = column + 1 if last else ends[place + 1]
+    return ends
+
+
+@compiled()
+def mark_rivalled(  # type: ignore[no-untyped-def]
+    tokens,
+    own_classes,
+    query,
+    keys,
+    classes,
+    ends,
+    near,
+    leads,
+    grid,
+    halves,
+    penalty,
+    thresholds,
+    rivalled,
+):
+    """Mark the tokens for which a place of another class than their own reaches their threshold.
+
+    Args:
+        own_classes, thresholds: (N,) of the frame's tokens.
+        classes: lists of (N,), one per source; ``ends`` says where their runs end.
+        rivalled: (N,) bool, updated in place; tokens that are marked already are passed over.
+
+    Other arguments are those of `windowed_neighbours`.
+    """
+    for frame in range(near):
+        key, class_of, end_of, lead_of = keys[frame], classes[frame], ends[frame], leads[frame]
+        for token in tokens:
+            if not rivalled[token]:
+                rivalled[token] = _has_rival(
+                    token,
+                    lead_of[token],
+                    own_classes[token],
+                    query,
+                    key,
+                    class_of,
+                    end_of,
+                    grid,
+                    halves,
+                    penalty,
+                    thresholds[token],
+                )
+
+
+@compiled()
+def _has_rival(  # type: ignore[no-untyped-def]
+    token, lead, own_class, query, key, classes, ends, grid, halves, penalty, threshold
+):
+    """Whether a place of another class, in the windows around a token and its lead, reaches it."""
+    coarse_query, fine_query, whole_query = query
+    coarse_key, fine_key, whole_key = key
+    height, width = grid
+    own, led = (token // width, token % width), (lead // width, lead % width)
+    for number in range(2 if lead != token else 1):
+        centre = led if number else own
+        top, bottom = _rows_of_window(centre, halves, height)
+        for row in range(top, bottom):
+            column, stop = _columns_of_window(row, centre, halves, width)
+            seen = _columns_of_window(row, own, halves, width) if number else (0, 0)
+            while column < stop:
+                end = min(ends[row * width + column], stop)
+                start, column = column, end
+                if classes[row * width + start] == own_class:
+                    continue
+                for other in range(start, end):
+                    if seen[0] <= other < seen[1]:
+                        continue
+                    place = row * width + other
+                    least = threshold + penalty * _distance2(row, other, own, led)
+                    if (
+                        _product_of_eight(coarse_query, token, coarse_key, place) >= least
+                        and _product(fine_query, token, fine_key, place) >= least
+                        and _product(whole_query, token, whole_key, place) >= least
+                    ):
+                        return True
+    return False
 
 
 @compiled()
@@ -155,26 +269,6 @@ def _largest(row, start, stop):  # type: ignore[no-untyped-def]
     return largest
 
 
-@compiled(fastmath=True)
-def _any_above(bounds, first, columns, penalties, beyond, own, led, least):  # type: ignore[no-untyped-def]
-    """Whether any of a row of bounds exceeds ``least``, each less what it loses.
-
-    Most rows hold nothing new and are passed over by this loop, so it must vectorise: indices
-    without a sign, no slices, and no way out.
-
-    Args:
-        bounds: of which entries ``first`` to ``first + columns`` are the row.
-        penalties, beyond: flat tables of what is lost by offset; ``own`` and ``led`` are where they
-            hold the first column's offset from the token and from its lead.
-    """
-    first, own, led = np.uint64(first), np.uint64(own), np.uint64(led)
-    above = False
-    for column in range(np.uint64(columns)):
-        value = bounds[first + column] - min(penalties[own + column], penalties[led + column])
-        above |= value - min(beyond[own + column], beyond[led + column]) > least
-    return above
-
-
 @compiled()
 def _scan(  # type: ignore[no-untyped-def]
     bounds,
@@ -182,13 +276,10 @@ def _scan(  # type: ignore[no-untyped-def]
     stop,
     first_place,
     query,
+    token,
     key,
     frame,
     count,
-    token,
-    lead,
-    width,
-    penalty,
     threshold,
     values,
     frames,
@@ -203,243 +294,98 @@ def _scan(  # type: ignore[no-untyped-def]
     for column in range(start, stop):
         if bounds[column] > max(values[-1], threshold):
             place = first_place + column - start
-            similarity = _similarity(query, key[place])
-            if penalty > 0.0:
-                similarity -= penalty * _distance2(place, token, lead, width)
-            _offer(values, frames, places, similarity, frame, place, count)
+            _offer(values, frames, places, _product(query, token, key, place), frame, place, count)
 
 
 @compiled()
-def _scan_region(  # type: ignore[no-untyped-def]
-    bounds,
-    region,
+def windowed_neighbours(  # type: ignore[no-untyped-def]
     tokens,
-    led,
+    query,
+    keys,
+    near,
+    counts,
+    leads,
+    grid,
+    halves,
+    penalty,
+    thresholds,
+    values,
+    frames,
+    places,
+):
+    """Merge the windowed sources into the k best of each of ``tokens``.
+
+    Args:
+        query: of the frame, three arrays: (N, 8) and (N, d + 1), whose products bound similarities
+            from above, and the features (N, C).
+        keys: list of the like, one per source, of which the first ``near`` are windowed;
+            ``counts`` says how often each one counts.
+        leads: list of (N,), one per source: the place that the flow leads to from each token, its
+            own place where it does not move.
+        grid: height and width.
+        halves: (2 R + 1,) half widths of the window's rows.
+        penalty: what a similarity loses for each squared token of distance.
+        thresholds: (N,) similarities below it are of no interest.
+        values, frames, places: (N, k) the best so far, descending; updated in place.
+    """
+    for frame in range(near):
+        for token in tokens:
+            _search_frame(
+                token,
+                leads[frame][token],
+                query,
+                keys[frame],
+                frame,
+                counts[frame],
+                grid,
+                halves,
+                penalty,
+                thresholds[token],
+                values[token],
+                frames[token],
+                places[token],
+            )
+
+
+@compiled()
+def _search_frame(  # type: ignore[no-untyped-def]
+    token,
+    lead,
     query,
     key,
     frame,
     count,
     grid,
     halves,
-    penalties,
-    beyond,
-    thresholds,
+    penalty,
+    threshold,
     values,
     frames,
     places,
 ):
-    """Offer to each token the places of a rectangle in the window around it or around its lead.
-
-    Args:
-        bounds: flat, of the tokens in turn and of the places of ``region`` row by row.
-        tokens: they, and ``led``, where the flow leads them to; other arguments as in
-            `windowed_neighbours`.
-    """
+    """Offer to a token the places of a frame in the windows around it and around its lead."""
+    coarse_query, fine_query, whole_query = query
+    coarse_key, fine_key, whole_key = key
     height, width = grid
-    top, bottom, left, right = region
-    across, reach, reach_x = 2 * width - 1, len(halves) // 2, halves.max()
-    for number in range(len(tokens)):
-        token, lead = tokens[number], led[number]
-        y, led_y, x, led_x = token // width, lead // width, token % width, lead % width
-        start = max(left, min(x, led_x) - reach_x)
-        columns = min(right, max(x, led_x) + reach_x + 1) - start
-        own_at = (height - 1 - y) * across + width - 1 - x + start
-        led_at = (height - 1 - led_y) * across + width - 1 - led_x + start
-        least = max(values[token, -1], thresholds[token])
-        for row in range(max(top, min(y, led_y) - reach), min(bottom, max(y, led_y) + reach + 1)):
-            first = (number * (bottom - top) + row - top) * (right - left) + start - left
-            own, there = own_at + row * across, led_at + row * across
-            if not _any_above(bounds, first, columns, penalties, beyond, own, there, least):
-                continue
-            for column in range(columns):
-                penalty = min(penalties[own + column], penalties[there + column])
-                loss = penalty + min(beyond[own + column], beyond[there + column])
-                if bounds[first + column] - loss > least:
-                    place = row * width + start + column
-                    similarity = _similarity(query[token], key[place]) - penalty
-                    _offer(
-                        values[token],
-                        frames[token],
-                        places[token],
-                        similarity,
-                        frame,
-                        place,
-                        count,
-                    )
-                    least = max(values[token, -1], thresholds[token])
-
-
-@compiled()
-def _forget(bounds, region, known):  # type: ignore[no-untyped-def]
-    """Lower the bounds of those places of a rectangle that another one holds below all others."""
-    top, bottom, left, right = region
-    start, stop = max(left, known[2]), min(right, known[3])
-    for row in range(max(top, known[0]), min(bottom, known[1])):
-        offset = (row - top) * (right - left) - left
-        if start < stop:
-            bounds[:, offset + start : offset + stop] = -FAR
-
-
-@compiled()
-def _box(places, width):  # type: ignore[no-untyped-def]
-    """The smallest rectangle (top, bottom, left, right) that holds ``places``."""
-    top, left = places[0] // width, places[0] % width
-    bottom, right = top, left
-    for place in places:
-        top, bottom = min(top, place // width), max(bottom, place // width)
-        left, right = min(left, place % width), max(right, place % width)
-    return top, bottom + 1, left, right + 1
-
-
-@compiled()
-def _reached(box, halves, grid):  # type: ignore[no-untyped-def]
-    """The rectangle that holds the windows around all places of ``box``."""
-    reach_y, reach_x = len(halves) // 2, halves.max()
-    top, bottom, left, right = box
-    return (
-        max(0, top - reach_y),
-        min(grid[0], bottom + reach_y),
-        max(0, left - reach_x),
-        min(grid[1], right + reach_x),
-    )
-
-
-@compiled()
-def _area(region):  # type: ignore[no-untyped-def]
-    top, bottom, left, right = region
-    return (bottom - top) * (right - left)
-
-
-@compiled()
-def _joined(box, other):  # type: ignore[no-untyped-def]
-    """The smallest rectangle that holds two others."""
-    return (
-        min(box[0], other[0]),
-        max(box[1], other[1]),
-        min(box[2], other[2]),
-        max(box[3], other[3]),
-    )
-
-
-@compiled()
-def _bounds_in(region, rows, key, width):  # type: ignore[no-untyped-def]
-    """Products of ``rows`` with all places of a rectangle of ``key``, row by row."""
-    top, bottom, left, right = region
-    span = right - left
-    union = np.empty(((bottom - top) * span, rows.shape[1]), np.float32)
-    for y in range(top, bottom):
-        start = (y - top) * span
-        union[start : start + span] = key[y * width + left : y * width + right]
-    return np.dot(rows, union.T)
-
-
-@compiled()
-def _next_group(leads, waiting, width):  # type: ignore[no-untyped-def]
-    """Of the ``waiting`` tokens, the first and those that are led to near where it is.
-
-    They wait no longer.
-    """
-    members = np.empty(len(leads), np.int64)
-    found = 0
-    for number in range(len(leads)):
-        if not waiting[number]:
-            continue
-        if found == 0:
-            y, x = leads[number] // width, leads[number] % width
-        dy, dx = leads[number] // width - y, leads[number] % width - x
-        if max(abs(dy), abs(dx)) < GROUP:
-            waiting[number] = False
-            members[found] = number
-            found += 1
-    return members[:found]
-
-
-@compiled()
-def windowed_neighbours(  # type: ignore[no-untyped-def]
-    tiles,
-    tile_starts,
-    worker,
-    workers,
-    query,
-    reduced_query,
-    keys,
-    reduced_keys,
-    near,
-    counts,
-    leads,
-    grid,
-    halves,
-    penalties,
-    beyond,
-    thresholds,
-    values,
-    frames,
-    places,
-):
-    """Merge the windowed sources into the k best of each token, tile by tile.
-
-    Of each frame a tile meets the rectangle that holds the windows around its tokens, in one
-    matrix product. Where the flow leads nearby, the rectangle is made to hold the windows there
-    too; where it leads farther, those are met apart, tokens that are led to neighbouring places
-    together.
-
-    Args:
-        tiles: tokens, grouped by tile; tile i is ``tiles[tile_starts[i] : tile_starts[i + 1]]``.
-        worker, workers: this call does tiles worker, worker + workers, ...
-        query, reduced_query: (N, C) and (N, d + 1).
-        keys, reduced_keys: lists of the like, one per source, of which the first ``near`` are
-            windowed; ``counts`` says how often each one counts.
-        leads: list of (N,), one per source: the place that the flow leads to from each token, its
-            own place where it does not move.
-        grid: height and width.
-        halves: (2 R + 1,) half widths of the window's rows.
-        penalties, beyond: flat (2 H - 1, 2 W - 1) tables of what a similarity loses by the offset
-            of its place from a centre: for the distance from the nearer one, and for being outside
-            both windows.
-        thresholds: (N,) similarities below it are of no interest.
-        values, frames, places: (N, k) the best so far, descending; updated in place.
-    """
-    width = grid[1]
-    for tile in range(worker, len(tile_starts) - 1, workers):
-        tokens = tiles[tile_starts[tile] : tile_starts[tile + 1]]
-        rows = reduced_query[tokens]
-        own_box = _box(tokens, width)
-        own_region = _reached(own_box, halves, grid)
-        for frame in range(near):
-            led = leads[frame][tokens]
-            waiting = led != tokens
-            region = _reached(_joined(own_box, _box(led, width)), halves, grid)
-            apart = _area(own_region) * (len(tokens) + waiting.sum())
-            if _area(region) * len(tokens) <= apart:
-                waiting[:] = False
-            else:
-                region = own_region
-            members, here, known = np.arange(len(tokens)), region, (0, 0, 0, 0)
-            while True:
-                bounds = _bounds_in(here, rows[members], reduced_keys[frame], width)
-                _forget(bounds, here, known)
-                _scan_region(
-                    bounds.ravel(),
-                    here,
-                    tokens[members],
-                    led[members],
-                    query,
-                    keys[frame],
-                    frame,
-                    counts[frame],
-                    grid,
-                    halves,
-                    penalties,
-                    beyond,
-                    thresholds,
-                    values,
-                    frames,
-                    places,
-                )
-                if not waiting.any():
-                    break
-                members, known = _next_group(led, waiting, width), region
-                here = _reached(_box(led[members], width), halves, grid)
+    own, led = (token // width, token % width), (lead // width, lead % width)
+    for number in range(2 if lead != token else 1):
+        centre = led if number else own
+        top, bottom = _rows_of_window(centre, halves, height)
+        for row in range(top, bottom):
+            start, stop = _columns_of_window(row, centre, halves, width)
+            seen = _columns_of_window(row, own, halves, width) if number else (0, 0)
+            for column in range(start, stop):
+                if seen[0] <= column < seen[1]:
+                    continue
+                place = row * width + column
+                loss = penalty * _distance2(row, column, own, led)
+                least = max(values[-1], threshold) + loss
+                if (
+                    _product_of_eight(coarse_query, token, coarse_key, place) > least
+                    and _product(fine_query, token, fine_key, place) > least
+                ):
+                    similarity = _product(whole_query, token, whole_key, place) - loss
+                    _offer(values, frames, places, similarity, frame, place, count)
 
 
 @compiled()
@@ -473,14 +419,11 @@ def merge_everywhere(  # type: ignore[no-untyped-def]
                 start,
                 stop,
                 first_place + start,
-                query[token],
+                query,
+                token,
                 key,
                 frame,
                 count,
-                token,
-                token,
-                1,
-                np.float32(0),
                 thresholds[token],
                 values[token],
                 frames[token],
