@@ -104,12 +104,17 @@ def token_weights(labels: Tensor) -> Tensor:
 
 
 def beside(features: Tensor, scores: Tensor, weight: float) -> Tensor:
-    """Features and scores side by side, (N, C + K + 1) of length one.
+    """Features and scores side by side, (N, C + K + 1 and zeros beyond) of length one.
 
     Products of two rows are ``(product of features + weight * product of scores) / (1 + weight)``.
+    Zeros make a multiple of 32 of the channels: compiled loops are twice as fast without a rest.
     """
-    joined = torch.cat([features, weight**0.5 * scores], dim=1)
-    return (joined / (1 + weight) ** 0.5).contiguous()
+    learnt = features.shape[1]
+    used = learnt + scores.shape[1]
+    joined = features.new_zeros(len(features), used + -used % 32)
+    torch.mul(features, (1 / (1 + weight)) ** 0.5, out=joined[:, :learnt])
+    torch.mul(scores, (weight / (1 + weight)) ** 0.5, out=joined[:, learnt:used])
+    return joined
 
 
 def _with_one(features: Tensor) -> Tensor:

@@ -32,14 +32,20 @@ def token_motion(flow: np.ndarray | Tensor, grid: tuple[int, int]) -> Tensor:
             f"flow must be (height, width, 2), in pixels, not {tuple(pixels.shape)}: "
             "columns and rows to where each pixel was in the frame before"
         )
+    scales = pixels.new_tensor(grid).float() / pixels.new_tensor(pixels.shape[:2]).float()
+    means = _means(pixels, grid).flip(1) * scales
+    if bool(means.isfinite().all()):
+        return means
     known = pixels.isfinite().all(2, keepdim=True)
-    planes = torch.cat([torch.where(known, pixels, 0), known], dim=2).float().permute(2, 0, 1)
-    across, down, share = functional.adaptive_avg_pool2d(planes[None], grid)[0]
-    scaled = torch.stack(
-        [down * (grid[0] / pixels.shape[0]), across * (grid[1] / pixels.shape[1])], dim=-1
-    )
-    share = share[..., None]
-    return torch.where(share >= 0.5, scaled / share.clamp(min=0.5), 0).reshape(-1, 2)
+    share = _means(known, grid)
+    means = _means(torch.where(known, pixels, 0), grid).flip(1) * scales
+    return torch.where(share >= 0.5, means / share.clamp(min=0.5), 0)
+
+
+def _means(pixels: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(H, W, C) pixels -> (N, C) float, their means by token."""
+    planes = pixels.permute(2, 0, 1).float().contiguous()
+    return functional.adaptive_avg_pool2d(planes[None], grid)[0].flatten(1).T
 
 
 def follow(motion: Tensor, onwards: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -260,8 +260,9 @@ class Propagator:
                 "feature maps of one video must come from one backbone: "
                 f"{channels} channels after {self._channels}"
             )
-        rows = features.detach().flatten(1).T.float()
-        return functional.normalize(rows, dim=1).contiguous()
+        rows = torch.empty(features[0].numel(), channels, device=features.device)
+        rows.copy_(features.detach().flatten(1).T)
+        return rows.div_(torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp(min=1e-12))
 
     def _known_grid(self) -> tuple[int, int]:
         assert self._grid is not None
