@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from vos.errors import UsageError, near_names
 
-DEFAULT_MODEL = "icon-resnet18"  # of commands, functions and page: a checkpoint of `weights/`
+DEFAULT_MODEL = "icon-compact"  # of commands, functions and page: a checkpoint of `weights/`
 
 Kind = TypeVar("Kind")
 
