@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from vos.datasets import clips as clips_module
-from vos.datasets.clips import CacheError, find_clips, load_clips
+from vos.datasets.clips import CacheError, find_clips, forget_unused, load_clips
 from vos.errors import MissingError, UsageError, VosError
 from vos.media.images import write_image
 
@@ -78,6 +80,28 @@ def test_disk_cache_gives_the_same_and_is_found_again(
         assert isinstance(two.frames, np.memmap)
         np.testing.assert_array_equal(one.frames, two.frames)
         np.testing.assert_array_equal(one.frames, three.frames)
+
+
+def test_what_no_run_used_for_a_month_is_removed_from_the_cache(
+    mixed: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+
+    def load() -> None:
+        load_clips(find_clips([mixed]), short_side=16, cache="disk", cache_folder=folder)
+
+    load()
+    files = sorted(folder.iterdir())
+    theirs = folder / "notes.npy"
+    theirs.write_bytes(b"a file of somebody else")
+    for path in (*files, theirs):
+        os.utime(path, (0, 0))
+    stale = folder / f"{0:032x}.npy"
+    shutil.copy(files[0], stale)
+    os.utime(stale, (0, 0))
+    load()  # it uses all but one
+    forget_unused(folder)
+    assert sorted(folder.iterdir()) == sorted([*files, theirs])
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])

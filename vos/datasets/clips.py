@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("vos")
 
 CACHES = ("memory", "disk", "none")
+UNUSED_DAYS = 30
+_OF_CACHE = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # names that `_cached` gives
 
 
 class CacheError(VosError):
@@ -283,7 +287,24 @@ def _cached(source: ClipSource, short_side: int, folder: Path) -> np.ndarray:
             raise
         with _cache_errors(), atomic_path(path) as temporary:
             np.save(temporary, frames)
+    with suppress(OSError):
+        os.utime(path)  # for `forget_unused`
     return np.load(path, mmap_mode="r")
+
+
+def forget_unused(folder: Path, days: float = UNUSED_DAYS) -> None:
+    """Remove the decoded clips of ``folder`` that no run has used for this long.
+
+    A clip whose video has changed is decoded anew, and what it was before is never used again.
+    """
+    for path in folder.glob("*"):
+        with suppress(OSError):  # somebody else removes them, too
+            if _OF_CACHE.fullmatch(path.name) and _days_since(path.stat().st_mtime) > days:
+                path.unlink()
+
+
+def _days_since(moment: float) -> float:
+    return (time.time() - moment) / 86_400
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from vos.backbones import Backbone, load, save_checkpoint
 from vos.caches import cache_folder
-from vos.datasets.clips import Clip, find_clips, load_clips
+from vos.datasets.clips import Clip, find_clips, forget_unused, load_clips
 from vos.errors import UsageError, VosError
 from vos.progress import progress
 from vos.runs.paths import Input, Output, check_paths
@@ -396,9 +396,12 @@ def _load(config: TrainConfig, fabric: Fabric) -> list[Clip]:
 
 
 def _cache_folder(config: TrainConfig) -> Path:
-    """Return the folder of decoded clips."""
-    given = config.data.cache_folder
-    return Path(given).expanduser() if given else cache_folder("clips")
+    """Return the folder of decoded clips; of the one that vos chooses, old ones are removed."""
+    if config.data.cache_folder:
+        return Path(config.data.cache_folder).expanduser()
+    folder = cache_folder("clips")
+    forget_unused(folder)
+    return folder
 
 
 def _silent(message: str) -> None:
