@@ -8,7 +8,8 @@ click more on each of a few views: at first as `points_protocol.py` would, then 
 
 The weights that come with vos saw 900 views (a first part of all), in 200 steps with BATCH 8 and
 1,000 with 4, RATE 1.5e-3 and BOXES 0.25; then, by ``--start``, 1,500, 3,000
-and 1,400 with the values below (boxes that cut objects in the last ones alone).
+and 1,400 with the values below (boxes that cut objects from the last ones on) and no decay; then
+9,000 (``--seed 5``), whose rate falls to zero in the second half.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def fit(
     began, seen = time.monotonic(), []
     for step, tries in enumerate(rounds(paths, generator)):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1, step / WARM_UP)
+            group["lr"] = RATE * min(1, step / WARM_UP, 2 * (1 - step / steps))
         logits = network(*planes_of(tries))
         loss = loss_of(logits, torch.from_numpy(np.stack([a_try.shares for a_try in tries])))
         optimiser.zero_grad(set_to_none=True)

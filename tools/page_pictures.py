@@ -1,17 +1,20 @@
 """Take the pictures of the web page that README and docs/web-page.md show.
 
-``python tools/page_pictures.py`` serves the page, does a job in Chromium on a clip of the sample
-and writes ``docs/images/web-page.jpg`` and ``web-page-phone.jpg``. Look at them before you keep
-them.
+``python tools/page_pictures.py`` serves the page, does jobs in Chromium on a clip of the sample and
+writes ``docs/images/web-page.jpg``, ``web-page-phone.jpg`` and ``web-page-job.webp``, a film of a
+whole job. Look at them before you keep them.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from vos.datasets import open_dataset
@@ -21,6 +24,7 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIP = "table"
 OBJECTS = (2, 3)  # ids in the sample
 ROOM = 3  # pixels that a hand leaves around an object
+FINISHED = "#status :text('Look through them')"
 PATIENCE = 300_000  # milliseconds
 
 
@@ -32,14 +36,89 @@ def surrounding(mask: np.ndarray) -> tuple[float, float, float, float]:
     return left, (rows.min() - ROOM) / height, right, (rows.max() + 1 + ROOM) / height
 
 
-def mark(page: Any, boxes: list[tuple[float, float, float, float]]) -> None:
-    """Open the clip and draw a box around each object."""
+def three_places(mask: np.ndarray) -> list[tuple[float, float]]:
+    """Return x and y, in shares of the frame, of three places deep inside a (H, W) bool mask."""
+    left = mask.astype(np.uint8)
+    places = []
+    for _ in range(3):
+        depth = cv2.distanceTransform(np.pad(left, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        places.append(((x + 0.5) / mask.shape[1], (y + 0.5) / mask.shape[0]))
+        cv2.circle(left, (int(x), int(y)), int(1.5 * depth.max()), 0, -1)
+    return places
+
+
+def open_clip(page: Any) -> Any:
+    """Open the clip; return its canvas."""
     page.wait_for_selector("#start")
     page.click("#example input")
     page.click(f"[role=option]:has-text('{CLIP}')")
     page.click("#open-example")
     canvas = page.locator("#canvas canvas[data-index]")
     canvas.wait_for(state="visible")
+    return canvas
+
+
+def click_at(page: Any, canvas: Any, place: tuple[float, float]) -> None:
+    """Click on a place, in shares of the frame, and wait for the mask."""
+    sheet, before = canvas.bounding_box(), canvas.get_attribute("data-serial")
+    page.mouse.click(
+        sheet["x"] + place[0] * sheet["width"], sheet["y"] + place[1] * sheet["height"]
+    )
+    page.wait_for_selector(f"#canvas canvas[data-waiting='0']:not([data-serial='{before}'])")
+
+
+def film(page: Any, masks: list[np.ndarray], object_id: int) -> None:
+    """Do a job with one object, click by click, and write what the page showed."""
+    shots: list[tuple[Image.Image, int]] = []
+
+    def shoot(milliseconds: int) -> None:
+        shots.append((Image.open(io.BytesIO(page.screenshot())).convert("RGB"), milliseconds))
+
+    page.wait_for_selector("#start")
+    page.wait_for_selector("#problem", state="hidden")
+    shoot(1500)
+    canvas = open_clip(page)
+    page.click("#canvas [data-tool=points]")
+    for place in three_places(masks[0] == object_id):
+        click_at(page, canvas, place)
+        shoot(1000)
+    page.click("#propagate")
+    page.wait_for_selector(f"#status progress, {FINISHED}")
+    for done in (10, 40, 70):
+        page.wait_for_function(
+            f"(document.querySelector('#status progress')?.value ?? 100) > {done}"
+        )
+        shoot(700)
+    page.wait_for_selector(FINISHED)
+    shoot(1500)
+    page.click("#correct-next")
+    page.wait_for_selector("#canvas canvas[data-waiting='0']:not([data-index='0'])")
+    shoot(1500)
+    at = int(canvas.get_attribute("data-index"))
+    click_at(page, canvas, three_places(masks[at] == object_id)[0])
+    shoot(1200)
+    page.click("#propagate")
+    page.wait_for_selector(FINISHED)
+    shoot(1200)
+    page.click("#prepare")
+    page.wait_for_selector("#status :text('is ready')")
+    page.locator("#file").scroll_into_view_if_needed()
+    shoot(2500)
+    first, *others = [shot.resize((960, 675), Image.Resampling.LANCZOS) for shot, _ in shots]
+    first.save(
+        IMAGES / "web-page-job.webp",
+        save_all=True,
+        append_images=others,
+        duration=[milliseconds for _, milliseconds in shots],
+        loop=0,
+        quality=70,
+    )
+
+
+def mark(page: Any, boxes: list[tuple[float, float, float, float]]) -> None:
+    """Open the clip and draw a box around each object."""
+    canvas = open_clip(page)
     page.click("#canvas [data-tool=box]")
     for number, (left, top, right, bottom) in enumerate(boxes):
         if number:
@@ -57,10 +136,10 @@ def mark(page: Any, boxes: list[tuple[float, float, float, float]]) -> None:
 
 
 def main() -> None:
-    """Take both pictures."""
+    """Take the pictures and the film."""
     sequence = open_dataset("sample", sequences=[CLIP]).sequences[0]
-    mask = sequence.mask(0)
-    boxes = [surrounding(mask == object_id) for object_id in OBJECTS]
+    masks = [sequence.mask(index) for index in range(len(sequence))]
+    boxes = [surrounding(masks[0] == object_id) for object_id in OBJECTS]
     with start(Serving(device="cpu")) as serving, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -71,16 +150,22 @@ def main() -> None:
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.goto(serving.url)
-            mark(page, boxes)
-            page.click("#propagate")
             return page
 
         page = opened(1280, 900)
-        page.wait_for_function("document.querySelector('#status progress')?.value > 20")
+        film(page, masks, OBJECTS[0])
+        page.context.close()
+        page = opened(1280, 900)
+        mark(page, boxes)
+        page.click("#propagate")
+        page.wait_for_selector(f"#status progress, {FINISHED}")
+        page.wait_for_function("(document.querySelector('#status progress')?.value ?? 100) > 20")
         page.screenshot(path=IMAGES / "web-page.jpg", type="jpeg", quality=85)
         page.context.close()
         page = opened(390, 844, color_scheme="dark", has_touch=True, device_scale_factor=2)
-        page.wait_for_selector("#status :text('Look through them')")
+        mark(page, boxes)
+        page.click("#propagate")
+        page.wait_for_selector(FINISHED)
         page.locator("#titlebar").scroll_into_view_if_needed()
         page.screenshot(path=IMAGES / "web-page-phone.jpg", type="jpeg", quality=80)
         browser.close()
