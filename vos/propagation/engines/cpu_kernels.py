@@ -16,21 +16,13 @@ MIXED = -1  # class of a token whose label is not a single object (or the backgr
 
 @compiled()
 def pure_classes(labels):  # type: ignore[no-untyped-def]
-    """(N,) int32: the only channel of (N, K + 1) labels that is not zero, or MIXED.
-
-    MIXED is also what is less than sure of it: places whose background abstains leave such labels.
-    """
+    """(N,) int32: the channel of (N, K + 1) labels that is one, or MIXED."""
     tokens, channels = labels.shape
     classes = np.full(tokens, MIXED, np.int32)
     for token in range(tokens):
-        held = 0
         for channel in range(channels):
-            if labels[token, channel] != 0.0:
-                held += 1
-                if labels[token, channel] > SURE:
-                    classes[token] = channel
-        if held > 1:
-            classes[token] = MIXED
+            if labels[token, channel] > SURE:
+                classes[token] = channel
     return classes
 
 
