@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,6 +138,20 @@ class _Step:
             neighbours=config.neighbours,
         )
 
+    @property
+    def in_windows(self) -> tuple[Any, ...]:
+        """What the kernels take to look for neighbours in the windows."""
+        return (
+            self.query,
+            self.keys,
+            self.near,
+            self.counts,
+            self.leads,
+            self.grid,
+            self.halves,
+            self.penalty,
+        )
+
 
 def _levels(reduced: Reduced, features: Tensor) -> Levels:
     return reduced.coarse.numpy(), reduced.fine.numpy(), features.numpy()
@@ -190,14 +205,7 @@ def _look_nearby(tokens: np.ndarray, step: _Step, nearby: _Best) -> None:
     def look(part: np.ndarray) -> None:
         kernels.best_nearby(
             part,
-            step.query,
-            step.keys,
-            step.near,
-            step.counts,
-            step.leads,
-            step.grid,
-            step.halves,
-            step.penalty,
+            *step.in_windows,
             nearby.values,
             nearby.frames,
             nearby.places,
@@ -259,14 +267,7 @@ def _search_windows(tokens: np.ndarray, step: _Step, thresholds: np.ndarray, bes
     def search(part: np.ndarray) -> None:
         kernels.windowed_neighbours(
             part,
-            step.query,
-            step.keys,
-            step.near,
-            step.counts,
-            step.leads,
-            step.grid,
-            step.halves,
-            step.penalty,
+            *step.in_windows,
             thresholds,
             best.values,
             best.frames,
@@ -318,7 +319,7 @@ def _parts(tokens: np.ndarray) -> list[np.ndarray]:
 
 
 def _for_parts(tokens: np.ndarray, work: Callable[[np.ndarray], None]) -> None:
-    """Let each thread ``work`` on every so manieth of many parts, as none knows what one takes."""
+    """Let the threads ``work`` on many small parts in turn: how long one takes is not known."""
     parts = np.array_split(tokens, PARTS)
 
     def take(worker: int, workers: int) -> None:

@@ -78,12 +78,6 @@ def _distance2(row, column, own, led):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _rows_of_window(centre, halves, height):  # type: ignore[no-untyped-def]
-    reach = len(halves) // 2
-    return max(0, centre[0] - reach), min(height, centre[0] + reach + 1)
-
-
-@compiled()
 def _columns_of_window(row, centre, halves, width):  # type: ignore[no-untyped-def]
     """Columns (start, stop) of a row of the window around a place; (0, 0) where it has none."""
     reach = len(halves) // 2
@@ -92,6 +86,29 @@ def _columns_of_window(row, centre, halves, width):  # type: ignore[no-untyped-d
         return 0, 0
     half = halves[reach + dy]
     return max(0, centre[1] - half), min(width, centre[1] + half + 1)
+
+
+@compiled()
+def _stretches(own, led, halves, grid):  # type: ignore[no-untyped-def]
+    """(M, 3): row, first column and end of what the windows around two places hold, none twice."""
+    height, width = grid
+    reach = len(halves) // 2
+    found = np.empty((3 * len(halves), 3), np.int64)
+    count = 0
+    for row in range(max(0, own[0] - reach), min(height, own[0] + reach + 1)):
+        start, stop = _columns_of_window(row, own, halves, width)
+        found[count] = row, start, stop
+        count += 1
+    if led == own:
+        return found[:count]
+    for row in range(max(0, led[0] - reach), min(height, led[0] + reach + 1)):
+        start, stop = _columns_of_window(row, led, halves, width)
+        seen, seen_stop = _columns_of_window(row, own, halves, width)
+        for first, end in ((start, min(stop, seen)), (max(start, seen_stop), stop)):
+            if first < end:
+                found[count] = row, first, end
+                count += 1
+    return found[:count]
 
 
 @compiled()
@@ -208,30 +225,23 @@ def _has_rival(  # type: ignore[no-untyped-def]
     """Whether a place of another class, in the windows around a token and its lead, reaches it."""
     coarse_query, fine_query, whole_query = query
     coarse_key, fine_key, whole_key = key
-    height, width = grid
+    width = grid[1]
     own, led = (token // width, token % width), (lead // width, lead % width)
-    for number in range(2 if lead != token else 1):
-        centre = led if number else own
-        top, bottom = _rows_of_window(centre, halves, height)
-        for row in range(top, bottom):
-            column, stop = _columns_of_window(row, centre, halves, width)
-            seen = _columns_of_window(row, own, halves, width) if number else (0, 0)
-            while column < stop:
-                end = min(ends[row * width + column], stop)
-                start, column = column, end
-                if classes[row * width + start] == own_class:
-                    continue
-                for other in range(start, end):
-                    if seen[0] <= other < seen[1]:
-                        continue
-                    place = row * width + other
-                    least = threshold + penalty * _distance2(row, other, own, led)
-                    if (
-                        _product_of_eight(coarse_query, token, coarse_key, place) >= least
-                        and _product(fine_query, token, fine_key, place) >= least
-                        and _product(whole_query, token, whole_key, place) >= least
-                    ):
-                        return True
+    for row, column, stop in _stretches(own, led, halves, grid):
+        while column < stop:
+            end = min(ends[row * width + column], stop)
+            start, column = column, end
+            if classes[row * width + start] == own_class:
+                continue
+            for other in range(start, end):
+                place = row * width + other
+                least = threshold + penalty * _distance2(row, other, own, led)
+                if (
+                    _product_of_eight(coarse_query, token, coarse_key, place) >= least
+                    and _product(fine_query, token, fine_key, place) >= least
+                    and _product(whole_query, token, whole_key, place) >= least
+                ):
+                    return True
     return False
 
 
@@ -358,26 +368,19 @@ def _search_frame(  # type: ignore[no-untyped-def]
     """Offer to a token the places of a frame in the windows around it and around its lead."""
     coarse_query, fine_query, whole_query = query
     coarse_key, fine_key, whole_key = key
-    height, width = grid
+    width = grid[1]
     own, led = (token // width, token % width), (lead // width, lead % width)
-    for number in range(2 if lead != token else 1):
-        centre = led if number else own
-        top, bottom = _rows_of_window(centre, halves, height)
-        for row in range(top, bottom):
-            start, stop = _columns_of_window(row, centre, halves, width)
-            seen = _columns_of_window(row, own, halves, width) if number else (0, 0)
-            for column in range(start, stop):
-                if seen[0] <= column < seen[1]:
-                    continue
-                place = row * width + column
-                loss = penalty * _distance2(row, column, own, led)
-                least = max(values[-1], threshold) + loss
-                if (
-                    _product_of_eight(coarse_query, token, coarse_key, place) > least
-                    and _product(fine_query, token, fine_key, place) > least
-                ):
-                    similarity = _product(whole_query, token, whole_key, place) - loss
-                    _offer(values, frames, places, similarity, frame, place, count)
+    for row, start, stop in _stretches(own, led, halves, grid):
+        for column in range(start, stop):
+            place = row * width + column
+            loss = penalty * _distance2(row, column, own, led)
+            least = max(values[-1], threshold) + loss
+            if (
+                _product_of_eight(coarse_query, token, coarse_key, place) > least
+                and _product(fine_query, token, fine_key, place) > least
+            ):
+                similarity = _product(whole_query, token, whole_key, place) - loss
+                _offer(values, frames, places, similarity, frame, place, count)
 
 
 @compiled()
