@@ -116,3 +116,31 @@ def test_compiled_code_is_kept_beside_the_source_or_in_the_cache_or_not_at_all(
     assert run_kernel(folder, VOS_CACHE=tmp_path / "cache") == "3 0 1"
     assert run_kernel(folder, VOS_CACHE=tmp_path / "cache") == "3 1 0"
     assert [run_kernel(folder, VOS_CACHE=os.environ["HOME"]) for _ in range(2)] == ["3 0 1"] * 2
+
+
+CALLED = """
+from vos.compiled import compiled
+
+@compiled()
+def step():
+    return {}
+"""
+
+CALLER = """
+from called import step
+from vos.compiled import compiled
+
+@compiled()
+def twice():
+    return 2 * step()
+
+print(twice(), twice._cache_hits.total())
+"""
+
+
+def test_compiled_code_is_made_anew_when_what_it_calls_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py").write_text(CALLER)
+    (tmp_path / "called.py").write_text(CALLED.format(1))
+    assert [run_kernel(tmp_path) for _ in range(2)] == ["2 0", "2 1"]
+    (tmp_path / "called.py").write_text(CALLED.format(10))
+    assert run_kernel(tmp_path) == "20 0"

@@ -44,7 +44,17 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 class _Cache(FunctionCache):
-    """A cache whose files may be damaged, unreadable or on a full disk."""
+    """A cache whose files may be damaged, unreadable or on a full disk.
+
+    It is out of date once any source in the folder has changed: what a function calls, which may be
+    in a file beside it, is compiled into it.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        sources = sorted(Path(function.__code__.co_filename).parent.glob("*.py"))
+        facts = [(source.name, source.stat()) for source in sources]
+        self._cache_file._source_stamp = [(n, f.st_mtime, f.st_size) for n, f in facts]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

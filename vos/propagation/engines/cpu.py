@@ -31,6 +31,7 @@ from torch import Tensor
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
 from vos.propagation.engines import cpu_kernels as kernels
+from vos.propagation.engines import cpu_windows
 from vos.propagation.engines.bounds import Reduced, reduced_features
 from vos.propagation.engines.cpu_masks import labels_to_mask
 from vos.propagation.engines.threads import in_threads
@@ -39,10 +40,10 @@ from vos.propagation.window import half_widths
 __all__ = ["labels_to_mask", "propagate_labels"]
 
 FINE_LEVEL, WHOLE_LEVEL = 1, 2
-TILE = 8  # tokens a side: neighbours are taken one after another, while what they meet is in cache
 PLACES_AT_ONCE = 1024  # of an unrestricted frame, so that similarities stay in cache
 TOKENS_AT_ONCE = 1024
 PARTS = 16  # of the tokens: so that what one thread waits for another is short
+LEAST = 32  # tokens of a part: what they share is prepared for each part anew
 ROUNDING = 1e-5  # similarities are sums of hundreds of products, added up in different orders
 
 
@@ -139,8 +140,8 @@ class _Step:
         )
 
     @property
-    def in_windows(self) -> tuple[Any, ...]:
-        """What the kernels take to look for neighbours in the windows."""
+    def windows(self) -> tuple[Any, ...]:
+        """What the loops of `cpu_windows` take."""
         return (
             self.query,
             self.keys,
@@ -181,16 +182,21 @@ def _known_classes(step: _Step, nearby: _Best) -> np.ndarray:
     tokens = _by_tile(np.flatnonzero(known < 0), step.grid)
     _look_nearby(tokens, step, nearby)
     agreed = kernels.agreed_classes(tokens, nearby.frames, nearby.places, step.classes)
-    thresholds = nearby.values[:, -1]
-    rivalled = np.zeros(len(known), bool)
-    agreeing = tokens[agreed[tokens] >= 0]
-    _mark_rivalled_in_windows(agreeing[uniform[agreeing] < 0], agreed, thresholds, step, rivalled)
-    for channel in np.unique(agreed[agreeing]):
-        part = agreeing[(agreed[agreeing] == channel) & ~rivalled[agreeing]]
-        rivalled[part] = _rivalled_anywhere(part, channel, thresholds[part], step)
-    certain = agreeing[~rivalled[agreeing]]
-    known[certain] = agreed[certain]
+    for channel in np.unique(agreed[tokens]):
+        if channel != kernels.MIXED:
+            part = tokens[agreed[tokens] == channel]
+            known[_unrivalled(part, channel, uniform, nearby.values[:, -1], step)] = channel
     return known
+
+
+def _unrivalled(
+    tokens: np.ndarray, channel: int, uniform: np.ndarray, thresholds: np.ndarray, step: _Step
+) -> np.ndarray:
+    """Return those of ``tokens`` of a class that no place of another one, anywhere, may win."""
+    rivalled = np.zeros(len(thresholds), bool)
+    _mark_rivalled_in_windows(tokens[uniform[tokens] < 0], channel, thresholds, step, rivalled)
+    tokens = tokens[~rivalled[tokens]]
+    return tokens[~_rivalled_anywhere(tokens, channel, thresholds[tokens], step)]
 
 
 def _uniform_classes(step: _Step) -> np.ndarray:
@@ -203,43 +209,18 @@ def _uniform_classes(step: _Step) -> np.ndarray:
 
 def _look_nearby(tokens: np.ndarray, step: _Step, nearby: _Best) -> None:
     def look(part: np.ndarray) -> None:
-        kernels.best_nearby(
-            part,
-            *step.in_windows,
-            nearby.values,
-            nearby.frames,
-            nearby.places,
-        )
+        cpu_windows.best_nearby(part, step.windows, nearby.values, nearby.frames, nearby.places)
 
     _for_parts(tokens, look)
 
 
 def _mark_rivalled_in_windows(
-    tokens: np.ndarray,
-    classes: np.ndarray,
-    thresholds: np.ndarray,
-    step: _Step,
-    rivalled: np.ndarray,
+    tokens: np.ndarray, channel: int, thresholds: np.ndarray, step: _Step, rivalled: np.ndarray
 ) -> None:
-    """Mark those of ``tokens`` that a place of another class in their windows may win."""
-    ends = List([_ends_of_runs(source.frame, step.grid) for source in step.sources[: step.near]])
+    runs = List([_runs_of_others(s.frame, channel, step.grid) for s in step.sources[: step.near]])
 
     def mark(part: np.ndarray) -> None:
-        kernels.mark_rivalled(
-            part,
-            classes,
-            step.query,
-            step.keys,
-            step.classes,
-            ends,
-            step.near,
-            step.leads,
-            step.grid,
-            step.halves,
-            step.penalty,
-            thresholds,
-            rivalled,
-        )
+        cpu_windows.mark_rivalled(part, step.windows, runs, thresholds, rivalled)
 
     _for_parts(tokens, mark)
 
@@ -265,13 +246,8 @@ def _rivalled_anywhere(
 
 def _search_windows(tokens: np.ndarray, step: _Step, thresholds: np.ndarray, best: _Best) -> None:
     def search(part: np.ndarray) -> None:
-        kernels.windowed_neighbours(
-            part,
-            *step.in_windows,
-            thresholds,
-            best.values,
-            best.frames,
-            best.places,
+        cpu_windows.windowed_neighbours(
+            part, step.windows, thresholds, best.values, best.frames, best.places
         )
 
     _for_parts(_by_tile(tokens, step.grid), search)
@@ -320,7 +296,9 @@ def _parts(tokens: np.ndarray) -> list[np.ndarray]:
 
 def _for_parts(tokens: np.ndarray, work: Callable[[np.ndarray], None]) -> None:
     """Let the threads ``work`` on many small parts in turn: how long one takes is not known."""
-    parts = np.array_split(tokens, PARTS)
+    if not len(tokens):
+        return
+    parts = np.array_split(tokens, min(PARTS, -(-len(tokens) // LEAST)))
 
     def take(worker: int, workers: int) -> None:
         for part in parts[worker::workers]:
@@ -332,7 +310,7 @@ def _for_parts(tokens: np.ndarray, work: Callable[[np.ndarray], None]) -> None:
 def _by_tile(tokens: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Return tokens sorted by the tile they lie in."""
     y, x = np.divmod(tokens, grid[1])
-    return tokens[np.lexsort((x // TILE, y // TILE))]
+    return tokens[np.lexsort((x // cpu_windows.TILE, y // cpu_windows.TILE))]
 
 
 def _classes(frame: ContextFrame) -> np.ndarray:
@@ -341,10 +319,13 @@ def _classes(frame: ContextFrame) -> np.ndarray:
     return frame.derived["classes"]
 
 
-def _ends_of_runs(frame: ContextFrame, grid: tuple[int, int]) -> np.ndarray:
-    if "ends" not in frame.derived:
-        frame.derived["ends"] = kernels.ends_of_runs(_classes(frame), grid[1])
-    return frame.derived["ends"]
+def _runs_of_others(
+    frame: ContextFrame, channel: int, grid: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    known = frame.derived.setdefault("runs", {})
+    if channel not in known:
+        known[channel] = cpu_windows.runs_of_others(_classes(frame), channel, grid[1])
+    return known[channel]
 
 
 def _extremes(source: Source, step: _Step) -> tuple[np.ndarray, np.ndarray]:
