@@ -143,6 +143,20 @@ def test_tools_by_keyboard_alone(open_clip):
     assert "Pause" not in anna.page.inner_text("#play")
 
 
+def test_what_has_the_focus_is_seen(open_clip):
+    anna = open_clip()
+    for part, ring in (
+        ("#canvas [data-tool=box]", "#canvas [data-tool=box]"),
+        ("#objects input[type=radio]", "#objects label:has(input:focus)"),
+        ("#direction input[type=radio] >> nth=0", "#direction label:has(input:focus)"),
+        ("#strip .line button", "#strip .line button"),
+    ):
+        anna.page.focus(part)
+        anna.page.keyboard.press("Shift")  # whoever presses keys wants to see where they go
+        style = "node => getComputedStyle(node).outlineStyle + getComputedStyle(node).outlineWidth"
+        assert anna.page.eval_on_selector(ring, style) == "solid3px", part
+
+
 @pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
 def test_frame_and_timeline_fit_the_window(open_clip, width, height):
     anna = open_clip(width=width, height=height)

@@ -96,6 +96,23 @@ def test_reload_in_the_middle_of_a_run_that_waited_in_the_queue(visit, clip, tmp
     anna.page.wait_for_selector("#objects :text('Object 1')")
 
 
+def test_work_that_the_server_has_no_more_is_spoken_of(visit, clip, running):
+    anna = visit()
+    anna.upload(clip.path)
+    anna.see_workspace()
+    anna.page.click("#close")
+    anna.page.wait_for_selector("#start")
+    assert not anna.page.is_visible("#limits .gone"), "she left it herself"
+    anna.upload(clip.path)
+    anna.see_workspace()
+    running.store.end(anna.page.evaluate("sessionStorage.getItem('vos-session')"))
+    anna.page.reload()
+    anna.page.wait_for_selector("#limits .gone:has-text('Your work is here no more')")
+    anna.page.reload()
+    anna.page.wait_for_selector("#start")
+    assert not anna.page.is_visible("#limits .gone"), "once is enough"
+
+
 def test_long_video_stopped_and_gone_on_with(visit, long_clip):
     path, mask, place = long_clip
     anna = visit()

@@ -153,10 +153,13 @@ def _start(parts: dict[str, Any], examples: list[str], limits: Limits) -> None:
 
 
 def _limits(limits: Limits) -> str:
-    """What may be uploaded; `page.js` keeps larger files from being sent at all."""
+    """What may be uploaded, and two lines that `page.js` shows where they are true."""
     return (
+        '<div class="gone message info" role="status" hidden>Your work is here no more: the server '
+        "was started anew, or nobody came back to it for long. Open the video again, or a project "
+        "that you saved.</div>"
         f'<div data-megabytes="{limits.megabytes}" class="message error" role="alert" hidden>'
-        f'</div><p class="hint">At most {limits.megabytes} MB and {limits.frames} frames. '
+        f'</div><p class="hint">At most {limits.megabytes:,} MB and {limits.frames:,} frames. '
         "Your video stays on the machine that serves this page, and is removed when you leave.</p>"
     )
 

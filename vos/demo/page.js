@@ -43,11 +43,25 @@ document.addEventListener('click', event => {
   if (line) line.hidden = true;
 });
 
+// A tab knows that it had a video open, and says so where the server has it no more.
+const WORKED = 'vos-worked';
+let leaving = false;
+new MutationObserver(() => {
+  const note = document.querySelector('#limits .gone');
+  if (document.querySelector('#work')) sessionStorage.setItem(WORKED, 'yes');
+  else if (note && sessionStorage.getItem(WORKED)) {
+    note.hidden = leaving;
+    leaving = false;
+    sessionStorage.removeItem(WORKED);
+  }
+}).observe(document, { childList: true, subtree: true });
+
 // Work that would be lost is asked about: masks by another video, strokes on their way by a reload.
 document.addEventListener('click', event => {
   if (!event.target.closest('#close')) return;
-  if (!document.querySelector('#strip [data-masks]')) return;
-  if (confirm('Leave this video? Its marks and masks are removed.')) return;
+  const masks = document.querySelector('#strip [data-masks]');
+  leaving = !masks || confirm('Leave this video? Its marks and masks are removed.');
+  if (leaving) return;
   event.preventDefault();
   event.stopImmediatePropagation();
 }, true);
