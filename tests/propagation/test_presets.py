@@ -191,6 +191,7 @@ def test_fmicon_protocol():
     [
         ("default", 8, (480, 854)),
         ("fine", 8, (720, 1281)),
+        ("fast", 8, (360, 640)),
         ("crw", 8, (480, 854)),
         ("dino", 16, (480, 832)),
         ("dinov3", 16, (960, 1712)),
@@ -248,9 +249,9 @@ def with_scores(rows, moments):
 @pytest.mark.parametrize(
     ("name", "back"),
     [
-        ("default", range(1, 21)),
-        ("fine", range(1, 21)),
-        ("fast", (1, 2, 3, 4, 6, 8, 11, 15, 20)),
+        ("default", (1, 2, 3, 4, 6, 8, 11, 15, 20)),
+        ("fine", (1, 2, 3, 4, 6, 8, 11, 15, 20)),
+        ("thorough", range(1, 21)),
     ],
 )
 def test_our_own_protocol(name, back):

@@ -64,7 +64,7 @@ Model = Annotated[
 Preset = Annotated[
     str,
     typer.Option(
-        help="Protocol: default, fast, fine, crw, walk, dino, dinov3, vfs, dul or fmicon."
+        help="Protocol: default, fast, fine, thorough, crw, walk, dino, dinov3, vfs, dul or fmicon."
     ),
 ]
 Settings = Annotated[
