@@ -103,3 +103,14 @@ def test_mistakes_are_explained(client, small_clip, tmp_path, change, words):
             **arguments,
             api_name="/segment",
         )
+
+
+def test_of_a_video_that_cannot_be_read_no_folder_of_the_server_is_told(
+    client, small_clip, tmp_path, running
+):
+    (tmp_path / "broken.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(500))
+    write_mask(tmp_path / "first.png", small_clip.masks[0])
+    files = (gradio_client.handle_file(str(tmp_path / n)) for n in ("broken.mp4", "first.png"))
+    with pytest.raises(Exception, match="the video is not a video that can be read") as told:
+        client.predict(*files, frame=0, model="lab", api_name="/segment")
+    assert str(running.store.root) not in str(told.value) and "sessions" not in str(told.value)

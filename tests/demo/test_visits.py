@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import httpx
 import numpy as np
 import pytest
@@ -111,6 +113,16 @@ def test_work_that_the_server_has_no_more_is_spoken_of(visit, clip, running):
     anna.page.reload()
     anna.page.wait_for_selector("#start")
     assert not anna.page.is_visible("#limits .gone"), "once is enough"
+
+
+def test_who_finds_no_seat_is_told(browser, running, monkeypatch):
+    none = dataclasses.replace(running.store.limits, sessions=0)
+    monkeypatch.setattr(running.store, "limits", none)
+    monkeypatch.setattr(running.store, "_longest_left", lambda: None)
+    page = browser.new_page()
+    page.goto(running.url)
+    page.wait_for_selector("#problem :text('Too many people are at work here')", timeout=PATIENCE)
+    page.close()
 
 
 def test_long_video_stopped_and_gone_on_with(visit, long_clip):
