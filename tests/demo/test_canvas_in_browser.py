@@ -172,6 +172,7 @@ def test_fingers(open_clip, running, clip):
     """One paints, two zoom and do not paint."""
     anna = open_clip(width=390, height=844, has_touch=True)
     anna.page.locator(CANVAS).scroll_into_view_if_needed()
+    assert "keys" not in anna.page.inner_text("#canvas .hint"), "a telephone has none"
     anna.tool("Brush")
     anna.set_brush(8)
     shape = clip.masks[0].shape

@@ -7,7 +7,13 @@ const awayField = element.querySelector('.away input');
 const help = element.querySelector('dialog');
 const context = canvas.getContext('2d');
 
-const HINTS = {
+const HINTS = matchMedia('(pointer: coarse)').matches ? {
+  view: 'Go to a frame with the slider or the strip. Two fingers zoom and move.',
+  points: 'Tap on {name}. Each tap corrects the mask.',
+  box: 'Draw a box around {name}: its outline is found.',
+  brush: 'Paint {name}. Two fingers zoom and move.',
+  eraser: 'Erase; objects that are locked stay.',
+} : {
   view: 'Go to a frame with the slider, the strip or the arrow keys; space plays. The wheel zooms.',
   points: 'Click on {name}; right or Alt click takes away. Each click corrects the mask.',
   box: 'Draw a box around {name}: its outline is found.',
