@@ -47,7 +47,7 @@ PRESETS: dict[str, Preset] = {
     "default": Preset(_DEFAULT, "vos: the best on the development sequences at 480 lines"),
     "fast": Preset(
         dataclasses.replace(_DEFAULT, short_side=360),
-        "vos: `default` on 360 lines, for half the time",
+        "vos: `default` on 360 lines, in about 70 % of the time",
     ),
     "thorough": Preset(
         dataclasses.replace(_DEFAULT, spacing="every"),

@@ -30,15 +30,14 @@ from vos.propagation.engines.bounds import COARSE
 from vos.propagation.engines.cpu_kernels import offer, product
 
 TILE = 8  # tokens a side
-NONE = np.float32(-2)  # less than any similarity
+NONE = np.float32(-2)  # less than any similarity; fast mathematics knows no infinity
 
 
 @compiled()
 def best_nearby(tokens, windows, values, frames, places):  # type: ignore[no-untyped-def]
     """Find the k best of the places that each of ``tokens`` most resembles, if nothing goes wrong.
 
-    These are the 3 x 3 places, as far as they are inside the window, around where the flow leads
-    to.
+    These are the 3 x 3 places around where the flow leads to, as far as they are in the window.
 
     Args:
         values, frames, places: (N, k) the best so far, descending; updated in place.
@@ -177,6 +176,7 @@ def runs_of_others(classes, own_class, width):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _place(token, width):  # type: ignore[no-untyped-def]
+    """Row and column of a token."""
     return token // width, token % width
 
 
@@ -224,7 +224,7 @@ def _stretches(own, led, halves, grid):  # type: ignore[no-untyped-def]
 
 @compiled(fastmath=True)
 def _product_of_eight(query, t, key, p):  # type: ignore[no-untyped-def]
-    """`_product` of rows of eight numbers, without a loop."""
+    """Compute `product` of rows of eight numbers, without a loop."""
     left = query[t, 0] * key[p, 0] + query[t, 1] * key[p, 1] + query[t, 2] * key[p, 2]
     right = query[t, 3] * key[p, 3] + query[t, 4] * key[p, 4] + query[t, 5] * key[p, 5]
     return left + right + query[t, 6] * key[p, 6] + query[t, 7] * key[p, 7]
