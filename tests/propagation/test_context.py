@@ -82,3 +82,17 @@ def test_the_background_of_earlier_frames_abstains_when_objects_are_added() -> N
     context.add_objects(3)
     for item in (*context.annotated, *context.recent):
         torch.testing.assert_close(item.labels, torch.tensor([[0, 0.75, 0]]).repeat(4, 1))
+
+
+@pytest.mark.parametrize(
+    ("in_window", "expected"),
+    [(True, {(0, True): 3, (1, True): 1}), (False, {(1, True): 1, (0, False): 3})],
+)
+def test_annotated_frames_count_as_often_as_asked_for(in_window, expected) -> None:
+    config = dataclasses.replace(
+        REPEAT, early="skip", annotated_in_window=in_window, annotated_count=3
+    )
+    context = Context(config)
+    context.add_annotated(frame(0))
+    context.add_recent(frame(1))
+    assert votes(context) == expected

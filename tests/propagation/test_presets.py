@@ -255,9 +255,9 @@ def with_scores(rows, moments):
     ],
 )
 def test_our_own_protocol(name, back):
-    """Frame 0 beside frames ``back``; near places count more; labels are squared; scores of a
-    classifier of frame 0 and, for half of it, of every fourth frame stand beside the features with
-    half their weight."""
+    """Frame 0, three times, beside frames ``back``; near places count more; labels are squared;
+    scores of a classifier of frame 0 and, for half of it, of every fourth frame stand beside the
+    features with half their weight."""
     config = preset(name)
     labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
     learnt = unit_rows()
@@ -268,7 +268,7 @@ def test_our_own_protocol(name, back):
     soft = run_preset(name)
     for t in range(1, FRAMES):
         rows.append(with_scores(learnt[t], known))
-        context = [0, *(t - offset for offset in back if offset <= t)]
+        context = [0, 0, 0, *(t - offset for offset in back if offset <= t)]
         similarity = torch.stack([rows[s] @ rows[t].T for s in context]) / 0.05 - prior
         similarity[:, far] = -torch.inf
         values, places = similarity.flatten(0, 1).topk(10, dim=0)

@@ -47,6 +47,8 @@ class PropagationConfig:
             (``square``), or all (``everywhere``).
         radius: of the window, in tokens.
         annotated_in_window: whether annotated frames are restricted to the window too.
+        annotated_count: how often each annotated frame counts, where any other counts once: what
+            is known of it is true.
         motion_sigma: standard deviation, in tokens, of a Gaussian prior on how far an object moves
             between a frame and its context: inside the window, similarity / temperature loses
             distance**2 / (2 motion_sigma**2). ``None`` takes all places of the window alike.
@@ -62,6 +64,8 @@ class PropagationConfig:
         classifier_motion: whether its scores are multiplied by what a second classifier says, of
             motions alone, fitted to the frame before and trusted as far as it was right about it.
             Nothing is said without ``motion="flow"`` and a classifier.
+        fill_holes: whether an object that has no hole in the annotated frames gets none later, if
+            what it encloses moves as it does. Nothing is filled without ``classifier_motion``.
         restart: ``None`` lets all context frames vote together. A share makes a random walk with
             restart of it: with this probability labels are taken from the annotated frames, else
             from the recent ones, the neighbours in each being sought apart.
@@ -90,11 +94,13 @@ class PropagationConfig:
     window: WindowShape = "open-circle"
     radius: float = 12.0
     annotated_in_window: bool = False
+    annotated_count: int = 1
     motion_sigma: float | None = None
     motion: Motion = "none"
     classifier: float = 0.0
     classifier_recent: float = 0.0
     classifier_motion: bool = False
+    fill_holes: bool = False
     restart: float | None = None
     neighbours: int = 10
     temperature: float = 0.05
@@ -136,6 +142,8 @@ class PropagationConfig:
                 raise UsageError(f"restart must be none or a share from 0 to 1, not {self.restart}")
             if self.annotated_in_window or self.early != "skip":
                 raise UsageError("restart needs annotated_in_window=false and early=skip")
+        if self.annotated_count < 1:
+            raise UsageError(f"annotated_count must be at least 1, not {self.annotated_count}")
         if self.neighbours < 1:
             raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
         if self.recent < 0 or self.multiple < 0:

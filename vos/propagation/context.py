@@ -122,14 +122,15 @@ class Context:
         if config.annotated_in_window:
             for frame in self.annotated:
                 frames[frame.index] = frame
-                counts[frame.index] = counts.get(frame.index, 0) + 1
+                counts[frame.index] = counts.get(frame.index, 0) + config.annotated_count
         windowed = [
             Source(frame, True, counts[index], _leads(frame, grid))
             for index, frame in frames.items()
         ]
         if config.annotated_in_window:
             return windowed
-        return windowed + [Source(frame, False) for frame in self.annotated]
+        everywhere = [Source(frame, False, config.annotated_count) for frame in self.annotated]
+        return windowed + everywhere
 
 
 def _leads(frame: ContextFrame, grid: tuple[int, int]) -> Tensor | None:

@@ -54,13 +54,17 @@ class MotionCue:
             return cls(classifier, labels.new_zeros(labels.shape[1]))
         return cls(classifier, foretold_share(before.classifier.foretell(inputs), labels))
 
+    def foretell(self, motion: Tensor) -> Tensor:
+        """(N, 2) motion of tokens -> (N, K + 1) labels, 0 to 1, as motion alone has them."""
+        return self.classifier.foretell(motion_waves(motion)).clamp(0, 1)
+
     def factors(self, motion: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return (N, K + 1) by which what else is known of a token is multiplied.
 
         With trust it is what the motion of the token says, without any it is 1/2 for all. Flow is
         mixed where two motions meet, so a token is trusted less the more its neighbours disagree.
         """
-        said = self.classifier.foretell(motion_waves(motion)).clamp(0, 1)
+        said = self.foretell(motion)
         trust = self.trust * (1 - spread_around(said, grid))
         return trust * said + (1 - trust) / 2
 

@@ -17,6 +17,7 @@ from vos.propagation.classifier import Examples, ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
+from vos.propagation.holes import fill_holes, solid_objects
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
 from vos.propagation.motion_cue import MotionCue
@@ -95,6 +96,7 @@ class Propagator:
         self._found: Examples | None = None  # of frames labelled since the last annotation
         self._steps = 0  # since then
         self._cue: MotionCue | None = None  # of the last frame, if its motion is known
+        self._solid: list[int] = []  # channels of the objects annotated without a hole
         self._channels = 0
         self._grid: tuple[int, int] | None = None
 
@@ -134,6 +136,9 @@ class Propagator:
         if before is not None:
             labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
+        if self.config.fill_holes:
+            shown_so_far = [frame.labels for frame in self._context.annotated]
+            self._solid = solid_objects(shown_so_far, self._known_grid())
         if self.config.classifier:
             self._learn_annotated()
         return self._soft(labels)
@@ -167,6 +172,8 @@ class Propagator:
         labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
+        if self.config.fill_holes and motion is not None and self._cue is not None:
+            labels = fill_holes(labels, self._solid, motion, self._cue, grid)
         self._context.add_recent(ContextFrame(index, rows, labels))
         if self.config.classifier and self.config.classifier_recent:
             self._learn_found(learnt, labels)
