@@ -64,8 +64,9 @@ class PropagationConfig:
         classifier_motion: whether its scores are multiplied by what a second classifier says, of
             motions alone, fitted to the frame before and trusted as far as it was right about it.
             Nothing is said without ``motion="flow"`` and a classifier.
-        fill_holes: whether an object that has no hole in the annotated frames gets none later, if
-            what it encloses moves as it does. Nothing is filled without ``classifier_motion``.
+        keep_topology: whether an object that has no hole in the annotated frames gets none later,
+            if what it encloses moves as it does, and one of a single piece loses others that
+            neither move nor look like it. Nothing is done without ``classifier_motion``.
         restart: ``None`` lets all context frames vote together. A share makes a random walk with
             restart of it: with this probability labels are taken from the annotated frames, else
             from the recent ones, the neighbours in each being sought apart.
@@ -100,7 +101,7 @@ class PropagationConfig:
     classifier: float = 0.0
     classifier_recent: float = 0.0
     classifier_motion: bool = False
-    fill_holes: bool = False
+    keep_topology: bool = False
     restart: float | None = None
     neighbours: int = 10
     temperature: float = 0.05

@@ -17,10 +17,10 @@ from vos.propagation.classifier import Examples, ObjectClassifier, beside
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
-from vos.propagation.holes import fill_holes, solid_objects
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
 from vos.propagation.motion_cue import MotionCue
+from vos.propagation.topology import Topology
 
 MAX_OBJECTS = 254
 LEARN_EVERY = 4  # frames: neighbours teach the classifier almost the same
@@ -96,7 +96,7 @@ class Propagator:
         self._found: Examples | None = None  # of frames labelled since the last annotation
         self._steps = 0  # since then
         self._cue: MotionCue | None = None  # of the last frame, if its motion is known
-        self._solid: list[int] = []  # channels of the objects annotated without a hole
+        self._topology = Topology()  # of the objects as annotated
         self._channels = 0
         self._grid: tuple[int, int] | None = None
 
@@ -136,9 +136,9 @@ class Propagator:
         if before is not None:
             labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
-        if self.config.fill_holes:
-            shown_so_far = [frame.labels for frame in self._context.annotated]
-            self._solid = solid_objects(shown_so_far, self._known_grid())
+        if self.config.keep_topology:
+            known = [frame.labels for frame in self._context.annotated]
+            self._topology = Topology.of(known, self._known_grid())
         if self.config.classifier:
             self._learn_annotated()
         return self._soft(labels)
@@ -172,8 +172,8 @@ class Propagator:
         labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
-        if self.config.fill_holes and motion is not None and self._cue is not None:
-            labels = fill_holes(labels, self._solid, motion, self._cue, grid)
+        if self.config.keep_topology and motion is not None:
+            labels = self._restore(labels, learnt, motion)
         self._context.add_recent(ContextFrame(index, rows, labels))
         if self.config.classifier and self.config.classifier_recent:
             self._learn_found(learnt, labels)
@@ -242,6 +242,18 @@ class Propagator:
         self._found = found if self._found is None else self._found.mixed(found, 0.5)
         examples = self._annotated.mixed(self._found, self.config.classifier_recent)
         self._classifier = ObjectClassifier.fit(examples)
+
+    def _restore(self, labels: Tensor, learnt: Tensor, motion: Tensor) -> Tensor:
+        """Return labels with the topology of the annotations, if motion of before is known."""
+        cue, classifier = self._cue, self._classifier
+        if cue is None or classifier is None:
+            return labels
+        return self._topology.restored(
+            labels,
+            self._known_grid(),
+            motion=lambda tokens: cue.foretell(motion[tokens]),
+            looks=lambda tokens: classifier.foretell(learnt[tokens]),
+        )
 
     def _describe(self, rows: Tensor, motion: Tensor | None = None) -> Tensor:
         """Return (N, C) features as they are compared: beside them, the classifier's scores."""

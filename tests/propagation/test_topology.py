@@ -1,4 +1,4 @@
-"""Solid objects stay solid, and only they do, and only where what they enclose moves with them."""
+"""Solid objects stay solid and whole ones whole, unless motion or looks say otherwise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from vos.propagation import PropagationConfig, Propagator
-from vos.propagation.holes import fill_holes, holes, solid_objects
-from vos.propagation.motion_cue import MotionCue
+from vos.propagation.topology import Topology, holes, pieces
 
 GRID = (9, 12)
 SHAPES = """
@@ -54,60 +53,81 @@ def test_what_lies_at_the_edge_of_the_frame_is_no_hole():
     assert [part.tolist() for part in holes(plane.flatten(), GRID)] == [[76]]
 
 
-def test_an_object_is_solid_if_it_never_showed_a_hole():
-    disc = torch.zeros(*GRID)
-    disc[2:6, 5:9] = 1
-    ring = disc.clone()
-    ring[3:5, 6:8] = 0
-    none = torch.zeros(108)
-    first = labels_of(disc.flatten(), none)
-    assert solid_objects([first], GRID) == [1, 2]
-    assert solid_objects([first, labels_of(ring.flatten(), none)], GRID) == [2]
-    assert solid_objects([], GRID) == []
+def test_pieces_touch_at_corners_and_the_largest_comes_first():
+    plane = torch.zeros(*GRID)
+    plane[0, 0] = plane[1, 1] = 0.6
+    plane[4:6, 4:6] = 1
+    plane[8, 8] = 0.5
+    found = [piece.tolist() for piece in pieces(plane.flatten(), GRID)]
+    assert found == [[52, 53, 64, 65], [0, 13]]
 
 
-def ring_and_motion(hole_moves):
-    """Labels of a disc that moves, motion of a frame where its middle moves or does not."""
-    disc, ring = torch.zeros(*GRID), torch.zeros(*GRID)
-    disc[2:7, 3:8] = ring[2:7, 3:8] = 1
-    ring[4, 4:7] = 0.2
-    moving = torch.zeros(*GRID, 2)
-    moving[2:7, 3:8, 1] = 1.5
-    cue = MotionCue.of(moving.flatten(0, 1), labels_of(disc.flatten()), None)
-    if not hole_moves:
-        moving[4, 4:7] = 0
-    return labels_of(ring.flatten()), moving.flatten(0, 1), cue
+def boxes(*sides, without=None):
+    plane = torch.zeros(*GRID)
+    for top, bottom, left, right in sides:
+        plane[top:bottom, left:right] = 1
+    if without:
+        plane[without[0] : without[1], without[2] : without[3]] = 0.2
+    return plane.flatten()
+
+
+DISC, RING = boxes((2, 7, 3, 8)), boxes((2, 7, 3, 8), without=(4, 5, 4, 7))
+HOLE = RING == 0.2
+BESIDE = boxes((2, 4, 9, 11)) == 1
+NONE = torch.zeros(108)
+
+
+def test_an_object_is_solid_or_whole_if_it_never_showed_otherwise():
+    first = labels_of(DISC, NONE)
+    assert Topology.of([first], GRID) == Topology(solid=(1, 2), whole=(1, 2))
+    assert Topology.of([first, labels_of(RING, NONE)], GRID) == Topology((2,), (1, 2))
+    assert Topology.of([labels_of(NONE, DISC + BESIDE)], GRID) == Topology((1, 2), (1,))
+    assert Topology.of([], GRID) == Topology()
+
+
+def saying(plane, channels=2):
+    """A witness that takes tokens for the first object as ``plane`` says."""
+    said = torch.zeros(108, channels)
+    said[:, 0], said[:, 1] = 1 - plane, plane
+    return lambda tokens: said[tokens]
 
 
 def test_a_hole_that_moves_as_the_object_does_is_filled():
-    labels, motion, cue = ring_and_motion(hole_moves=True)
+    labels = labels_of(RING)
     before = labels.clone()
-    filled = fill_holes(labels, [1], motion, cue, GRID)
+    filled = Topology(solid=(1,)).restored(labels, GRID, saying(DISC), saying(NONE))
     assert torch.equal(labels, before)
-    middle = torch.zeros(*GRID, dtype=torch.bool)
-    middle[4, 4:7] = True
-    assert filled[middle.flatten()].tolist() == [[0, 1]] * 3
-    assert torch.equal(filled[~middle.flatten()], labels[~middle.flatten()])
+    assert filled[HOLE].tolist() == [[0, 1]] * 3
+    assert torch.equal(filled[~HOLE], labels[~HOLE])
 
 
 def test_a_hole_that_moves_otherwise_or_is_of_another_object_stays():
-    labels, motion, cue = ring_and_motion(hole_moves=False)
-    assert torch.equal(fill_holes(labels, [1], motion, cue, GRID), labels)
-    labels, motion, cue = ring_and_motion(hole_moves=True)
-    assert torch.equal(fill_holes(labels, [], motion, cue, GRID), labels)
+    labels = labels_of(RING)
+    for solid, motion in (((1,), RING), ((), DISC)):
+        kept = Topology(solid=solid).restored(labels, GRID, saying(motion), saying(DISC))
+        assert torch.equal(kept, labels)
 
 
 def test_what_another_object_has_of_a_hole_stays_its_own():
-    labels, motion, _ = ring_and_motion(hole_moves=True)
-    labels = torch.cat([labels, torch.zeros(108, 1)], 1)
+    labels = torch.cat([labels_of(RING), torch.zeros(108, 1)], 1)
     place = 4 * GRID[1] + 5
     labels[place] = torch.tensor([0.1, 0.2, 0.7])
-    everything = labels.clone()
-    everything[:, 1] += everything[:, 0] * (motion[:, 1] > 0)
-    everything[:, 0] *= motion[:, 1] == 0
-    cue = MotionCue.of(motion, everything, None)
-    filled = fill_holes(labels, [1], motion, cue, GRID)
+    filled = Topology(solid=(1,)).restored(labels, GRID, saying(DISC, 3), saying(DISC, 3))
     torch.testing.assert_close(filled[place], torch.tensor([0.0, 0.3, 0.7]))
+
+
+def test_a_piece_apart_goes_if_neither_motion_nor_looks_know_it():
+    labels = labels_of(DISC + 0.8 * BESIDE)
+    both, gone = (DISC + BESIDE).float(), labels_of(DISC)
+    for motion, looks, expected in (
+        (DISC, DISC, gone),
+        (both, DISC, labels),  # behind a pole, and out of the light
+        (DISC, both, labels),  # behind a pole, and turning otherwise
+        (0.4 * DISC, NONE, labels),  # all things move alike: motion knows nothing
+    ):
+        found = Topology(whole=(1,)).restored(labels, GRID, saying(motion), saying(looks))
+        torch.testing.assert_close(found, expected)
+    assert torch.equal(Topology().restored(labels, GRID, saying(DISC), saying(DISC)), labels)
 
 
 CONFIG = PropagationConfig(
@@ -119,7 +139,7 @@ CONFIG = PropagationConfig(
     motion="flow",
     classifier=0.5,
     classifier_motion=True,
-    fill_holes=True,
+    keep_topology=True,
 )
 
 
@@ -146,7 +166,7 @@ def middle_after(config, annotate_hole=False):
 
 def test_a_ball_keeps_its_patches():
     assert middle_after(CONFIG) > 0.999
-    assert middle_after(dataclasses.replace(CONFIG, fill_holes=False)) < 0.5
+    assert middle_after(dataclasses.replace(CONFIG, keep_topology=False)) < 0.5
     assert middle_after(CONFIG, annotate_hole=True) < 0.5
 
 
