@@ -170,6 +170,25 @@ def test_a_ball_keeps_its_patches():
     assert middle_after(CONFIG, annotate_hole=True) < 0.5
 
 
+def test_what_looks_like_the_ball_stays_though_it_lies_apart_and_still():
+    """Labels are asked of looks, not of motion, which takes the piece for the background."""
+    propagator = Propagator(dataclasses.replace(CONFIG, radius=4))
+    for t in range(5):
+        ball, flow = torch.zeros(*GRID), np.zeros((72, 96, 2), np.float32)
+        ball[2:7, 1 + t : 6 + t] = 1
+        flow[16:56, 8 + 8 * t : 48 + 8 * t, 0] = -8
+        looks = ball.clone()
+        if t == 4:
+            looks[3:5, 11] = 1
+        features = torch.stack([looks, 1 - looks])
+        if t == 0:
+            mask = 3 * ball.to(torch.uint8).repeat_interleave(8, 0).repeat_interleave(8, 1).numpy()
+            propagator.annotate(0, features, mask)
+        else:
+            labels = propagator.step(t, features, flow).labels
+    assert labels.reshape(*GRID, 2)[3:5, 11, 1].min() > 0.5
+
+
 @pytest.mark.parametrize("change", [{"motion": "none"}, {"classifier_motion": False}])
 def test_without_motion_nothing_is_filled(change):
     assert middle_after(dataclasses.replace(CONFIG, **change)) < 0.5

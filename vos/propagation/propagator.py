@@ -244,7 +244,7 @@ class Propagator:
         self._classifier = ObjectClassifier.fit(examples)
 
     def _restore(self, labels: Tensor, learnt: Tensor, motion: Tensor) -> Tensor:
-        """Return labels with the topology of the annotations, if motion of before is known."""
+        """Return labels with the topology of the annotations, once it is known how objects move."""
         cue, classifier = self._cue, self._classifier
         if cue is None or classifier is None:
             return labels

@@ -1,5 +1,4 @@
-"""Objects keep the topology that they were annotated with: what is solid gets no holes, and what
-is of one piece does not fall apart, unless motion and looks say so.
+"""Keep the topology of the annotations: no new holes, no new pieces, unless motion or looks object.
 
 The dark patches of a ball look like the dark forest behind it, and once they are lost they stay
 lost. But an object that has no hole where a person annotated it gets none by being moved. It may
@@ -7,6 +6,7 @@ bend round a piece of the background, as an arm on a hip does; that piece then m
 
 And labels leak to what an object passes, a tree or another person, and stay there. What lies apart
 from an object of one piece may be the object still, behind a pole; it then moves or looks like it.
+Where motion does not tell the object from the rest, nothing is done.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ Witness = Callable[[np.ndarray], Tensor]  # tokens (n,) -> (n, K + 1) what it ta
 
 @dataclass(frozen=True)
 class Topology:
-    """Channels of the objects that have no hole, and that have one piece, wherever annotated."""
+    """What the annotated frames show of the shapes of objects.
+
+    Attributes:
+        solid: channels of the objects that have no hole in any of them.
+        whole: channels of those that never have more than one piece.
+    """
 
     solid: tuple[int, ...] = ()
     whole: tuple[int, ...] = ()
@@ -61,15 +66,19 @@ class Topology:
 def _strays(
     labels: Tensor, channel: int, grid: tuple[int, int], motion: Witness, looks: Witness
 ) -> list[np.ndarray]:
-    """Return the tokens (n,) of the pieces that neither witness takes for the object."""
+    """Return the tokens (n,) of each piece that neither witness takes for the object.
+
+    There is none where motion does not even take the largest piece for it.
+    """
     found = pieces(labels[:, channel], grid)
     if len(found) < 2 or _share(motion, found[0], channel) < 0.5:
-        return []  # or motion does not know the object
+        return []
     witnesses = (motion, looks)
     return [p for p in found[1:] if all(_share(each, p, channel) < 0.5 for each in witnesses)]
 
 
 def _hand_over(labels: Tensor, tokens: np.ndarray, giver: int, taker: int) -> None:
+    """Give the labels of one channel to another, in place."""
     labels[tokens, taker] += labels[tokens, giver]
     labels[tokens, giver] = 0
 
@@ -94,9 +103,11 @@ def pieces(plane: Tensor, grid: tuple[int, int]) -> list[np.ndarray]:
 
 
 def _parts(where: Tensor, grid: tuple[int, int], connectivity: int) -> tuple[int, np.ndarray]:
+    """Return how many connected parts there are, with the rest (0), and which each token is of."""
     plane = where.cpu().numpy().reshape(grid).astype(np.uint8)
     return cv2.connectedComponents(plane, connectivity=connectivity)
 
 
 def _share(witness: Witness, tokens: np.ndarray, channel: int) -> float:
+    """Return how much of the tokens the witness takes for the object, about 0 to 1."""
     return float(witness(tokens)[:, channel].mean())

@@ -176,7 +176,7 @@ def runs_of_others(classes, own_class, width):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _place(token, width):  # type: ignore[no-untyped-def]
-    """Row and column of a token."""
+    """Return the row and the column of a token."""
     return token // width, token % width
 
 
