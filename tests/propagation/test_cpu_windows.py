@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numba.typed import List
 from torch.nn import functional
 
 from vos.propagation.engines import cpu_windows
+from vos.propagation.engines.array_table import array_table
 from vos.propagation.engines.bounds import LeadingComponents
 from vos.propagation.window import half_widths, in_window, squared_distance
 
@@ -48,17 +48,19 @@ def test_tokens_are_rivalled_by_the_best_place_of_another_class_and_by_no_less(s
     values = query @ key.T - PENALTY * distance
     best = torch.where(inside & (classes != 1), values, -torch.inf).amax(1)
 
+    held = levels(key, components)
     windows = (
         levels(query, components),
-        List([levels(key, components)]),
+        tuple(array_table([level]) for level in held),
         1,
         np.ones(1, np.int64),
-        List([lead.numpy()]),
+        array_table([lead.numpy()]),
         GRID,
         halves,
         np.float32(PENALTY),
     )
-    runs = List([cpu_windows.runs_of_others(classes.numpy(), 1, GRID[1])])
+    found, firsts = cpu_windows.runs_of_others(classes.numpy(), 1, GRID[1])
+    runs = found, firsts[None]
     rows, columns = own // GRID[1] // cpu_windows.TILE, own % GRID[1] // cpu_windows.TILE
     tokens = torch.argsort(rows * GRID[1] + columns, stable=True).numpy()
     for margin, rivalled in ((-1e-4, True), (1e-4, False)):

@@ -1,15 +1,15 @@
-"""What the three workers share: the case to be solved, and how time and memory are reported.
+"""What the workers share: the case to be solved, and how time and memory are reported.
 
 A worker is ``python WORKER.py CASE [CHECKOUT]``. The folder CASE holds
 
-- ``features.npy``: (T, C, h, w) float32;
 - ``JPEGImages/480p/clip/00000.jpg`` ...: T frames;
 - ``Annotations/480p/clip/00000.png`` ...: grey PNGs of ids 0, 1, 2, ...; the first counts;
-- ``case.json``: ``stride``, ``recent`` and the name of the ``preset``.
+- for workers that get features, ``features.npy``: (T, C, h, w) float32, and ``case.json``:
+  ``stride``, ``recent`` and the name of the ``preset``.
 
 The worker writes ``<its name>/00000.png`` ... and ``<its name>.json``. The clock starts when
-features, frames and first mask are in reach and stops when the last mask is written: features cost
-nothing, everything else counts. Memory is told twice: the peak of the process, and what of it came
+frames, first mask and features (or the network that makes them) are in reach and stops when the last
+mask is written: features that are given cost nothing, everything else counts. Memory is told twice: the peak of the process, and what of it came
 after its libraries were there (`Case.begin`).
 """
 
@@ -25,13 +25,11 @@ from unittest.mock import MagicMock
 import numpy as np
 
 
-class Case:
-    """The files of one comparison."""
+class Clip:
+    """The frames of one comparison and the mask of the first; what a worker found goes there, too."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settings = json.loads((folder / "case.json").read_text())
-        self.features = FeatureFile(folder / "features.npy")
         self._libraries_mb = 0.0
         self.frames = folder / "JPEGImages" / "480p" / "clip"
         self.masks = folder / "Annotations" / "480p" / "clip"
@@ -55,6 +53,15 @@ class Case:
             "working_memory_mb": peak - self._libraries_mb,
         }
         (self.folder / f"{name}.json").write_text(json.dumps(record))
+
+
+class Case(Clip):
+    """A clip with its features: only propagation is compared."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.settings = json.loads((folder / "case.json").read_text())
+        self.features = FeatureFile(folder / "features.npy")
 
 
 class FeatureFile:

@@ -19,12 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from numba.typed import List
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from vos.propagation.config import PropagationConfig
 from vos.propagation.context import ContextFrame, Source
 from vos.propagation.engines import cpu_kernels as kernels
 from vos.propagation.engines import cpu_windows
+from vos.propagation.engines.array_table import array_table
 from vos.propagation.engines.bounds import Reduced, reduced_features
 from vos.propagation.engines.cpu_masks import labels_to_mask
 from vos.propagation.engines.threads import in_threads
@@ -74,7 +74,7 @@ def propagate_labels(
                 best.values,
                 best.frames,
                 best.places,
-                step.labels,
+                array_table(step.labels),
                 np.float32(config.temperature),
                 result,
             )
@@ -101,11 +101,11 @@ class _Step:
 
     query: Levels
     sources: tuple[Source, ...]
-    keys: List
-    labels: List
-    classes: List
+    keys: list[Levels]
+    labels: list[np.ndarray]
+    classes: list[np.ndarray]
     counts: np.ndarray
-    leads: List
+    leads: list[np.ndarray]
     near: int
     grid: tuple[int, int]
     halves: np.ndarray
@@ -127,11 +127,11 @@ class _Step:
         return cls(
             query=_levels(reduced, query),
             sources=ordered,
-            keys=List(map(_levels, reduced_keys, [source.frame.features for source in ordered])),
-            labels=List([source.frame.labels.numpy() for source in ordered]),
-            classes=List([_classes(source.frame) for source in ordered]),
+            keys=[_levels(r, s.frame.features) for r, s in zip(reduced_keys, ordered, strict=True)],
+            labels=[source.frame.labels.numpy() for source in ordered],
+            classes=[_classes(source.frame) for source in ordered],
             counts=np.array([source.count for source in ordered], np.int64),
-            leads=List([own if s.leads is None else s.leads.numpy() for s in ordered]),
+            leads=[own if s.leads is None else s.leads.numpy() for s in ordered],
             near=len(windowed),
             grid=grid,
             halves=half_widths(config.window, config.radius, grid),
@@ -139,15 +139,15 @@ class _Step:
             neighbours=config.neighbours,
         )
 
-    @property
+    @cached_property
     def windows(self) -> tuple[Any, ...]:
         """What the loops of `cpu_windows` take."""
         return (
             self.query,
-            self.keys,
+            tuple(array_table(level) for level in zip(*self.keys, strict=True)),
             self.near,
             self.counts,
-            self.leads,
+            array_table(self.leads),
             self.grid,
             self.halves,
             self.penalty,
@@ -181,7 +181,7 @@ def _known_classes(step: _Step, nearby: _Best) -> np.ndarray:
         known[:] = uniform
     tokens = _by_tile(np.flatnonzero(known < 0), step.grid)
     _look_nearby(tokens, step, nearby)
-    agreed = kernels.agreed_classes(tokens, nearby.frames, nearby.places, step.classes)
+    agreed = kernels.agreed_classes(tokens, nearby.frames, nearby.places, array_table(step.classes))
     for channel in np.unique(agreed[tokens]):
         if channel != kernels.MIXED:
             part = tokens[agreed[tokens] == channel]
@@ -217,7 +217,7 @@ def _look_nearby(tokens: np.ndarray, step: _Step, nearby: _Best) -> None:
 def _mark_rivalled_in_windows(
     tokens: np.ndarray, channel: int, thresholds: np.ndarray, step: _Step, rivalled: np.ndarray
 ) -> None:
-    runs = List([_runs_of_others(s.frame, channel, step.grid) for s in step.sources[: step.near]])
+    runs = _runs_of_others(step.sources[: step.near], channel, step.grid)
 
     def mark(part: np.ndarray) -> None:
         cpu_windows.mark_rivalled(part, step.windows, runs, thresholds, rivalled)
@@ -230,7 +230,7 @@ def _rivalled_anywhere(
 ) -> np.ndarray:
     """Return for each of ``tokens`` whether another class, outside of windows, may win it."""
     rivalled = np.ones(len(tokens), bool)
-    foreign = [np.flatnonzero(classes != channel) for classes in list(step.classes)[step.near :]]
+    foreign = [np.flatnonzero(classes != channel) for classes in step.classes[step.near :]]
     # Bounds decide most; what they leave open is decided by the similarities themselves.
     for level in (FINE_LEVEL, WHOLE_LEVEL):
         rows = step.query[level]
@@ -320,6 +320,15 @@ def _classes(frame: ContextFrame) -> np.ndarray:
 
 
 def _runs_of_others(
+    sources: Sequence[Source], channel: int, grid: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the runs of all sources, and (sources, rows + 1) the first of each row of each."""
+    runs, firsts = zip(*(_runs_of_frame(s.frame, channel, grid) for s in sources), strict=True)
+    begins = np.cumsum([0, *map(len, runs[:-1])], dtype=np.int32)
+    return np.concatenate(runs), np.stack(firsts) + begins[:, None]
+
+
+def _runs_of_frame(
     frame: ContextFrame, channel: int, grid: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     known = frame.derived.setdefault("runs", {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vos.compiled import compiled
+from vos.propagation.engines.array_table import array_at
 
 SURE = np.float32(1 - 1e-6)  # one, but for rounding
 MIXED = -1  # class of a token whose label is not a single object (or the background) alone
@@ -63,15 +64,18 @@ def product(query, token, key, place):  # type: ignore[no-untyped-def]
 
 @compiled()
 def agreed_classes(tokens, frames, places, classes):  # type: ignore[no-untyped-def]
-    """(N,) int32: the class that all k places of a token are of; MIXED where there are fewer."""
+    """(N,) int32: the class that all k places of a token are of; MIXED where there are fewer.
+
+    ``classes`` is an `ArrayTable` of (N,), one per source.
+    """
     agreed = np.full(len(frames), MIXED, np.int32)
     for token in tokens:
         if frames[token, -1] < 0:
             continue
-        first = classes[frames[token, 0]][places[token, 0]]
+        first = array_at(classes, frames[token, 0])[places[token, 0]]
         same = True
         for slot in range(1, frames.shape[1]):
-            same &= classes[frames[token, slot]][places[token, slot]] == first
+            same &= array_at(classes, frames[token, slot])[places[token, slot]] == first
         if same:
             agreed[token] = first
     return agreed
@@ -176,7 +180,10 @@ def merge_everywhere(  # type: ignore[no-untyped-def]
 
 @compiled()
 def vote(tokens, values, frames, places, labels, temperature, result):  # type: ignore[no-untyped-def]
-    """Average the neighbours' labels with weights softmax(similarity / temperature)."""
+    """Average the neighbours' labels with weights softmax(similarity / temperature).
+
+    ``labels`` is an `ArrayTable` of (N, K + 1), one per source.
+    """
     neighbours = values.shape[1]
     weights = np.empty(neighbours, np.float32)
     for token in tokens:
@@ -190,7 +197,7 @@ def vote(tokens, values, frames, places, labels, temperature, result):  # type: 
         result[token] = 0.0
         for slot in range(neighbours):
             if weights[slot] > 0.0:
-                label = labels[frames[token, slot]][places[token, slot]]
+                label = array_at(labels, frames[token, slot])[places[token, slot]]
                 share = weights[slot] / total
                 for channel in range(len(label)):
                     if label[channel] != 0.0:

@@ -9,11 +9,11 @@ class resembles it as much as these (`mark_rivalled`), and which places of all d
 
 - query: of the frame, three arrays: (N, COARSE) and (N, FINE), whose products bound similarities
   from above, and the features (N, C);
-- keys: list of the like, one per source;
+- keys: the like of the sources, three `ArrayTable`;
 - near: how many of the sources, the first ones, are windowed;
 - counts: how often each source counts;
-- leads: list of (N,), one per source: the place that the flow leads to from each token, its own
-  place where it does not move;
+- leads: `ArrayTable` of (N,), one per source: the place that the flow leads to from each token, its
+  own place where it does not move;
 - grid: height and width;
 - halves: (2 R + 1,) half widths of the window's rows;
 - penalty: what a similarity loses for each squared token of distance.
@@ -26,6 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from vos.compiled import compiled
+from vos.propagation.engines.array_table import array_at
 from vos.propagation.engines.bounds import COARSE
 from vos.propagation.engines.cpu_kernels import offer, product
 
@@ -46,8 +47,8 @@ def best_nearby(tokens, windows, values, frames, places):  # type: ignore[no-unt
     _, fine_query, whole_query = query
     height, width = grid
     for frame in range(near):
-        _, fine_key, whole_key = keys[frame]
-        lead_of, count = leads[frame], counts[frame]
+        fine_key, whole_key = array_at(keys[1], frame), array_at(keys[2], frame)
+        lead_of, count = array_at(leads, frame), counts[frame]
         for token in tokens:
             own, led = _place(token, width), _place(lead_of[token], width)
             best = values[token]
@@ -71,7 +72,8 @@ def mark_rivalled(tokens, windows, runs, thresholds, rivalled):  # type: ignore[
     processors take eight at a time.
 
     Args:
-        runs: list, one per source, of where other classes are, as `runs_of_others` says it.
+        runs: where other classes are, as `runs_of_others` says it: the runs of all sources, one
+            source after the other, and (near, rows + 1) which of them is the first one of each row.
         thresholds: (N,) of the frame's tokens: similarities that win them.
         rivalled: (N,) bool, updated in place.
     """
@@ -79,12 +81,13 @@ def mark_rivalled(tokens, windows, runs, thresholds, rivalled):  # type: ignore[
     width = grid[1]
     gathered = _room(grid)
     for frame in range(near):
-        key, lead_of = keys[frame], leads[frame]
+        key = array_at(keys[0], frame), array_at(keys[1], frame), array_at(keys[2], frame)
+        lead_of, runs_here = array_at(leads, frame), (runs[0], runs[1][frame])
         start = 0
         while start < len(tokens):
             tile = _tile_at(start, tokens, width)
             start += len(tile)
-            count = _gather(tile, lead_of, key[0], runs[frame], grid, halves, gathered)
+            count = _gather(tile, lead_of, key[0], runs_here, grid, halves, gathered)
             for token in tile:
                 if rivalled[token]:
                     continue
@@ -130,8 +133,9 @@ def windowed_neighbours(tokens, windows, thresholds, values, frames, places):  #
     coarse_query, fine_query, whole_query = query
     width = grid[1]
     for frame in range(near):
-        coarse_key, fine_key, whole_key = keys[frame]
-        lead_of, count = leads[frame], counts[frame]
+        coarse_key, fine_key = array_at(keys[0], frame), array_at(keys[1], frame)
+        whole_key = array_at(keys[2], frame)
+        lead_of, count = array_at(leads, frame), counts[frame]
         for token in tokens:
             own, led = _place(token, width), _place(lead_of[token], width)
             best = values[token]
