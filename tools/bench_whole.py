@@ -1,14 +1,14 @@
-"""Run vos and networks that are trained with labels from frames to masks: the same clip and machine.
+"""Run vos and networks that are trained with labels from frames to masks: same clip and machine.
 
     python tools/bench_whole.py --cutie Cutie --sam2 sam2 --root DAVIS --year 2016 --split train
 
-Each contender reads the frames of one sequence and the mask of the first, and writes a PNG per frame,
-in a process of its own, one after the other, ``--rounds`` times. The clock starts when its network is
-loaded. The peers' weights are random (they do not come with their code), which takes the same time.
-Printed: seconds per frame (the median of the rounds), how many times longer than vos, and the peak
-memory. Checkouts: https://github.com/hkchengrex/Cutie and https://github.com/facebookresearch/sam2;
-``--python`` is an interpreter that has what they need: torch, torchvision, hydra-core, einops,
-iopath, tqdm, Pillow.
+Each contender reads the frames of one sequence and the mask of the first, and writes a PNG per
+frame, in a process of its own, one after the other, ``--rounds`` times. The clock starts when its
+network is loaded. The peers' weights are random (they do not come with their code), which takes
+the same time. Printed: seconds per frame (the median of the rounds), how many times longer than
+vos, and the peak memory. Checkouts: https://github.com/hkchengrex/Cutie and
+https://github.com/facebookresearch/sam2; ``--python`` is an interpreter that has what they need:
+torch, torchvision, hydra-core, einops, iopath, tqdm, Pillow.
 """
 
 from __future__ import annotations

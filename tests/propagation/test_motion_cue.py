@@ -75,16 +75,17 @@ def test_the_share_foretold_is_the_coefficient_of_determination():
 
 def test_a_cue_counts_as_far_as_the_one_before_was_right():
     labels = random_labels(0)
-    moving = torch.stack([labels[:, 1] - labels[:, 2], labels[:, 0]], 1)
+    moving = motion_waves(torch.stack([labels[:, 1] - labels[:, 2], labels[:, 0]], 1))
     first = MotionCue.of(moving, labels, None)
     assert first.factors(moving, GRID).unique().tolist() == [0.5]
     second = MotionCue.of(moving, labels, first)
     assert (second.trust > 0.5).all()
-    other = random_motion(4)
-    said = second.classifier.foretell(motion_waves(other)).clamp(0, 1)
+    other = motion_waves(random_motion(4))
+    said = second.classifier.foretell(other).clamp(0, 1)
     trust = second.trust * (1 - range_around(said))
     torch.testing.assert_close(second.factors(other, GRID), trust * said + (1 - trust) * 0.5)
-    assert MotionCue.of(random_motion(5), random_labels(6), second).trust.max() == 0
+    chance = motion_waves(random_motion(5))
+    assert MotionCue.of(chance, random_labels(6), second).trust.max() == 0
 
 
 def test_where_nothing_moves_nothing_is_said():

@@ -8,9 +8,9 @@ A worker is ``python WORKER.py CASE [CHECKOUT]``. The folder CASE holds
   ``stride``, ``recent`` and the name of the ``preset``.
 
 The worker writes ``<its name>/00000.png`` ... and ``<its name>.json``. The clock starts when
-frames, first mask and features (or the network that makes them) are in reach and stops when the last
-mask is written: features that are given cost nothing, everything else counts. Memory is told twice: the peak of the process, and what of it came
-after its libraries were there (`Case.begin`).
+frames, first mask and features (or their network) are in reach and stops when the last
+mask is written: given features cost nothing, everything else counts. Memory is told twice: the
+peak of the process, and what of it came after its libraries were there (`Clip.begin`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 
 class Clip:
-    """The frames of one comparison and the mask of the first; what a worker found goes there, too."""
+    """The frames of one comparison and the mask of the first; what is found goes there, too."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

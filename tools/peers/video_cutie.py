@@ -1,7 +1,7 @@
 """Cutie (Cheng et al. 2024) from frames to masks, as its scripting_demo.py does it, on the CPU.
 
-Weights are random: the time does not depend on them, the masks do. What its networks would load from
-the internet is taken from networks of the same shape that torchvision makes.
+Weights are random: the time does not depend on them, the masks do. What its networks would load
+from the internet is taken from networks of the same shape that torchvision makes.
 """
 
 from __future__ import annotations

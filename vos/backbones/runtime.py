@@ -80,7 +80,7 @@ def run_session(session: Any, images: torch.Tensor) -> torch.Tensor:
     features = [
         session.run(None, {"images": pixels[index : index + 1]})[0] for index in range(len(pixels))
     ]
-    return torch.from_numpy(np.concatenate(features))
+    return torch.from_numpy(features[0] if len(features) == 1 else np.concatenate(features))
 
 
 def onnx_program(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,9 +124,10 @@ class Context:
             for frame in self.annotated:
                 frames[frame.index] = frame
                 counts[frame.index] = counts.get(frame.index, 0) + config.annotated_count
+        leads = _leads(list(frames.values()), grid)
         windowed = [
-            Source(frame, True, counts[index], _leads(frame, grid))
-            for index, frame in frames.items()
+            Source(frame, True, counts[index], lead)
+            for (index, frame), lead in zip(frames.items(), leads, strict=True)
         ]
         if config.annotated_in_window:
             return windowed
@@ -133,10 +135,13 @@ class Context:
         return windowed + everywhere
 
 
-def _leads(frame: ContextFrame, grid: tuple[int, int]) -> Tensor | None:
-    """Return where the flow leads to in ``frame``; None where nothing moved by half a token."""
-    if frame.shift is None:
-        return None
-    leads = places_led_to(frame.shift, grid)
-    moved = leads != torch.arange(len(leads), device=leads.device)
-    return leads if bool(moved.any()) else None
+def _leads(frames: Sequence[ContextFrame], grid: tuple[int, int]) -> list[Tensor | None]:
+    """Return where the flow leads to in each frame; None where nothing moved by half a token."""
+    shifts = {place: frame.shift for place, frame in enumerate(frames) if frame.shift is not None}
+    leads: list[Tensor | None] = [None] * len(frames)
+    if shifts:
+        led = places_led_to(torch.stack(list(shifts.values())), grid)
+        moved = (led != torch.arange(led.shape[1], device=led.device)).any(1).tolist()
+        for place, lead, does_move in zip(shifts, led, moved, strict=True):
+            leads[place] = lead if does_move else None
+    return leads

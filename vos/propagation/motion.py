@@ -64,9 +64,9 @@ def follow(motion: Tensor, onwards: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def places_led_to(motion: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Return (N,) int64 the place nearest to where each token was, the border if outside."""
+    """(..., N, 2) -> (..., N) int64, the place nearest to where a token was, or at the border."""
     height, width = grid
     own = torch.arange(height * width, device=motion.device)
-    rows = (own // width + (motion[:, 0] + 0.5).floor()).clamp(0, height - 1)
-    columns = (own % width + (motion[:, 1] + 0.5).floor()).clamp(0, width - 1)
+    rows = (own // width + (motion[..., 0] + 0.5).floor()).clamp(0, height - 1)
+    columns = (own % width + (motion[..., 1] + 0.5).floor()).clamp(0, width - 1)
     return (rows * width + columns).long()

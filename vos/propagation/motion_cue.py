@@ -40,31 +40,30 @@ class MotionCue:
     trust: Tensor
 
     @classmethod
-    def of(cls, motion: Tensor, labels: Tensor, before: MotionCue | None) -> MotionCue:
+    def of(cls, waves: Tensor, labels: Tensor, before: MotionCue | None) -> MotionCue:
         """Learn from a frame.
 
         Args:
-            motion: (N, 2) of the frame, rows and columns in tokens.
+            waves: (N, 2 WAVES), the `motion_waves` of the frame.
             labels: (N, K + 1) that were found.
             before: the cue of the frame before, which knew as many objects, if there is one.
         """
-        inputs = motion_waves(motion)
-        classifier = ObjectClassifier.fit(Examples.of(inputs, labels), RIDGE)
+        classifier = ObjectClassifier.fit(Examples.of(waves, labels), RIDGE)
         if before is None:
             return cls(classifier, labels.new_zeros(labels.shape[1]))
-        return cls(classifier, foretold_share(before.classifier.foretell(inputs), labels))
+        return cls(classifier, foretold_share(before.classifier.foretell(waves), labels))
 
-    def foretell(self, motion: Tensor) -> Tensor:
-        """(N, 2) motion of tokens -> (N, K + 1) labels, 0 to 1, as motion alone has them."""
-        return self.classifier.foretell(motion_waves(motion)).clamp(0, 1)
+    def foretell(self, waves: Tensor) -> Tensor:
+        """(N, 2 WAVES) of tokens -> (N, K + 1) labels, 0 to 1, as motion alone has them."""
+        return self.classifier.foretell(waves).clamp(0, 1)
 
-    def factors(self, motion: Tensor, grid: tuple[int, int]) -> Tensor:
+    def factors(self, waves: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return (N, K + 1) by which what else is known of a token is multiplied.
 
         With trust it is what the motion of the token says, without any it is 1/2 for all. Flow is
         mixed where two motions meet, so a token is trusted less the more its neighbours disagree.
         """
-        said = self.foretell(motion)
+        said = self.foretell(waves)
         trust = self.trust * (1 - spread_around(said, grid))
         return trust * said + (1 - trust) / 2
 

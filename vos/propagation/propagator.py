@@ -19,7 +19,7 @@ from vos.propagation.context import Context, ContextFrame, Source
 from vos.propagation.engines.choose import Engine, engine_for
 from vos.propagation.labels import mask_to_labels, sharpen
 from vos.propagation.motion import token_motion
-from vos.propagation.motion_cue import MotionCue
+from vos.propagation.motion_cue import MotionCue, motion_waves
 from vos.propagation.topology import Topology
 
 MAX_OBJECTS = 254
@@ -167,18 +167,19 @@ class Propagator:
             raise UsageError("annotate a frame before propagating to others")
         learnt = self._rows(features)
         motion = self._follow(flow, learnt)
-        rows = self._describe(learnt, motion)
+        waves = None if motion is None else motion_waves(motion)
+        rows = self._describe(learnt, waves)
         grid = self._known_grid()
         labels = self._vote(rows, self._context.sources(grid), grid)
         if self.config.sharpness != 1:
             labels = sharpen(labels, self.config.sharpness)
-        if self.config.keep_topology and motion is not None:
-            labels = self._restore(labels, learnt, motion)
+        if self.config.keep_topology and waves is not None:
+            labels = self._restore(labels, learnt, waves)
         self._context.add_recent(ContextFrame(index, rows, labels))
         if self.config.classifier and self.config.classifier_recent:
             self._learn_found(learnt, labels)
         if self.config.classifier and self.config.classifier_motion:
-            self._cue = None if motion is None else MotionCue.of(motion, labels, self._cue)
+            self._cue = None if waves is None else MotionCue.of(waves, labels, self._cue)
         return self._soft(labels)
 
     def _vote(self, rows: Tensor, sources: list[Source], grid: tuple[int, int]) -> Tensor:
@@ -243,7 +244,7 @@ class Propagator:
         examples = self._annotated.mixed(self._found, self.config.classifier_recent)
         self._classifier = ObjectClassifier.fit(examples)
 
-    def _restore(self, labels: Tensor, learnt: Tensor, motion: Tensor) -> Tensor:
+    def _restore(self, labels: Tensor, learnt: Tensor, waves: Tensor) -> Tensor:
         """Return labels with the topology of the annotations, once it is known how objects move."""
         cue, classifier = self._cue, self._classifier
         if cue is None or classifier is None:
@@ -251,17 +252,17 @@ class Propagator:
         return self._topology.restored(
             labels,
             self._known_grid(),
-            motion=lambda tokens: cue.foretell(motion[tokens]),
+            motion=lambda tokens: cue.foretell(waves[tokens]),
             looks=lambda tokens: classifier.foretell(learnt[tokens]),
         )
 
-    def _describe(self, rows: Tensor, motion: Tensor | None = None) -> Tensor:
+    def _describe(self, rows: Tensor, waves: Tensor | None = None) -> Tensor:
         """Return (N, C) features as they are compared: beside them, the classifier's scores."""
         if self._classifier is None:
             return rows
         factors = None
-        if self._cue is not None and motion is not None:
-            factors = self._cue.factors(motion, self._known_grid())
+        if self._cue is not None and waves is not None:
+            factors = self._cue.factors(waves, self._known_grid())
         return beside(rows, self._classifier.scores(rows, factors), self.config.classifier)
 
     def _rows(self, features: Tensor | np.ndarray) -> Tensor:
