@@ -31,7 +31,7 @@ def plot_propagation(speeds: Sequence[PropagationSpeed], path: Path) -> None:
         below.plot(places, [speed.memory_mb for speed in family], "o-", color="tab:orange")
         below.set_xlabel(name)
         for axes in (above, below):
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * axes.dataLim.y1)
             axes.grid(alpha=0.3)
     columns[0, 0].set_ylabel("seconds per frame")
     columns[1, 0].set_ylabel("peak memory (MiB)")
