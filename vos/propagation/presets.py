@@ -36,7 +36,7 @@ _DEFAULT = PropagationConfig(
     motion_sigma=6,
     motion="flow",
     classifier=0.5,  # learnt features, their colours and the classifier count alike
-    classifier_recent=0.5,
+    classifier_recent=0.25,  # so annotated frames count three times here, too
     classifier_motion=True,
     keep_topology=True,
     neighbours=10,
@@ -56,7 +56,7 @@ PRESETS: dict[str, Preset] = {
         "vos: `default` with all of the last 20 frames, for objects that look alike",
     ),
     "fine": Preset(
-        dataclasses.replace(_DEFAULT, short_side=720, radius=18, motion_sigma=9),
+        dataclasses.replace(_DEFAULT, short_side=720, enlarge=3, radius=18, motion_sigma=9),
         "vos: `default` on a grid of tokens half as fine again, for small and thin objects",
     ),
     "crw": Preset(
