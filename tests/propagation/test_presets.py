@@ -209,6 +209,18 @@ def test_default_shrinks_large_frames_and_enlarges_small_ones_twice_at_most():
     assert frame_size(181, 320, preset("default"), 8) == (362, 640)
 
 
+def test_fine_enlarges_three_times_at_most():
+    assert frame_size(240, 432, preset("fine"), 8) == (720, 1296)
+    assert frame_size(180, 320, preset("fine"), 8) == (540, 960)
+
+
+@pytest.mark.parametrize("name", ["default", "fast", "fine", "thorough"])
+def test_annotated_frames_count_as_much_in_the_classifier_as_in_the_vote(name):
+    config = preset(name)
+    annotated = 1 - config.classifier_recent
+    assert annotated / config.classifier_recent == config.annotated_count == 3
+
+
 def test_enlarging_can_be_switched_off_and_taken_as_far_as_needed():
     never = preset("default").with_settings({"enlarge": "1"})
     always = preset("default").with_settings({"enlarge": "none"})
@@ -256,8 +268,8 @@ def with_scores(rows, moments):
 )
 def test_our_own_protocol(name, back):
     """Frame 0, three times, beside frames ``back``; near places count more; labels are squared;
-    scores of a classifier of frame 0 and, for half of it, of every fourth frame stand beside the
-    features with half their weight."""
+    scores of a classifier of frame 0 and, for a quarter of it, of every fourth frame stand beside
+    the features with half their weight."""
     config = preset(name)
     labels = [functional.interpolate(one_hot_planes(), GRID, mode="bilinear").flatten(2)[0].T]
     learnt = unit_rows()
@@ -281,4 +293,4 @@ def test_our_own_protocol(name, back):
         if t % 4 == 0:
             found = moments(learnt[t], labels[t])
             recent = [(a + b) / 2 for a, b in zip(recent or found, found, strict=True)]
-            known = [(a + b) / 2 for a, b in zip(first, recent, strict=True)]
+            known = [(3 * a + b) / 4 for a, b in zip(first, recent, strict=True)]

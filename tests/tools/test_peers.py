@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import vos
 from vos.media import read_mask, write_image, write_mask
 from vos.propagation import Propagator, preset
 
@@ -77,3 +78,12 @@ def test_reading_frames_is_no_part_of_dinos_time(case: Path, tmp_path: Path) -> 
     seconds = json.loads((case / "dino.json").read_text(encoding="utf-8"))["seconds"]
     assert seconds["reading"] > 0.05 * FRAMES
     assert seconds["total"] < 0.05
+
+
+def test_a_whole_job_is_that_of_the_package(case: Path) -> None:
+    run("video_vos.py", case, "fast")
+    frames = case / "JPEGImages/480p/clip"
+    first = read_mask(case / "Annotations/480p/clip/00000.png")
+    for index, _, mask in vos.propagate(frames, {0: first}, preset="fast"):
+        np.testing.assert_array_equal(read_mask(case / "vos" / f"{index:05d}.png"), mask)
+    assert json.loads((case / "vos.json").read_text())["seconds"]["total"] > 0
