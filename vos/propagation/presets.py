@@ -53,7 +53,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "thorough": Preset(
         dataclasses.replace(_DEFAULT, spacing="every"),
-        "vos: `default` with all of the last 20 frames, for objects that look alike",
+        "vos: `default` with all of the last 20 frames as context",
     ),
     "fine": Preset(
         dataclasses.replace(_DEFAULT, short_side=720, enlarge=3, radius=18, motion_sigma=9),
