@@ -167,7 +167,7 @@ def test_what_an_object_becomes_is_learnt_and_what_it_was_forgotten_by_half():
 
 
 def test_learning_from_frames_is_what_the_settings_say():
-    """Every fourth frame, each half of the next, beside the annotated frame: written plainly."""
+    """Every fourth frame, each half of the next, and three times the annotated one: plainly."""
     config = dataclasses.replace(preset("default"), motion="none")
     frames = list(clip(6)) + list(clip(6))[:4]
     propagator = Propagator(config)
@@ -176,8 +176,8 @@ def test_learning_from_frames_is_what_the_settings_say():
     labels += [propagator.step(t, frames[t][0]).labels for t in range(1, 10)]
     first, fourth, eighth = (Examples.of(rows[t], labels[t]) for t in (0, 4, 8))
     expected = Examples(
-        first.inputs / 2 + fourth.inputs / 4 + eighth.inputs / 4,
-        first.labels / 2 + fourth.labels / 4 + eighth.labels / 4,
+        3 / 4 * first.inputs + fourth.inputs / 8 + eighth.inputs / 8,
+        3 / 4 * first.labels + fourth.labels / 8 + eighth.labels / 8,
     )
     found = propagator._classifier
     torch.testing.assert_close(found.weights, ObjectClassifier.fit(expected).weights)
