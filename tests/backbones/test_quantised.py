@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def test_any_checkpoint_can_be_quantised(tmp_path: Path, lived_in) -> None:
     assert FeatureExtractor(backbone, precision="auto").precision == "float32"
     frames = [scene(seed) for seed in range(6)]
     quantise(backbone, weights_digest(backbone), frames, folder / QUANTISED_NAME)
+    assert os.fsencode(Path(vos.__file__).parent) not in (folder / QUANTISED_NAME).read_bytes()
     again = vos.load(folder)
     extract = FeatureExtractor(again, precision="auto")
     unseen = scene(9)[None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def test_onnx_gives_the_same_features(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(
         str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"]
     )
+    assert os.fsencode(Path(vos.__file__).parent) not in (tmp_path / "net.onnx").read_bytes()
     known = session.get_modelmeta().custom_metadata_map
     assert known["model"] == "icon-resnet18"
     assert known["weights_sha256"] == record["weights_sha256"]

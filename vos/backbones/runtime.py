@@ -119,6 +119,8 @@ def onnx_program(
     finally:
         exporter_log.setLevel(level)
     assert program is not None
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # where in whose source code it was: paths of this machine
     return program
 
 
