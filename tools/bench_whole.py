@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
 
 
 def _write_clip(folder: Path, options: argparse.Namespace) -> int:
-    """Lay out the sequence as the workers want it; how many frames it has."""
+    """Lay out the sequence as the workers want it, and return how many frames it has."""
     sequence = open_dataset(
         "davis", root=options.root, year=options.year, split=options.split,
         sequences=[options.sequence],

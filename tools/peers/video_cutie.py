@@ -39,7 +39,7 @@ def main(folder: str, checkout: str, size: str = "small") -> None:
 
 
 def _processor(checkout: Path, size: str) -> Any:
-    """Its InferenceCore with the settings that it evaluates DAVIS-2017 with."""
+    """Return its InferenceCore with the settings that it evaluates DAVIS-2017 with."""
     sys.path.insert(0, str(checkout))
     from cutie.inference.inference_core import InferenceCore
     from cutie.inference.utils.args_utils import get_dataset_cfg
