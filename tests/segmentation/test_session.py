@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 
 import vos
+from vos.backbones.inference import FeatureExtractor
 from vos.errors import UsageError, VosError
+from vos.progress import Stopwatch
+from vos.propagation import PropagationConfig
 from vos.segmentation.session import Session
+from vos.segmentation.to_files import from_first_mask
 
 
 @pytest.fixture
@@ -51,6 +56,34 @@ def test_the_same_marks_give_the_same_masks_as_propagate(
                 np.testing.assert_array_equal(ours[index].mask, frame.mask)
                 np.testing.assert_array_equal(session.mask(index), frame.mask)
                 assert ours[index].ids == frame.ids
+
+
+def test_whoever_carries_a_small_object_looks_at_it_on_the_finer_grid(frames, masks) -> None:
+    coarse = PropagationConfig(short_side=48, enlarge=2, resampling="area")
+    suits_small = dataclasses.replace(coarse, small_object=10**6)
+    lines: set[int] = set()
+
+    class Watched(FeatureExtractor):
+        def __call__(self, shown):
+            lines.update(frame.shape[0] for frame in shown)
+            return super().__call__(shown)
+
+    extractor = Watched(vos.load("lab,stride=4"), "cpu")
+    for config, expected in ((coarse, 48), (suits_small, 72)):
+        with vos.Session(frames, model=extractor, preset=config) as session:
+            session.annotate(3, masks[3])
+            ours = {frame.index: frame.mask for frame in session.propagate("forward")}
+        how = {"model": extractor, "preset": config, "direction": "forward"}
+        theirs = list(vos.propagate(frames, {3: masks[3]}, **how))
+        benchmark = from_first_mask(
+            vos.open_video(frames), {3: masks[3]}, extractor, config, Stopwatch(), None
+        )
+        alone = {frame.index: frame.mask for frame in benchmark}
+        assert lines == {expected}
+        lines.clear()
+        for frame in theirs:
+            np.testing.assert_array_equal(ours[frame.index], frame.mask)
+            np.testing.assert_array_equal(alone[frame.index], frame.mask)
 
 
 def test_confidence_is_known_where_masks_are(session, masks) -> None:

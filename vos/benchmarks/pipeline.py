@@ -29,7 +29,7 @@ from vos.media import write_mask
 from vos.media.background import BackgroundWriter
 from vos.media.flow import with_flow
 from vos.propagation import PropagationConfig, Propagator, frame_size
-from vos.propagation.frame_size import resize_frame
+from vos.propagation.frame_size import resize_frame, suited
 from vos.segmentation.segment import segment
 
 FEWEST = 8  # frames a measurement takes
@@ -93,6 +93,7 @@ def bench_pipeline(
         raise UsageError(f"{sequence.name} has {count} frames: measuring takes {FEWEST}")
     frames = [sequence.frame(index) for index in range(count)]
     size = (frames[0].shape[0], frames[0].shape[1])
+    config = suited(config, [sequence.mask(0)], extractor.stride)
     seen = frame_size(*size, config, extractor.stride)
     shown = [resize_frame(frame, seen, config.resampling) for frame in frames[: 2 * FEWEST]]
     follows = config.motion == "flow"

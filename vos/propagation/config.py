@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ class PropagationConfig:
             keeps their size.
         enlarge: the factor by which frames with a shorter side are enlarged to it at most; 1 never
             enlarges, ``None`` always does.
+        small_object: where an annotated object covers fewer tokens than this, the grid is half as
+            fine again: ``short_side``, ``enlarge``, ``radius`` and ``motion_sigma`` grow by half.
+            0 takes all objects alike.
         rounding: ``none`` keeps the ratio; ``floor-long`` floors the long side to a multiple of
             ``multiple``; ``up`` rounds both sides up to a multiple of it.
         multiple: see ``rounding``; 0 stands for the stride of the backbone.
@@ -86,6 +90,7 @@ class PropagationConfig:
 
     short_side: int | None = None
     enlarge: float | None = None
+    small_object: int = 0
     rounding: Rounding = "none"
     multiple: int = 0
     resampling: Resampling = "bilinear"
@@ -147,8 +152,8 @@ class PropagationConfig:
             raise UsageError(f"annotated_count must be at least 1, not {self.annotated_count}")
         if self.neighbours < 1:
             raise UsageError(f"neighbours must be at least 1, not {self.neighbours}")
-        if self.recent < 0 or self.multiple < 0:
-            raise UsageError("recent and multiple cannot be negative")
+        if min(self.recent, self.multiple, self.small_object) < 0:
+            raise UsageError("recent, multiple and small_object cannot be negative")
         if self.short_side is not None and self.short_side < 16:
             raise UsageError(f"short_side must be at least 16 pixels, not {self.short_side}")
 
@@ -161,6 +166,18 @@ class PropagationConfig:
     def distance_penalty(self) -> float:
         """What a similarity inside the window loses for each squared token of distance."""
         return self.temperature / (2 * self.motion_sigma**2) if self.motion_sigma else 0.0
+
+    def finer(self) -> PropagationConfig:
+        """Return the protocol on a grid half as fine again, with windows that reach as far."""
+        by = 1.5
+        return dataclasses.replace(
+            self,
+            short_side=self.short_side and round(by * self.short_side),
+            enlarge=self.enlarge and by * self.enlarge,
+            radius=by * self.radius,
+            motion_sigma=self.motion_sigma and by * self.motion_sigma,
+            small_object=0,
+        )
 
     def with_settings(self, settings: Mapping[str, Any]) -> PropagationConfig:
         """Return a copy with ``settings`` put in: values by name, also as a person types them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -30,6 +31,28 @@ def frame_size(height: int, width: int, config: PropagationConfig, stride: int) 
             return max(multiple, int(new_height // multiple) * multiple), round(new_width)
         return round(new_height), max(multiple, int(new_width // multiple) * multiple)
     return math.floor(new_height + 0.5), math.floor(new_width + 0.5)
+
+
+def suited(
+    config: PropagationConfig, masks: Iterable[np.ndarray], stride: int
+) -> PropagationConfig:
+    """Return the protocol for a video: the finer one where an object is small.
+
+    Args:
+        masks: (H, W) uint8 ids of the annotated frames; an object is as large as in its first one.
+        stride: pixels per token.
+    """
+    if not config.small_object or config.short_side is None:
+        return config
+    known = np.array([0, 255])
+    for mask in masks:
+        height, width = frame_size(mask.shape[0], mask.shape[1], config, stride)
+        smallest = config.small_object * mask.size * stride**2 / (height * width)
+        ids, counts = np.unique(mask, return_counts=True)
+        if (counts[~np.isin(ids, known)] < smallest).any():
+            return config.finer()
+        known = np.union1d(known, ids)
+    return config
 
 
 def resize_frame(frame: np.ndarray, size: tuple[int, int], resampling: Resampling) -> np.ndarray:

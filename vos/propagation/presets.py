@@ -25,6 +25,7 @@ class Preset:
 _DEFAULT = PropagationConfig(
     short_side=480,
     enlarge=2,
+    small_object=64,
     resampling="area",
     recent=20,
     spacing="growing",
@@ -46,17 +47,19 @@ _DEFAULT = PropagationConfig(
 )
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset(_DEFAULT, "vos: the best on the development sequences at 480 lines"),
+    "default": Preset(
+        _DEFAULT, "vos: the best on the development sequences; 480 lines, 720 for small objects"
+    ),
     "fast": Preset(
-        dataclasses.replace(_DEFAULT, short_side=360),
+        dataclasses.replace(_DEFAULT, short_side=360, small_object=0),
         "vos: `default` on 360 lines, in about 70 % of the time",
     ),
     "thorough": Preset(
-        dataclasses.replace(_DEFAULT, spacing="every"),
-        "vos: `default` with all of the last 20 frames as context",
+        dataclasses.replace(_DEFAULT, spacing="every", small_object=0),
+        "vos: all of the last 20 frames as context, on 480 lines",
     ),
     "fine": Preset(
-        dataclasses.replace(_DEFAULT, short_side=720, enlarge=3, radius=18, motion_sigma=9),
+        _DEFAULT.finer(),
         "vos: `default` on a grid of tokens half as fine again, for small and thin objects",
     ),
     "crw": Preset(

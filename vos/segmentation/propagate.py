@@ -12,6 +12,7 @@ from vos.media import Video, object_ids, open_video
 from vos.progress import Stopwatch
 from vos.propagation import PropagationConfig, preset
 from vos.propagation.engines.choose import engine_for
+from vos.propagation.frame_size import suited
 from vos.segmentation.marks import Mask, check_marks
 from vos.segmentation.passes import END, Ids, Pass, plan_passes, walk
 from vos.segmentation.segment import Observer, SegmentedFrame, segment
@@ -81,7 +82,7 @@ def propagate(
     if not opened.rereadable:
         _check_read_once(opened, marks, direction)
     extractor = make_extractor(model, device, precision=precision, frame_count=opened.frame_count)
-    config = as_config(preset)
+    config = suited(as_config(preset), (marks[index] for index in sorted(marks)), extractor.stride)
     engine_for(extractor.device, engine)  # an unknown one is found out now
     carry = partial(
         segment,

@@ -16,6 +16,7 @@ from vos.errors import UsageError, VosError, near_names
 from vos.files import as_path
 from vos.media import object_ids, open_video
 from vos.propagation import PropagationConfig
+from vos.propagation.frame_size import suited
 from vos.segmentation.history import Change, History, Snapshot
 from vos.segmentation.marks import Mask, check_frames, check_mask, frame_index
 from vos.segmentation.mask_store import SAVED, Mark, MaskStore
@@ -333,6 +334,8 @@ class Session:
         if extractor is None:
             raise UsageError("the session was opened without a model: name one to propagate with")
         config = self._config if preset is None else as_config(preset)
+        first_shown = _first_shown({index: mark.shown for index, mark in self.marks.items()})
+        config = suited(config, map(self._store.marked_mask, first_shown), extractor.stride)
         carry = partial(segment, extractor=extractor, config=config, engine=engine)
         return self._propagate(passes, carry, start)
 

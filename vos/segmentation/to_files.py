@@ -24,6 +24,7 @@ from vos.media import (
 from vos.media.background import BackgroundWriter
 from vos.progress import Stopwatch, progress
 from vos.propagation import PropagationConfig
+from vos.propagation.frame_size import suited
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
 from vos.runs.paths import Output
@@ -80,6 +81,7 @@ def from_first_mask(
     for index in range(first):
         yield SegmentedFrame(index, (), np.zeros(video.size, np.uint8))
     frames = enumerate(video.read(first), start=first)
+    config = suited(config, (masks[index] for index in sorted(masks)), extractor.stride)
     yield from segment(frames, masks, extractor, config, stopwatch=stopwatch, observe=observe)
 
 
