@@ -115,6 +115,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         EvaluationConfig(
             settings={
                 "short_side": "160",
+                "small_object": "0",
                 "motion": "none",
                 "classifier": "0",
                 "sharpness": "1",

@@ -34,6 +34,7 @@ def measured_on(arguments: argparse.Namespace, *, every: int = 0) -> EvaluationC
         sequences=arguments.sequences,
         settings={
             "short_side": "120",
+            "small_object": "0",
             "motion": "none",
             "classifier": "0",
             "grid_to_mask": "bilinear",

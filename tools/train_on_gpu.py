@@ -52,7 +52,7 @@ ON_A_CARD = (
     "checkpoint_every=200",
     "evaluation.every=400",
 )
-PROTOCOL = {"short_side": "240", "grid_to_mask": "bilinear"}
+PROTOCOL = {"short_side": "240", "small_object": "0", "grid_to_mask": "bilinear"}
 
 
 def main() -> None:
