@@ -1,15 +1,14 @@
 """Views of objects with masks, drawn from public data sets, for `fit_interactive.py`.
 
-The data sets, each found in the folder of its name below one that the user gives; those that are
-not there are left out:
+Each folder below one that the user gives is a data set. Three have a form of their own:
 
 - ``bsds``: ``images`` and ``groundTruth`` of BSDS500 (Arbelaez et al., 2011; research use): what
   several people saw in a photo, in their own detail
-- ``horse``: ``rgb`` and ``figure_ground`` of the Weizmann horses (Borenstein, 2002; research use)
-- ``coco``: ``images`` and ``labels`` of coco128-seg (COCO, annotations CC BY 4.0, photos of Flickr)
 - ``ccp``: ``photos`` and ``pixel-level`` of Clothing Co-Parsing (Yang et al., 2014; research use)
 - ``camvid``: ``train``, ``trainannot`` and so on of CamVid (Brostow et al., 2009; research use)
-- ``voc``: ``JPEGImages`` and ``SegmentationObject`` of PASCAL VOC 2007 (photos of Flickr)
+
+In all others ``images`` holds photos and ``masks`` a PNG of the same name for each: object ids with
+0 for the background and 255 for what is neither, or 255 alone for what stands out.
 """
 
 from __future__ import annotations
@@ -25,14 +24,19 @@ from scipy.io import loadmat
 
 from vos.backbones.inference import FeatureExtractor
 from vos.segmentation.cues import CELLS, directions
+from vos.segmentation.windows import Box, window_around
 
 SIDE = 320  # of a view, in pixels
-LONGEST = 640  # side of a photo that is kept
+LONGEST = 480  # side of a photo that is kept
 TOKEN = 8
+CLOSE = 0.5  # share of views that show an object as a second look does
 SMALLEST, LARGEST = 0.004, 0.5  # share of a photo that an object takes
-COMPOSITES = 0.4  # of them for each view of a photo
-VIEWS = {"bsds": 2, "horse": 1, "coco": 3, "ccp": 0.4, "camvid": 1, "voc": 4}  # of each photo
-CUT_OUTS = {"horse": 0.2, "ccp": 0.35, "coco": 0.2, "voc": 0.1, "bsds": 0.15}
+COMPOSITES = 0.25  # of them for each view of a photo
+VIEWS = {"bsds": 2, "ccp": 0.5, "coco": 4, "people": 2}  # of each photo; one where nothing is said
+CUT_OUTS = {
+    "bsds": 0.05,
+    "camvid": 0,
+}  # how often one is an object of a set; 1 where nothing is said
 
 
 class Photo(NamedTuple):
@@ -46,7 +50,7 @@ class View(NamedTuple):
     """A square part of a photo, or a photo with cut-outs.
 
     Attributes:
-        image: (SIDE, SIDE, 3) uint8 RGB.
+        image: (2 h, 2 w, 3) uint8 RGB.
         vectors: (h, w, n) float16, `vos.segmentation.cues.directions` of its features.
         masks: (N, 2 h, 2 w) uint8, shares of cells that objects cover, of 255.
     """
@@ -119,34 +123,6 @@ def on_border(mask: np.ndarray) -> int:
     return int(mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum())
 
 
-def read_horse(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
-    for path in sorted((root / "figure_ground").iterdir()):
-        image = read_rgb(root / "rgb" / f"{path.stem}.jpg")
-        mask = cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), image.shape[1::-1]) > 127
-        yield Photo(image, [mask])
-
-
-def read_coco(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
-    for path in sorted(root.glob("labels/*/*.txt")):
-        image = read_rgb(root / "images" / path.parent.name / f"{path.stem}.jpg")
-        size = image.shape[1::-1]
-        masks = []
-        for line in path.read_text().splitlines():
-            corners = np.array(line.split()[1:], float).reshape(-1, 2) * size
-            mask = np.zeros(size[::-1], np.uint8)
-            masks.append(cv2.fillPoly(mask, [corners.round().astype(np.int32)], 1) > 0)
-        masks = [mask for mask in masks if SMALLEST < mask.mean() < 0.6]
-        near = [cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) > 0 for mask in masks]
-        touching = [  # a rider and a horse are one object, too
-            masks[i] | masks[j]
-            for i in range(len(masks))
-            for j in range(i)
-            if (near[i] & masks[j]).sum() > 0.01 * min(masks[i].sum(), masks[j].sum())
-        ]
-        largest = sorted(masks, key=np.sum, reverse=True)[:10]
-        yield Photo(image, largest + some(touching, 3, generator))
-
-
 def read_ccp(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
     for path in sorted(root.glob("pixel-level/*.mat")):
         labels = loadmat(path)["groundtruth"]
@@ -169,41 +145,51 @@ def read_camvid(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
         yield Photo(image, sorted(masks, key=np.sum, reverse=True)[:4])
 
 
-def read_voc(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
-    for path in sorted(root.glob("SegmentationObject/*.png")):
+def read_masks(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
+    for path in sorted((root / "masks").glob("*.png")):
         labels = np.array(Image.open(path))
-        ids = [i for i in np.unique(labels) if 0 < i < 255]
-        masks = [labels == i for i in ids if (labels == i).mean() > SMALLEST]
-        together = [np.isin(labels, ids)] if len(masks) > 1 else []
-        yield Photo(read_rgb(root / "JPEGImages" / f"{path.stem}.jpg"), masks + together)
+        if labels.ndim == 3:
+            labels = labels.max(2)
+        ids = np.unique(labels[labels > 0])
+        if list(ids) == [255]:
+            masks = separate_figures(labels == 255)
+        else:
+            masks = [labels == i for i in ids if i < 255]
+        masks = [mask for mask in masks if SMALLEST < mask.mean() < LARGEST]
+        image = read_rgb(next((root / "images").glob(f"{path.stem}.*")))
+        if labels.shape == image.shape[:2]:
+            yield Photo(image, sorted(masks, key=np.sum, reverse=True)[:12])
 
 
-READERS: dict[str, Callable[[Path, np.random.Generator], Iterator[Photo]]] = {
-    "bsds": read_bsds,
-    "horse": read_horse,
-    "coco": read_coco,
-    "ccp": read_ccp,
-    "camvid": read_camvid,
-    "voc": read_voc,
-}
+def separate_figures(mask: np.ndarray) -> list[np.ndarray]:
+    """What stands out, as one object where one part is most of it; else each larger part."""
+    _, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    sizes = statistics[1:, cv2.CC_STAT_AREA]
+    if sizes.max() >= 0.85 * sizes.sum():
+        return [mask]
+    return [parts == 1 + i for i in np.flatnonzero(sizes >= 0.15 * sizes.sum())]
+
+
+Reader = Callable[[Path, np.random.Generator], Iterator[Photo]]
+READERS: dict[str, Reader] = {"bsds": read_bsds, "ccp": read_ccp, "camvid": read_camvid}
 
 
 def read_photos(root: Path, generator: np.random.Generator) -> dict[str, list[Photo]]:
     """Return the photos with objects of each data set below a folder, not larger than needed."""
     photos = {}
-    for name, read in READERS.items():
-        if (root / name).is_dir():
-            found = (at_most(photo) for photo in read(root / name, generator) if photo.masks)
-            photos[name] = list(found)
-            print(f"{name}: {len(photos[name])} photos", flush=True)
-    return photos
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        read = READERS.get(folder.name, read_masks)
+        found = [at_most(photo) for photo in read(folder, generator)]
+        photos[folder.name] = [photo for photo in found if photo.masks]
+        print(f"{folder.name}: {len(photos[folder.name])} photos", flush=True)
+    return {name: found for name, found in photos.items() if found}
 
 
 def at_most(photo: Photo) -> Photo:
     scale = min(1, LONGEST / max(photo.image.shape[:2]))
     size = (round(photo.image.shape[1] * scale), round(photo.image.shape[0] * scale))
     masks = [resized(mask.astype(np.uint8), size) > 0 for mask in photo.masks]
-    return Photo(resized(photo.image, size), masks)
+    return Photo(resized(photo.image, size), [mask for mask in masks if mask.mean() > SMALLEST])
 
 
 def draw_views(
@@ -220,7 +206,7 @@ def draw_views(
     jobs: list[Photo | None] = []
     for name, some_photos in photos.items():
         for photo in some_photos:
-            count = int(VIEWS[name] + generator.random())
+            count = int(VIEWS.get(name, 1) + generator.random())
             jobs += [photo] * count
     jobs += [None] * int(COMPOSITES * len(jobs))
     for number, index in enumerate(generator.permutation(len(jobs))):
@@ -235,25 +221,46 @@ def draw_views(
         shares = [share for share in shares if 0.003 < share.mean() / 255 < 0.6]
         if shares:
             features = extractors[number % len(extractors)]([image])[0].float().cpu().numpy()
-            yield View(image, directions(features).astype(np.float16), np.stack(shares))
+            cells_of_image = resized(image, (cells, cells))
+            yield View(cells_of_image, directions(features).astype(np.float16), np.stack(shares))
 
 
 def part_of(photo: Photo, generator: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     """A nearly square part around one of the objects, by chance mirrored."""
     mask = photo.masks[generator.integers(len(photo.masks))]
-    rows, columns = np.nonzero(mask)
-    share = np.exp(generator.uniform(np.log(0.015), np.log(0.35)))
-    side = max(np.sqrt(mask.sum() / share), 1.05 * max(np.ptp(rows), np.ptp(columns)) + 1, 120)
-    height, width = (min(side, length) for length in mask.shape)
-    height, width = int(min(height, 1.3 * width)), int(min(width, 1.3 * height))
-    top = offset(rows.min(), rows.max() + 1, height, mask.shape[0], generator)
-    left = offset(columns.min(), columns.max() + 1, width, mask.shape[1], generator)
-    inside = (slice(top, top + height), slice(left, left + width))
+    inside = (close_part if generator.random() < CLOSE else wide_part)(mask, generator)
     order = slice(None, None, -1 if generator.random() < 0.5 else 1)
     masks = [m[inside] for m in photo.masks if m[inside].sum() > 0.5 * m.sum()]
     size = (SIDE, SIDE)
     image = np.ascontiguousarray(resized(photo.image[inside], size)[:, order])
     return image, [resized(m.astype(np.uint8) * 255, size)[:, order] for m in masks]
+
+
+def close_part(mask: np.ndarray, generator: np.random.Generator) -> tuple[slice, slice]:
+    """The window that a frame is looked at in once an object was found, well or not so well."""
+    rows, columns = np.nonzero(mask)
+    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+    top, bottom, left, right = generator.uniform(-0.15, 0.25, 4) * (tall, tall, wide, wide)
+    box = Box(
+        int(max(0, columns.min() - left)),
+        int(max(0, rows.min() - top)),
+        int(min(mask.shape[1], columns.max() + 1 + right)),
+        int(min(mask.shape[0], rows.max() + 1 + bottom)),
+    )
+    window = window_around(box, mask.shape)
+    return slice(window.top, window.bottom), slice(window.left, window.right)
+
+
+def wide_part(mask: np.ndarray, generator: np.random.Generator) -> tuple[slice, slice]:
+    """A part in which an object is of any size and anywhere."""
+    rows, columns = np.nonzero(mask)
+    share = np.exp(generator.uniform(np.log(0.01), np.log(0.3)))
+    side = max(np.sqrt(mask.sum() / share), 1.05 * max(np.ptp(rows), np.ptp(columns)) + 1, 120)
+    height, width = (min(side, length) for length in mask.shape)
+    height, width = int(min(height, 1.3 * width)), int(min(width, 1.3 * height))
+    top = offset(rows.min(), rows.max() + 1, height, mask.shape[0], generator)
+    left = offset(columns.min(), columns.max() + 1, width, mask.shape[1], generator)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def offset(first: int, last: int, length: int, whole: int, generator: np.random.Generator) -> int:
@@ -266,20 +273,26 @@ def offset(first: int, last: int, length: int, whole: int, generator: np.random.
 def composite(
     photos: dict[str, list[Photo]], backgrounds: Sequence[Path], generator: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """One to three cut-outs on a photo, each in a light of its own, later ones in front."""
+    """One to three cut-outs on a photo, each in a light of its own, later ones in front.
+
+    Some are the same object again, as people in a crowd are alike.
+    """
     behind = read_rgb(backgrounds[generator.integers(len(backgrounds))])
     side = int(min(behind.shape[:2]) * generator.uniform(0.6, 1))
     top, left = (generator.integers(length - side + 1) for length in behind.shape[:2])
     behind = resized(behind[top : top + side, left : left + side], (SIDE, SIDE))
     image = relit(behind, generator)
     masks: list[np.ndarray] = []
-    names = [name for name in CUT_OUTS if photos.get(name)]
-    odds = np.array([CUT_OUTS[name] for name in names])
+    names = list(photos)
+    odds = np.array([CUT_OUTS.get(name, 1) * len(photos[name]) for name in names])
+    chosen: tuple[np.ndarray, np.ndarray] | None = None
     for _ in range(generator.choice([1, 2, 2, 3])):
-        name = names[generator.choice(len(names), p=odds / odds.sum())]
-        photo = photos[name][generator.integers(len(photos[name]))]
-        mask = photo.masks[0 if name == "ccp" else generator.integers(len(photo.masks))]
-        front, cover = placed_cut_out(photo.image, mask, generator)
+        if chosen is None or generator.random() < 0.7:
+            name = names[generator.choice(len(names), p=odds / odds.sum())]
+            photo = photos[name][generator.integers(len(photos[name]))]
+            which = 0 if name == "ccp" else generator.integers(len(photo.masks))
+            chosen = (photo.image, photo.masks[which])
+        front, cover = placed_cut_out(*chosen, generator)
         masks = [share * (1 - cover) for share in masks] + [cover]
         image = image * (1 - cover[..., None]) + front * cover[..., None]
     if generator.random() < 0.5:

@@ -22,12 +22,7 @@ from vos.cli.exit_codes import exit_cleanly
 from vos.datasets import open_dataset
 from vos.media import object_ids
 from vos.segmentation import make_extractor
-from vos.segmentation.interactive import (
-    Box,
-    Click,
-    InteractiveFrame,
-    frame_features,
-)
+from vos.segmentation.interactive import Box, Click, InteractiveFrame
 from vos.settings import DEFAULT_MODEL
 
 CLICKS = 5
@@ -70,7 +65,7 @@ def examples(data: Sequence[str], model: str) -> Iterator[Example]:
         year, split, root = place.split(":", 2)
         for sequence in open_dataset("davis", root=root, year=int(year), split=split).sequences:
             image, mask = sequence.frame(0), sequence.mask(0)
-            frame = InteractiveFrame(image, frame_features(image, extractor))
+            frame = InteractiveFrame(image, extractor)
             for object_id in object_ids(mask):
                 truth = mask == object_id
                 if truth.sum() >= 100:

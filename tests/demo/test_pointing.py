@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from vos.demo.limits import Limits
 from vos.demo.pointing import Pointing
@@ -39,7 +40,7 @@ def test_clicks_follow_undo(tmp_path, clip):
 
 def test_a_click_cannot_take_away_from_nothing():
     image = np.zeros((40, 40, 3), np.uint8)
-    frame = InteractiveFrame(image, np.random.default_rng(0).random((8, 5, 5), np.float32))
+    frame = InteractiveFrame(image, torch.rand(8, 5, 5, generator=torch.manual_seed(0)))
     pointing = Pointing(0, 1, np.zeros((40, 40), np.uint8))
     with pytest.raises(UsageError, match="first point"):
         pointing.region(frame, (Click(3, 4, False),), None)

@@ -44,4 +44,4 @@ def test_files_hold_the_network_in_half_the_bytes(cues, tmp_path):
     np.testing.assert_allclose(read.probability(*planes), network.probability(*planes), atol=0.01)
     count = sum(values.numel() for values in network.parameters())
     assert 2 * count <= (tmp_path / "network.safetensors").stat().st_size < 2 * count + 40_000
-    assert WEIGHTS.stat().st_size < 1_000_000
+    assert WEIGHTS.stat().st_size < 4_000_000

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 import vos
 from vos.errors import UsageError
-from vos.segmentation.cues import FAR, FrameCues, short_paths
+from vos.segmentation.cues import FAR, FrameCues, directions, short_paths
 from vos.segmentation.interactive import Box, Click, InteractiveFrame
+from vos.segmentation.windows import resampled, window_around
 
 SIZE = (240, 400)
 
@@ -27,7 +30,7 @@ def frame():
     image[blue] = generator.normal((40, 50, 200), 12, (blue.sum(), 3))
     image = image.clip(0, 255).astype(np.uint8)
     cells = image.reshape(30, 8, 50, 8, 3).mean((1, 3)).transpose(2, 0, 1) / 255
-    return InteractiveFrame(image, cells.astype(np.float32)), red, blue
+    return InteractiveFrame(image, torch.from_numpy(cells.astype(np.float32))), red, blue
 
 
 def iou(mask, truth):
@@ -86,7 +89,8 @@ def test_it_is_a_function_of_the_library(frame):
 
 
 def test_paths_are_hardly_longer_than_the_shortest(frame):
-    cues: FrameCues = frame[0].cues()
+    generator = np.random.default_rng(1)
+    cues = FrameCues(frame[0].image, directions(generator.random((8, 30, 50), np.float32)))
     height, width = cues.grid
     seeds = np.full(cues.grid, FAR, np.float32)
     seeds[14, 17] = 0
@@ -99,6 +103,61 @@ def test_paths_are_hardly_longer_than_the_shortest(frame):
     path = short_paths(seeds, cues.across, cues.down)
     assert (path >= expected - 1e-3).all()
     assert np.median(path / np.maximum(expected, 1e-6)) < 1.001 and path.max() < 100
+
+
+@pytest.mark.parametrize("box", [Box(10, 20, 40, 90), Box(380, 5, 400, 9), Box(0, 0, 400, 240)])
+def test_a_window_surrounds_its_box_and_stays_in_the_frame(box):
+    window = window_around(box, SIZE)
+    assert 0 <= window.left <= box.left and box.right <= window.right <= SIZE[1]
+    assert 0 <= window.top <= box.top and box.bottom <= window.bottom <= SIZE[0]
+    height, width = window.bottom - window.top, window.right - window.left
+    assert min(height, width) >= 80
+    assert 1 / 1.31 < height / width < 1.31 or SIZE in ((height, width), (height, SIZE[1]))
+
+
+def test_features_of_a_window_are_those_of_its_place():
+    rows, columns = torch.meshgrid(torch.arange(24.0), torch.arange(40.0), indexing="ij")
+    features = torch.stack([rows, columns])  # of a frame of 240 x 400: 10 pixels to a token
+    frame, window = Box(0, 0, 400, 240), Box(100, 40, 300, 140)
+    found = resampled(features, frame, window, (10, 20))
+    torch.testing.assert_close(found[0, :, 0], torch.arange(10.0) + 4)
+    torch.testing.assert_close(found[1, 0], torch.arange(20.0) + 10)
+    finer = resampled(features, frame, window, (20, 40))
+    torch.testing.assert_close(finer[0, :, 7], torch.arange(20) / 2 + 3.75)
+
+
+class CountedExtractor:
+    """Colours as features, and how many pictures it was asked for."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def __call__(self, frames):
+        (picture,) = frames
+        self.shapes.append(picture.shape)
+        cells = cv2.resize(picture, (picture.shape[1] // 8, picture.shape[0] // 8))
+        return torch.from_numpy(cells).permute(2, 0, 1)[None].float() / 255
+
+
+def test_a_frame_is_looked_at_as_a_whole_once_and_in_windows_of_one_size(frame):
+    extractor = CountedExtractor()
+    interactive = InteractiveFrame(frame[0].image, extractor)
+    interactive.mask([Click(130, 110)])
+    whole, *windows = extractor.shapes
+    assert whole == (320, 536, 3) and set(windows) == {(320, 320, 3)}
+    interactive.mask([Click(130, 110)])
+    assert len(extractor.shapes) == 1 + len(windows), "the same click again"
+    interactive.mask([Click(300, 110)])
+    assert extractor.shapes.count(whole) == 1
+
+
+def test_objects_smaller_than_tokens_of_the_frame_are_found_by_a_closer_look():
+    image = np.full((480, 854, 3), (60, 150, 60), np.uint8)
+    rows, columns = np.mgrid[:480, :854]
+    small = (rows - 300) ** 2 + (columns - 500) ** 2 < 9**2
+    image[small] = (200, 50, 40)
+    mask = InteractiveFrame(image, CountedExtractor()).mask([Click(500, 300)])
+    assert iou(mask, small) > 0.7
 
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fit_interactive import Try, box_around, damaged, loss_of, near
+from fit_interactive import Try, box_around, damaged, loss_of, near, prepared
 from object_views import (
     SIDE,
     Photo,
+    View,
+    close_part,
     composite,
     draw_views,
     is_like_an_object,
     part_of,
+    read_masks,
     read_photos,
+    save_view,
+    separate_figures,
     unions_of_neighbours,
     whole_figures,
 )
@@ -21,7 +26,7 @@ from scipy.io import savemat
 
 import vos
 from vos.backbones.inference import FeatureExtractor
-from vos.segmentation.cues import FrameCues
+from vos.segmentation.cues import FrameCues, directions
 
 
 @pytest.fixture
@@ -109,6 +114,49 @@ def test_figures_of_several_regions(generator):
     assert [union.sum() for union in unions_of_neighbours(regions, generator)] == [expected]
 
 
+def test_what_stands_out_is_one_object_or_several():
+    mask = np.zeros((100, 150), bool)
+    mask[20:60, 10:50] = mask[70:74, 70:74] = True
+    (figure,) = separate_figures(mask)
+    np.testing.assert_array_equal(figure, mask, "a crumb belongs to it")
+    mask[20:60, 80:120] = True
+    first, second = separate_figures(mask)
+    assert first.sum() == second.sum() == 1600 and not (first & second).any()
+
+
+def test_ids_are_objects_and_255_is_neither(generator, tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    labels = np.zeros((100, 150), np.uint8)
+    labels[20:60, 10:50], labels[20:60, 80:100], labels[61:64, 10:50] = 3, 1, 255
+    Image.fromarray(np.zeros((100, 150, 3), np.uint8)).save(tmp_path / "images" / "a.jpg")
+    Image.fromarray(labels).save(tmp_path / "masks" / "a.png")
+    (photo,) = read_masks(tmp_path, generator)
+    large, small = photo.masks
+    np.testing.assert_array_equal(large, labels == 3)
+    np.testing.assert_array_equal(small, labels == 1)
+
+
+def test_a_close_part_is_the_window_around_an_object_more_or_less(photo, generator):
+    mask = photo.masks[0]
+    parts = [close_part(mask, generator) for _ in range(30)]
+    assert all(mask[part].sum() > 0.6 * mask.sum() for part in parts)
+    shares = [mask[part].mean() for part in parts]
+    assert 0.15 < min(shares) < max(shares) < 0.7 and len(set(shares)) > 10
+
+
+def test_a_mirrored_view_is_mirrored_in_all(generator, tmp_path):
+    masks = generator.integers(0, 255, (2, 16, 16), dtype=np.uint8)
+    image = generator.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    vectors = directions(generator.random((6, 8, 8), np.float32)).astype(np.float16)
+    save_view(View(image, vectors, masks), tmp_path / "view.npz")
+    (cues, plain), (mirrored, turned) = (prepared(tmp_path / "view.npz", m) for m in (False, True))
+    np.testing.assert_array_equal(turned, plain[..., ::-1])
+    np.testing.assert_allclose(mirrored.across, cues.across[:, ::-1], atol=1e-6)
+    there, here = mirrored.nearness([(2, 5)]), cues.nearness([(2, 2)])
+    np.testing.assert_allclose(there, here[..., ::-1], atol=1e-5)
+
+
 def test_a_part_shows_its_object(photo, generator):
     for _ in range(10):
         image, masks = part_of(photo, generator)
@@ -119,16 +167,16 @@ def test_a_part_shows_its_object(photo, generator):
 def test_composites_cover_what_lies_behind(photo, generator, tmp_path):
     Image.fromarray(photo.image).save(tmp_path / "photo.png")
     for _ in range(10):
-        image, masks = composite({"horse": [photo]}, [tmp_path / "photo.png"], generator)
+        image, masks = composite({"horses": [photo]}, [tmp_path / "photo.png"], generator)
         assert image.shape == (SIDE, SIDE, 3) and image.dtype == np.uint8
         assert np.sum(masks, axis=0, dtype=int).max() <= 255
 
 
 def test_views_of_a_data_set(photo, generator, tmp_path):
-    for folder in ("rgb", "figure_ground"):
-        (tmp_path / "horse" / folder).mkdir(parents=True)
-    Image.fromarray(photo.image).save(tmp_path / "horse" / "rgb" / "1.jpg")
-    Image.fromarray(photo.masks[0]).convert("L").save(tmp_path / "horse/figure_ground/1.png")
+    for folder in ("images", "masks"):
+        (tmp_path / "horses" / folder).mkdir(parents=True)
+    Image.fromarray(photo.image).save(tmp_path / "horses" / "images" / "1.jpg")
+    Image.fromarray(photo.masks[0]).convert("L").save(tmp_path / "horses" / "masks" / "1.png")
     (tmp_path / "bsds" / "images" / "train").mkdir(parents=True)
     (tmp_path / "bsds" / "groundTruth" / "train").mkdir(parents=True)
     Image.fromarray(photo.image).save(tmp_path / "bsds" / "images" / "train" / "2.jpg")
@@ -137,9 +185,9 @@ def test_views_of_a_data_set(photo, generator, tmp_path):
     truth[0, 0] = segmentation
     savemat(tmp_path / "bsds" / "groundTruth" / "train" / "2.mat", {"groundTruth": truth})
     photos = read_photos(tmp_path, generator)
-    assert {name: len(found) for name, found in photos.items()} == {"bsds": 1, "horse": 1}
+    assert {name: len(found) for name, found in photos.items()} == {"bsds": 1, "horses": 1}
     extractor = FeatureExtractor(vos.load("lab"))
-    behind = [tmp_path / "horse" / "rgb" / "1.jpg"]
+    behind = [tmp_path / "horses" / "images" / "1.jpg"]
     views = list(draw_views(photos, behind, [extractor], generator))
     assert len(views) >= 3
     for view in views:

@@ -8,7 +8,7 @@ from points_protocol import Example, innermost, measure, next_click
 from vos.datasets import open_dataset
 from vos.media import object_ids
 from vos.segmentation import make_extractor
-from vos.segmentation.interactive import InteractiveFrame, frame_features
+from vos.segmentation.interactive import InteractiveFrame
 
 
 def test_the_innermost_point_is_furthest_from_the_border():
@@ -35,7 +35,7 @@ def test_the_next_click_is_on_the_largest_error():
 def test_clicks_and_boxes_find_the_objects_of_the_sample():
     (sequence,) = (s for s in open_dataset("sample").sequences if s.name == "drift")
     image, mask = sequence.frame(0), sequence.mask(0)
-    frame = InteractiveFrame(image, frame_features(image, make_extractor("icon-resnet18")))
+    frame = InteractiveFrame(image, make_extractor("icon-resnet18"))
     found = [measure(Example("drift", frame, mask == i)) for i in object_ids(mask)]
     assert np.mean([result.clicks[0] for result in found]) > 0.7
     assert np.mean([result.clicks[4] for result in found]) > 0.8

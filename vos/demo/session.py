@@ -24,7 +24,7 @@ from vos.media.frame_reader import FrameReader
 from vos.segmentation import Session as MaskSession
 from vos.segmentation.given_masks import MaskFile, read_masks
 from vos.segmentation.history import Change
-from vos.segmentation.interactive import InteractiveFrame, frame_features
+from vos.segmentation.interactive import InteractiveFrame
 from vos.segmentation.mask_store import Mark
 from vos.settings import DEFAULT_MODEL
 
@@ -367,12 +367,11 @@ class Session:
         return pointing if pointing.keep_to(self.mask(index)) else None
 
     def ready(self, index: int, model: str, extractor: FeatureExtractor) -> InteractiveFrame:
-        """Return a frame made ready for clicks by its features."""
+        """Return a frame made ready for clicks."""
         key = (index, model)
         known = self._ready.pop(key, None)
         if known is None:
-            frame = self.clip.frames[index]
-            known = InteractiveFrame(frame, frame_features(frame, extractor))
+            known = InteractiveFrame(self.clip.frames[index], extractor)
         self._ready[key] = known
         while len(self._ready) > _FRAMES_READY:
             self._ready.pop(next(iter(self._ready)))

@@ -20,10 +20,11 @@ WEIGHTS = Path(__file__).with_name("interactive.safetensors")
 class ClickNetwork(nn.Module):
     """What the planes of a frame, of clicks, a box and a mask say about each cell.
 
-    Channels are those of cells, of tokens, and of grids of 2, 4 and 8 tokens.
+    Args:
+        channels: of cells, of tokens, and of grids of 2, 4 and 8 tokens.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int, int] = (8, 32, 48, 64, 64)) -> None:
+    def __init__(self, channels: tuple[int, ...] = (16, 64, 96, 128, 128)) -> None:
         super().__init__()
         cells, *grids = channels
         self.cells = _block(CELL_PLANES, cells)
@@ -76,9 +77,11 @@ class ClickNetwork(nn.Module):
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> ClickNetwork:
-        """Read what `save` wrote, ready for use."""
-        network = cls()
-        network.load_state_dict(load_file(path))
+        """Read what `save` wrote, of any number of channels, ready for use."""
+        values = load_file(path)
+        layers = ("cells.0", "tokens.0.0", "down.0.0.0", "down.1.0.0", "down.2.0.0")
+        network = cls(tuple(len(values[f"{layer}.weight"]) for layer in layers))
+        network.load_state_dict(values)
         return network.eval().to(memory_format=torch.channels_last)
 
 

@@ -205,16 +205,6 @@ def directions(features: np.ndarray) -> np.ndarray:
     return vectors.reshape(height, width, -1)
 
 
-def coarser(vectors: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Return the unit vectors (h, w, n) of a frame on a coarser grid."""
-    if grid == vectors.shape[:2]:
-        return vectors
-    planes = np.ascontiguousarray(vectors.transpose(2, 0, 1))
-    smaller = [cv2.resize(plane, grid[::-1], interpolation=cv2.INTER_AREA) for plane in planes]
-    means = np.stack(smaller, axis=2)
-    return means / np.maximum(np.linalg.norm(means, axis=2, keepdims=True), 1e-9)
-
-
 def _lab(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) float32: Lab colours of an image of another size, in hundredths."""
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)

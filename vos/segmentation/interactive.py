@@ -1,38 +1,43 @@
 """One object on one frame, from clicks and a box: `vos.segment_frame`.
 
-The frame is looked at on the grid of its features, in cells, four to a token. A small network
-(`click_network.py`) reads what `cues.py` says of the frame, of all clicks, a box and the mask
-before, and says how sure each cell is the object's. A click changes what is connected with it and
+The frame is looked at as a whole, then again in a window around what was found; each click looks
+again in such a window, a box has one of its own. At each look a small network (`click_network.py`)
+reads what `cues.py` says of the window, of all clicks, a box and the mask before, and says how sure
+each cell, four to a token, is the object's. A click that adds takes nothing away, and one that takes
+away adds nothing; where it corrects a mask or a box it changes what is connected with it, and
 nothing else.
 
 The network was fitted to masks of other pictures by ``tools/fit_interactive.py``. That it sees the
 mask before, and learns from clicks on its own errors, is from Sofiiuk, Petrov and Konushin,
-"Reviving Iterative Training with Mask Guidance for Interactive Segmentation", 2021.
+"Reviving Iterative Training with Mask Guidance for Interactive Segmentation", 2021; that it looks
+again more closely from Sofiiuk et al., "f-BRS", 2020.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from vos.errors import UsageError
-from vos.segmentation.cues import CellBox, FrameCues, Place, coarser, directions
+from vos.propagation.guided import guided_mask
+from vos.segmentation.cues import CELLS, FrameCues
+from vos.segmentation.windows import TOKENS, Box, look, whole_frame, window_around
 from vos.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    import torch
-
     from vos.backbones import Backbone
     from vos.backbones.inference import FeatureExtractor
     from vos.segmentation.click_network import ClickNetwork
 
-_SHORTEST = 40  # side of a frame, in tokens, as in the views that the network was fitted to
-_BOX = 28  # longest side of a box, in tokens
-_FEWEST = 4  # tokens along a side
+_LOOKS = 2  # at what a click finds
+_DOT = 160  # the shorter side of a frame by the radius of what a click holds
+_KEPT = 8  # masks of clicks
 
 
 class Click(NamedTuple):
@@ -41,15 +46,6 @@ class Click(NamedTuple):
     x: int
     y: int
     adds: bool = True
-
-
-class Box(NamedTuple):
-    """The pixels with ``left <= x < right`` and ``top <= y < bottom``."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 def segment_frame(
@@ -75,7 +71,8 @@ def segment_frame(
             before a point says so.
         mask: (H, W) bool, what the points correct. It is not used with a box.
         model: what `vos.load` takes, a backbone, or an extractor.
-        features: (C, h, w) of the image where they are at hand; then no model is used.
+        features: (C, h, w) of the image where they are at hand; then no model is used. A model
+            is better: it looks closer at small objects.
 
     Returns:
         (H, W) bool.
@@ -88,22 +85,11 @@ def segment_frame(
     if features is None:
         from vos.segmentation.propagate import make_extractor
 
-        features = frame_features(image, make_extractor(model, device))
-    values = np.asarray(features, np.float32)
+        return InteractiveFrame(image, make_extractor(model, device)).mask(clicks, surrounded, mask)
+    values = torch.as_tensor(features, dtype=torch.float32)
     if values.ndim != 3 or 0 in values.shape:
-        raise UsageError(f"features have the shape {values.shape}: give (channels, h, w)")
-    return InteractiveFrame(image, values).mask(clicks, surrounded, mask)
-
-
-def frame_features(image: np.ndarray, extractor: FeatureExtractor) -> np.ndarray:
-    """Return (C, h, w) float32: the features of a frame as the default preset looks at it."""
-    from vos.propagation import preset
-    from vos.propagation.frame_size import frame_size, resize_frame
-
-    config = preset("default")
-    height, width = image.shape[:2]
-    seen = frame_size(height, width, config, extractor.stride)
-    return extractor([resize_frame(image, seen, config.resampling)])[0].float().cpu().numpy()
+        raise UsageError(f"features have the shape {tuple(values.shape)}: give (channels, h, w)")
+    return InteractiveFrame(image, values.cpu()).mask(clicks, surrounded, mask)
 
 
 def check_prompts(
@@ -157,24 +143,27 @@ def _box(box: Sequence[Any], width: int, height: int) -> Box:
 
 
 class InteractiveFrame:
-    """A frame made ready for clicks; what was computed for the first ones is kept for the next.
+    """A frame made ready for clicks; what was found for the last ones is kept for the next.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        features: (C, h, w) float32.
+        source: what computes features, or (C, h, w) float32, those of the whole image.
         network: the one that comes with vos where it is None.
     """
 
     def __init__(
-        self, image: np.ndarray, features: np.ndarray, network: ClickNetwork | None = None
+        self,
+        image: np.ndarray,
+        source: FeatureExtractor | torch.Tensor,
+        network: ClickNetwork | None = None,
     ) -> None:
         from vos.segmentation.click_network import shipped_network
 
         self.image = image
-        self._vectors = directions(features)
+        self._source = source
         self._network = network or shipped_network()
-        self._cues: dict[tuple[int, int], FrameCues] = {}
-        self._known: dict[tuple[bytes, Box | None, tuple[Click, ...]], np.ndarray] = {}
+        self._whole = whole_frame(image)
+        self._found: dict[tuple[tuple[Click, ...], Box | None, bytes], np.ndarray] = {}
 
     def mask(
         self, clicks: Sequence[Click], box: Box | None = None, start: np.ndarray | None = None
@@ -184,101 +173,128 @@ class InteractiveFrame:
         Args:
             start: (H, W) bool, what the clicks correct: elsewhere it stays as it is.
         """
-        clicks = tuple(clicks)
-        if start is None or box is not None:
-            mask = self._on_pixels(self.labels(clicks, box))
-        else:
-            before = self._on_pixels(self.labels((), None, start))
-            after = self._on_pixels(self.labels(clicks, None, start))
-            mask = (start | (after & ~before)) & ~(before & ~after)
+        start = None if box is not None else start
+        found = self._probability(tuple(clicks), box, start)
+        mask = self._along_colours(found)
+        if start is not None:
+            mask = np.where(found == start, start, mask)
         if box is not None and not clicks:
-            mask[: box.top] = mask[box.bottom :] = False
-            mask[:, : box.left] = mask[:, box.right :] = False
-        return self._hold(mask, clicks)
+            mask[: box.top] = mask[box.bottom :] = 0
+            mask[:, : box.left] = mask[:, box.right :] = 0
+        for click in clicks:
+            _dot(mask, click, int(click.adds))
+        return mask.astype(bool)
 
-    def labels(
-        self, clicks: tuple[Click, ...], box: Box | None, start: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return (2 h, 2 w) float32 in [0, 1]: how sure a cell of `cues` is the object's."""
-        if start is not None and box is None:
-            size = self.cues().cells[::-1]
-            begin = cv2.resize(start.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        else:
-            begin = None
-        return self._labels(clicks, box, begin)
+    def _along_colours(self, found: np.ndarray) -> np.ndarray:
+        """(H, W) uint8: where a probability is large, with borders where colours change."""
+        mask = np.zeros(found.shape, np.uint8)
+        if (found > 0.5).any():
+            window = window_around(_extent(found > 0.5, ()), found.shape)
+            side = CELLS * TOKENS
+            cells = cv2.resize(found[window.pixels], (side, side), interpolation=cv2.INTER_AREA)
+            labels = torch.from_numpy(np.stack([1 - cells, cells], 2)).reshape(-1, 2)
+            part = np.ascontiguousarray(self.image[window.pixels])
+            mask[window.pixels] = guided_mask(labels, [1], (side, side), part)
+        return mask
 
-    def _labels(
-        self, clicks: tuple[Click, ...], box: Box | None, begin: np.ndarray | None
+    def _probability(
+        self, clicks: tuple[Click, ...], box: Box | None, start: np.ndarray | None
     ) -> np.ndarray:
-        key = (b"" if begin is None else begin.tobytes(), box, clicks)
-        if key not in self._known:
-            self._known[key] = self._compute(clicks, box, begin)
-        return self._known[key]
+        """(H, W) float32 in [0, 1]: how sure a pixel is the object's."""
+        key = (clicks, box, b"" if start is None else start.tobytes())
+        if key not in self._found:
+            self._found[key] = self._find(clicks, box, start)
+            if len(self._found) > _KEPT:
+                self._found.pop(next(iter(self._found)))
+        return self._found[key]
 
-    def _compute(
-        self, clicks: tuple[Click, ...], box: Box | None, begin: np.ndarray | None
+    def _find(
+        self, clicks: tuple[Click, ...], box: Box | None, start: np.ndarray | None
     ) -> np.ndarray:
-        if not clicks:
-            return self._read((), box, None) if begin is None else begin
-        if len(clicks) == 1 and box is None and begin is None:
-            return self._read(clicks, None, None)
-        before = self._labels(clicks[:-1], box, begin)
-        after = self._read(clicks, box, before)
-        place = self._cell(clicks[-1], self.cues(box))
-        changed = ((after > 0.5) != (before > 0.5)).astype(np.uint8)
-        changed[place] = 1
-        _, parts = cv2.connectedComponents(changed, connectivity=4)
-        return np.where(parts == parts[place], after, before)
+        if start is not None and not clicks:
+            return start.astype(np.float32)
+        if box is not None and not clicks:
+            return self._in_box(box)
+        given = box is not None or start is not None
+        if len(clicks) == 1 and not given:
+            found = self._read(self._whole, clicks)
+            for _ in range(_LOOKS):
+                found = self._look_again(found, clicks)
+            return found
+        correct = _connected if given else _more_or_less
+        before = found = self._probability(clicks[:-1], box, start)
+        for _ in range(_LOOKS):
+            found = correct(before, self._look_again(found, clicks), clicks[-1])
+        return found
+
+    def _in_box(self, box: Box) -> np.ndarray:
+        """Look at what a box surrounds, and once more with what was found: nothing outside."""
+        window = window_around(box, self.image.shape[:2])
+        found = None
+        for _ in range(_LOOKS):
+            seen, inside = np.zeros((2, *self.image.shape[:2]), np.float32)
+            seen[window.pixels] = self._read(window, (), box, found)
+            inside[box.pixels] = seen[box.pixels]
+            found = inside
+        return inside
+
+    def _look_again(self, seen: np.ndarray, clicks: tuple[Click, ...]) -> np.ndarray:
+        """Look closer, in a window around what was seen and all clicks."""
+        window = window_around(_extent(seen > 0.5, clicks), seen.shape)
+        found = seen.copy()
+        found[window.pixels] = self._read(window, clicks, before=seen)
+        return found
 
     def _read(
-        self, clicks: tuple[Click, ...], box: Box | None, before: np.ndarray | None
+        self,
+        window: Box,
+        clicks: tuple[Click, ...],
+        box: Box | None = None,
+        before: np.ndarray | None = None,
     ) -> np.ndarray:
-        cues = self.cues(box)
-        told = [(self._cell(click, cues), click.adds) for click in clicks]
+        """What the network says of each pixel of a window."""
+        cues = self._whole_cues if window == self._whole else self._cues(window)
+        told = [(window.cell(click.x, click.y, cues.cells), click.adds) for click in clicks]
         on, off = ([cell for cell, adds in told if adds == kind] for kind in (True, False))
-        cells = None if box is None else self._cells_inside(box, cues)
-        return self._network.probability(*cues.planes(on, off, cells, before))
+        cells = None if box is None else window.cells_inside(box, cues.cells)
+        if before is not None:
+            size = cues.cells[::-1]
+            before = cv2.resize(before[window.pixels], size, interpolation=cv2.INTER_AREA)
+        found = self._network.probability(*cues.planes(on, off, cells, before))
+        return cv2.resize(found, (window.width, window.height), interpolation=cv2.INTER_LINEAR)
 
-    def cues(self, box: Box | None = None) -> FrameCues:
-        """Return what the frame tells on a grid as coarse as those of views that were fitted to."""
-        rows, columns = self._vectors.shape[:2]
-        if box is None:
-            scale = min(1.0, _SHORTEST / min(rows, columns))
-        else:
-            height, width = self.image.shape[:2]
-            tall, wide = (box.bottom - box.top) / height, (box.right - box.left) / width
-            scale = min(1.0, _BOX / max(tall * rows, wide * columns))
-        grid = (max(_FEWEST, round(rows * scale)), max(_FEWEST, round(columns * scale)))
-        grid = (min(grid[0], rows), min(grid[1], columns))
-        if grid not in self._cues:
-            self._cues[grid] = FrameCues(self.image, coarser(self._vectors, grid))
-        return self._cues[grid]
+    @cached_property
+    def _whole_cues(self) -> FrameCues:
+        return self._cues(self._whole)
 
-    def _on_pixels(self, labels: np.ndarray) -> np.ndarray:
-        """(H, W) bool from cells."""
-        height, width = self.image.shape[:2]
-        return cv2.resize(labels, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    def _cues(self, window: Box) -> FrameCues:
+        picture, vectors = look(self.image, window, self._source)
+        return FrameCues(picture, vectors)
 
-    def _hold(self, mask: np.ndarray, clicks: tuple[Click, ...]) -> np.ndarray:
-        """Let the cell around each click be what the click says."""
-        (rows, columns), (height, width) = self.cues().cells, self.image.shape[:2]
-        radius = max(1, min(height // rows, width // columns) // 2)
-        held = mask.astype(np.uint8)
-        for click in clicks:
-            cv2.circle(held, (click.x, click.y), radius, int(click.adds), cv2.FILLED)
-        return held.astype(bool)
 
-    def _cell(self, click: Click, cues: FrameCues) -> Place:
-        """Return the cell that a click lies in."""
-        (rows, columns), (height, width) = cues.cells, self.image.shape[:2]
-        return click.y * rows // height, click.x * columns // width
+def _extent(mask: np.ndarray, clicks: Sequence[Click]) -> Box:
+    """The least box around a mask and clicks."""
+    rows = [*np.flatnonzero(mask.any(1))[[0, -1]].tolist()] if mask.any() else []
+    columns = [*np.flatnonzero(mask.any(0))[[0, -1]].tolist()] if mask.any() else []
+    y = rows + [click.y for click in clicks]
+    x = columns + [click.x for click in clicks]
+    return Box(min(x), min(y), max(x) + 1, max(y) + 1)
 
-    def _cells_inside(self, box: Box, cues: FrameCues) -> CellBox:
-        """Return the cells that touch a box."""
-        (rows, columns), (height, width) = cues.cells, self.image.shape[:2]
-        return CellBox(
-            box.top * rows // height,
-            box.left * columns // width,
-            -(-box.bottom * rows // height),
-            -(-box.right * columns // width),
-        )
+
+def _more_or_less(before: np.ndarray, after: np.ndarray, click: Click) -> np.ndarray:
+    """Return what was before and what a click adds, or without what it takes away, anywhere."""
+    return np.maximum(before, after) if click.adds else np.minimum(before, after)
+
+
+def _connected(before: np.ndarray, after: np.ndarray, click: Click) -> np.ndarray:
+    """Return what was before, changed where that is connected with a click."""
+    changed = ((after > 0.5) != (before > 0.5)).astype(np.uint8)
+    _dot(changed, click, 1)
+    _, parts = cv2.connectedComponents(changed, connectivity=4)
+    return np.where(parts == parts[click.y, click.x], after, before)
+
+
+def _dot(mask: np.ndarray, click: Click, value: int) -> None:
+    """Set what is closest to a click."""
+    radius = max(1, min(mask.shape) // _DOT)
+    cv2.circle(mask, (click.x, click.y), radius, value, cv2.FILLED)

@@ -16,7 +16,7 @@ from vos.errors import UsageError
 from vos.media import Video
 from vos.propagation.propagator import MAX_OBJECTS
 from vos.segmentation.given_masks import frame_numbers, named_frame
-from vos.segmentation.interactive import InteractiveFrame, check_prompts, frame_features
+from vos.segmentation.interactive import InteractiveFrame, check_prompts
 from vos.segmentation.marks import check_frames
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def prompted_masks(
     masks = {}
     for index, here in prompted_frames(prompts, video).items():
         image = video[index]
-        frame = InteractiveFrame(image, frame_features(image, extractor))
+        frame = InteractiveFrame(image, extractor)
         mask = np.zeros(video.size, np.uint8)
         if given is not None and index in given:
             mask[:] = given[index]
