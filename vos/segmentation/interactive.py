@@ -3,8 +3,8 @@
 The frame is looked at as a whole, then again in a window around what was found; each click looks
 again in such a window, a box has one of its own. At each look a small network (`click_network.py`)
 reads what `cues.py` says of the window, of all clicks, a box and the mask before, and says how sure
-each cell, four to a token, is the object's. A click that adds takes nothing away, and one that takes
-away adds nothing; where it corrects a mask or a box it changes what is connected with it, and
+each cell, four to a token, is the object's. A click that adds takes nothing away, and one that
+takes away adds nothing; where it corrects a mask or a box it changes what is connected with it, and
 nothing else.
 
 The network was fitted to masks of other pictures by ``tools/fit_interactive.py``. That it sees the
