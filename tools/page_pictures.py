@@ -12,13 +12,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from points_protocol import innermost, next_click
 
-from vos.datasets import open_dataset
+from vos.datasets import Sequence, open_dataset
 from vos.demo import Serving, start
+from vos.segmentation import make_extractor
+from vos.segmentation.interactive import Click, InteractiveFrame
+from vos.settings import DEFAULT_MODEL
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIP = "table"
@@ -36,16 +39,22 @@ def surrounding(mask: np.ndarray) -> tuple[float, float, float, float]:
     return left, (rows.min() - ROOM) / height, right, (rows.max() + 1 + ROOM) / height
 
 
-def three_places(mask: np.ndarray) -> list[tuple[float, float]]:
-    """Return x and y, in shares of the frame, of three places deep inside a (H, W) bool mask."""
-    left = mask.astype(np.uint8)
-    places = []
-    for _ in range(3):
-        depth = cv2.distanceTransform(np.pad(left, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        places.append(((x + 0.5) / mask.shape[1], (y + 0.5) / mask.shape[0]))
-        cv2.circle(left, (int(x), int(y)), int(1.5 * depth.max()), 0, -1)
-    return places
+def three_clicks(image: np.ndarray, mask: np.ndarray) -> list[tuple[tuple[float, float], bool]]:
+    """Return x and y, in shares of the frame, of clicks that each correct the largest error.
+
+    Args:
+        mask: (H, W) bool, the object.
+
+    Returns:
+        Each with whether it adds.
+    """
+    frame = InteractiveFrame(image, make_extractor(DEFAULT_MODEL))
+    clicks = [Click(*innermost(mask))]
+    for _ in range(2):
+        click = next_click(frame.mask(clicks), mask)
+        clicks += [] if click is None else [click]
+    height, width = mask.shape
+    return [(((c.x + 0.5) / width, (c.y + 0.5) / height), c.adds) for c in clicks]
 
 
 def open_clip(page: Any) -> Any:
@@ -59,16 +68,18 @@ def open_clip(page: Any) -> Any:
     return canvas
 
 
-def click_at(page: Any, canvas: Any, place: tuple[float, float]) -> None:
+def click_at(page: Any, canvas: Any, place: tuple[float, float], adds: bool) -> None:
     """Click on a place, in shares of the frame, and wait for the mask."""
     sheet, before = canvas.bounding_box(), canvas.get_attribute("data-serial")
     page.mouse.click(
-        sheet["x"] + place[0] * sheet["width"], sheet["y"] + place[1] * sheet["height"]
+        sheet["x"] + place[0] * sheet["width"],
+        sheet["y"] + place[1] * sheet["height"],
+        button="left" if adds else "right",
     )
     page.wait_for_selector(f"#canvas canvas[data-waiting='0']:not([data-serial='{before}'])")
 
 
-def film(page: Any, masks: list[np.ndarray], object_id: int) -> None:
+def film(page: Any, sequence: Sequence, object_id: int) -> None:
     """Do a job with one object, click by click, and write what the page showed."""
     shots: list[tuple[Image.Image, int]] = []
 
@@ -80,8 +91,8 @@ def film(page: Any, masks: list[np.ndarray], object_id: int) -> None:
     shoot(1500)
     canvas = open_clip(page)
     page.click("#canvas [data-tool=points]")
-    for place in three_places(masks[0] == object_id):
-        click_at(page, canvas, place)
+    for place, adds in three_clicks(sequence.frame(0), sequence.mask(0) == object_id):
+        click_at(page, canvas, place, adds)
         shoot(1000)
     page.click("#propagate")
     page.wait_for_selector(f"#status progress, {FINISHED}")
@@ -96,7 +107,8 @@ def film(page: Any, masks: list[np.ndarray], object_id: int) -> None:
     page.wait_for_selector("#canvas canvas[data-waiting='0']:not([data-index='0'])")
     shoot(1500)
     at = int(canvas.get_attribute("data-index"))
-    click_at(page, canvas, three_places(masks[at] == object_id)[0])
+    (place, adds), *_ = three_clicks(sequence.frame(at), sequence.mask(at) == object_id)
+    click_at(page, canvas, place, adds)
     shoot(1200)
     page.click("#propagate")
     page.wait_for_selector(FINISHED)
@@ -138,8 +150,8 @@ def mark(page: Any, boxes: list[tuple[float, float, float, float]]) -> None:
 def main() -> None:
     """Take the pictures and the film."""
     sequence = open_dataset("sample", sequences=[CLIP]).sequences[0]
-    masks = [sequence.mask(index) for index in range(len(sequence))]
-    boxes = [surrounding(masks[0] == object_id) for object_id in OBJECTS]
+    first = sequence.mask(0)
+    boxes = [surrounding(first == object_id) for object_id in OBJECTS]
     with start(Serving(device="cpu")) as serving, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
@@ -153,7 +165,7 @@ def main() -> None:
             return page
 
         page = opened(1280, 900)
-        film(page, masks, OBJECTS[0])
+        film(page, sequence, OBJECTS[0])
         page.context.close()
         page = opened(1280, 900)
         mark(page, boxes)
