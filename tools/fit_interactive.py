@@ -7,7 +7,8 @@ VIEWS is a folder for the features of views, which are made once. A step shows t
 click more on each of a few views: at first as `points_protocol.py` would, then on its own errors.
 
 The weights that come with vos are those of 38,000 steps (``--seed 1``), 79 minutes of one processor
-core, with 20,653 views: two draws, each of half of the photos of DUTS and of all others.
+core, with 20,653 views of two draws (seeds 0 and 1) in one folder, each of half of the photos of
+DUTS, a third of those of cats, and all others.
 """
 
 from __future__ import annotations

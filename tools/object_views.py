@@ -13,6 +13,7 @@ In all others ``images`` holds photos and ``masks`` a PNG of the same name for e
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +33,8 @@ TOKEN = 8
 CLOSE = 0.5  # share of views that show an object as a second look does
 SMALLEST, LARGEST = 0.004, 0.5  # share of a photo that an object takes
 COMPOSITES = 0.25  # of them for each view of a photo
-VIEWS = {"bsds": 2, "ccp": 0.5, "coco": 4, "people": 2}  # of each photo; one where nothing is said
-CUT_OUTS = {
-    "bsds": 0.05,
-    "camvid": 0,
-}  # how often one is an object of a set; 1 where nothing is said
+VIEWS = {"bsds": 2, "ccp": 0.5, "coco": 4, "people": 2}  # of each photo of a set, else one
+CUT_OUTS = {"bsds": 0.05, "camvid": 0}  # how often a photo of a set gives a cut-out, else 1
 
 
 class Photo(NamedTuple):
@@ -156,13 +154,14 @@ def read_masks(root: Path, generator: np.random.Generator) -> Iterator[Photo]:
         else:
             masks = [labels == i for i in ids if i < 255]
         masks = [mask for mask in masks if SMALLEST < mask.mean() < LARGEST]
-        image = read_rgb(next((root / "images").glob(f"{path.stem}.*")))
+        named = (root / "images").glob(f"{glob.escape(path.stem)}.*")
+        image = read_rgb(next(named, root / "images" / path.stem))
         if labels.shape == image.shape[:2]:
             yield Photo(image, sorted(masks, key=np.sum, reverse=True)[:12])
 
 
 def separate_figures(mask: np.ndarray) -> list[np.ndarray]:
-    """What stands out, as one object where one part is most of it; else each larger part."""
+    """Return what stands out, as one object where one part is most of it; else each larger part."""
     _, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     sizes = statistics[1:, cv2.CC_STAT_AREA]
     if sizes.max() >= 0.85 * sizes.sum():

@@ -76,6 +76,31 @@ def test_a_click_that_takes_away_where_nothing_is_leaves_nothing(frame):
     assert not interactive.mask([Click(300, 110, False)], None, start)[110, 300]
 
 
+class Network:
+    """Says one thing of all that it is shown, another from some look on."""
+
+    def __init__(self, first: float, then: float, looks: int):
+        self.said = [first] * looks
+        self.then = then
+
+    def probability(self, of_tokens, of_cells):
+        value = self.said.pop() if self.said else self.then
+        return np.full(of_cells.shape[1:], value, np.float32)
+
+
+def test_a_click_that_adds_takes_nothing_away_and_the_other_way_round(frame):
+    image, clicks = frame[0].image, (Click(130, 110), Click(300, 110))
+    for first, then in ((0.9, 0.1), (0.1, 0.9)):
+        for adds in (True, False):
+            source = CountedExtractor()
+            network = Network(first, then, 3)  # at the whole frame, and twice in a window
+            interactive = InteractiveFrame(image, source, network)
+            before = interactive.mask(clicks[:1])
+            after = interactive.mask([clicks[0], clicks[1]._replace(adds=adds)])
+            changed = (before != after).mean() > 0.05
+            assert changed == ((then > first) == adds), (first, adds)
+
+
 def test_it_is_a_function_of_the_library(frame):
     interactive, red, _ = frame
     image = interactive.image

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
 
 Direction = Literal["whole", "onwards", "back"]
-_FRAMES_READY = 3  # a frame of 1920 x 1080 takes some 20 MB
+_FRAMES_READY = 3  # one of 1920 x 1080 takes some 40 MB
 _LAST_FRAME_SECONDS = 20.0  # a run that is told to stop ends its frame first
 
 

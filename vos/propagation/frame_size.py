@@ -1,4 +1,4 @@
-"""The size at which a protocol shows a frame to the backbone, and the frame at that size."""
+"""The size at which a protocol shows a frame to the backbone, larger for small objects."""
 
 from __future__ import annotations
 

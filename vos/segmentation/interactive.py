@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from vos.backbones.inference import FeatureExtractor
     from vos.segmentation.click_network import ClickNetwork
 
-_LOOKS = 2  # at what a click finds
+_LOOKS = 2  # closer ones, for each click
 _DOT = 160  # the shorter side of a frame by the radius of what a click holds
-_KEPT = 8  # masks of clicks
+_KEPT = 4  # masks of the last clicks
 
 
 class Click(NamedTuple):
@@ -214,7 +214,7 @@ class InteractiveFrame:
         if start is not None and not clicks:
             return start.astype(np.float32)
         if box is not None and not clicks:
-            return self._in_box(box)
+            return self._in_box(box, self._in_box(box))
         given = box is not None or start is not None
         if len(clicks) == 1 and not given:
             found = self._read(self._whole, clicks)
@@ -227,16 +227,13 @@ class InteractiveFrame:
             found = correct(before, self._look_again(found, clicks), clicks[-1])
         return found
 
-    def _in_box(self, box: Box) -> np.ndarray:
-        """Look at what a box surrounds, and once more with what was found: nothing outside."""
+    def _in_box(self, box: Box, before: np.ndarray | None = None) -> np.ndarray:
+        """Look at what a box surrounds; nothing is found outside."""
         window = window_around(box, self.image.shape[:2])
-        found = None
-        for _ in range(_LOOKS):
-            seen, inside = np.zeros((2, *self.image.shape[:2]), np.float32)
-            seen[window.pixels] = self._read(window, (), box, found)
-            inside[box.pixels] = seen[box.pixels]
-            found = inside
-        return inside
+        seen, found = np.zeros((2, *self.image.shape[:2]), np.float32)
+        seen[window.pixels] = self._read(window, (), box, before)
+        found[box.pixels] = seen[box.pixels]
+        return found
 
     def _look_again(self, seen: np.ndarray, clicks: tuple[Click, ...]) -> np.ndarray:
         """Look closer, in a window around what was seen and all clicks."""
