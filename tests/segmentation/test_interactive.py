@@ -13,7 +13,7 @@ import vos
 from vos.errors import UsageError
 from vos.segmentation.cues import FAR, FrameCues, directions, short_paths
 from vos.segmentation.interactive import Box, Click, InteractiveFrame
-from vos.segmentation.windows import resampled, window_around
+from vos.segmentation.windows import look, resampled, window_around
 
 SIZE = (240, 400)
 
@@ -149,6 +149,15 @@ def test_features_of_a_window_are_those_of_its_place():
     torch.testing.assert_close(found[1, 0], torch.arange(20.0) + 10)
     finer = resampled(features, frame, window, (20, 40))
     torch.testing.assert_close(finer[0, :, 7], torch.arange(20) / 2 + 3.75)
+
+
+def test_a_look_at_features_at_hand_is_one_at_those_of_the_window():
+    features = torch.rand(8, 80, 80, generator=torch.manual_seed(0))
+    image = np.zeros((640, 640, 3), np.uint8)
+    image[:320, 320:] = 200
+    picture, vectors = look(image, Box(320, 0, 640, 320), features)
+    assert picture.shape == (320, 320, 3) and (picture == 200).all()
+    np.testing.assert_allclose(vectors, directions(features[:, :40, 40:].numpy()), atol=1e-5)
 
 
 class CountedExtractor:
