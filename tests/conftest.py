@@ -158,3 +158,23 @@ def in_interpreter(
         return dict(zip(cases, torch.load(folder / "results.pt"), strict=True))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def compiled_for_cuda() -> Callable[[Any, dict[str, str], dict[str, Any]], str]:
+    """Compiles a Triton kernel for an NVIDIA H100 to assembly; no such device is needed.
+
+    Triton's interpreter takes much that its compiler refuses.
+    """
+
+    def run(kernel: Any, types: dict[str, str], constants: dict[str, Any]) -> str:
+        import triton
+        from triton.backends.compiler import GPUTarget
+        from triton.compiler import ASTSource
+
+        signature = {name: types.get(name, "constexpr") for name in kernel.arg_names}
+        places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+        source = ASTSource(fn=kernel, signature=signature, constexprs=places)
+        return str(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"])
+
+    return run

@@ -57,14 +57,15 @@ def main() -> None:
         try:
             figures[name] = part()
         except Exception:
-            figures[name] = {"failed": traceback.format_exc(limit=3)}
+            figures[name] = {"failed": traceback.format_exc(limit=-6)}
         print(f"{name}: {json.dumps(figures[name], indent=1)}", flush=True)
         if options.out:
             options.out.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def run_tests() -> dict[str, Any]:
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
+    marked = [path for path in Path("tests").rglob("test_*.py") if "mark.gpu" in path.read_text()]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "gpu", *map(str, marked)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return {"exit": done.returncode, "end": done.stdout.strip().splitlines()[-5:]}
 

@@ -95,6 +95,27 @@ def test_interpreted_kernels_agree_with_float64(interpreted, name):
         assert (interpreted[name][0][1] == 0).all()
 
 
+SUMS = ("sums_a", "sums_b", "log_p", "grad", "column_sum")
+KERNELS = ("_sums_of_b", "_sums_of_a", "_gradients_of_b", "_gradients_of_a")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_compile_for_a_gpu(compiled_for_cuda, monkeypatch, name, dtype):
+    from vos.objectives import icon_triton
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+    kernel = getattr(icon_triton, name)
+    blocks = icon_triton._blocks(torch.zeros(1, 4, 128, dtype=dtype))
+    constants = {key: value for key, value in blocks.items() if key.isupper()}
+    features = "*fp32" if dtype is torch.float32 else "*fp16"
+    types = {key: features for key in kernel.arg_names if key not in constants}
+    types |= dict.fromkeys(("a_valid", "b_valid"), "*u8")
+    types |= dict.fromkeys(("n", "m", "channels"), "i32") | dict.fromkeys(SUMS, "*fp32")
+    assembly = compiled_for_cuda(kernel, types, constants)
+    assert "tf32" in assembly
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", CASES)

@@ -83,6 +83,27 @@ def test_interpreted_kernel_agrees_with_the_reference(interpreted, name):
     torch.testing.assert_close(interpreted[name], expected, atol=2e-5, rtol=0)
 
 
+TYPES = {
+    **dict.fromkeys(("keys", "labels", "leads"), "*i64"),
+    **dict.fromkeys(("windowed", "counts", "halves"), "*i32"),
+    **dict.fromkeys(("sources", "height", "width", "reach_y", "reach_x"), "i32"),
+    **dict.fromkeys(("channels", "classes"), "i32"),
+    **dict.fromkeys(("penalty", "temperature"), "fp32"),
+    "query": "*fp16",
+    "result": "*fp32",
+}
+
+
+@pytest.mark.parametrize(("neighbours", "slots", "classes"), [(1, 1, 2), (7, 8, 4), (20, 32, 32)])
+def test_kernel_compiles_for_a_gpu(compiled_for_cuda, neighbours, slots, classes):
+    from vos.propagation.engines import triton, triton_kernels
+
+    sizes = {name: getattr(triton, name) for name in ("SIDE", "PLACES", "CHANNELS")}
+    constants = {"NEIGHBOURS": neighbours, "SLOTS": slots, "CLASSES": classes, **sizes}
+    assembly = compiled_for_cuda(triton_kernels.propagate, TYPES, constants)
+    assert "mma" in assembly  # products are left to the matrix units
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", PRESETS)

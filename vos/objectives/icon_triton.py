@@ -7,7 +7,7 @@ belonging to one program, so that no sum depends on the order in which programs 
 Products of 32-bit features are computed in full float32, or, where
 ``torch.set_float32_matmul_precision`` is not "highest", by three products of tf32, nearly as exact
 and faster. Those of 16-bit features use tf32, which holds such features exactly, and accumulate
-in float32.
+in float32; what their gradients are made from it does not hold, so that takes three products, too.
 """
 
 from __future__ import annotations
@@ -249,6 +249,7 @@ def _gradients_of_b(  # type: ignore[no-untyped-def]
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a block of tokens of B, and ``column_sum_j = sum_i grad_i w_ij``."""
+    SLOPES: tl.constexpr = "tf32x3" if PRECISION == "tf32" else PRECISION
     batch = tl.program_id(1)
     j = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     y_row = _load(b_row, batch, j, m, channels, CHANNELS)
@@ -267,9 +268,9 @@ def _gradients_of_b(  # type: ignore[no-untyped-def]
             x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, batch, i, n, j, m, PRECISION
         )
         g = tl.load(grad + batch * n + i, mask=i < n, other=0.0)[:, None]
-        of_row += tl.dot(tl.trans(g * slope), x_row, input_precision=PRECISION)
-        of_col += tl.dot(tl.trans(g * w), x_col, input_precision=PRECISION)
-        mean += tl.dot(tl.trans(q), x_col, input_precision=PRECISION)
+        of_row += tl.dot(tl.trans(g * slope), x_row, input_precision=SLOPES)
+        of_col += tl.dot(tl.trans(g * w), x_col, input_precision=SLOPES)
+        mean += tl.dot(tl.trans(q), x_col, input_precision=SLOPES)
         found += tl.sum(g * w, 0)
     _store(b_row_grad, of_row, batch, j, m, channels, CHANNELS)
     _store(b_col_grad, of_col - found[:, None] * mean, batch, j, m, channels, CHANNELS)
@@ -283,6 +284,7 @@ def _gradients_of_a(  # type: ignore[no-untyped-def]
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a block of tokens of A."""
+    SLOPES: tl.constexpr = "tf32x3" if PRECISION == "tf32" else PRECISION
     batch = tl.program_id(1)
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     x_row = _load(a_row, batch, i, n, channels, CHANNELS)
@@ -300,7 +302,7 @@ def _gradients_of_a(  # type: ignore[no-untyped-def]
             x_row, y_row, x_col, y_col, here, there, sums_a, sums_b, batch, i, n, j, m, PRECISION
         )
         s = tl.load(column_sum + batch * m + j, mask=j < m, other=0.0)[None, :]
-        of_row += tl.dot(g * slope, y_row, input_precision=PRECISION)
-        of_col += tl.dot(g * w - s * q, y_col, input_precision=PRECISION)
+        of_row += tl.dot(g * slope, y_row, input_precision=SLOPES)
+        of_col += tl.dot(g * w - s * q, y_col, input_precision=SLOPES)
     _store(a_row_grad, of_row, batch, i, n, channels, CHANNELS)
     _store(a_col_grad, of_col, batch, i, n, channels, CHANNELS)

@@ -142,11 +142,11 @@ def propagate(
     for number in range(NEIGHBOURS):
         this = slot[None, :] == number
         weight = tl.sum(tl.where(this, weights, 0.0), axis=1)
-        place = tl.sum(tl.where(this, best_place, 0), axis=1)
-        source = tl.sum(tl.where(this, best_source, 0), axis=1)
-        voted = source >= 0
-        address = tl.load(labels + tl.where(voted, source, 0)).to(tl.pointer_type(tl.float32))
-        offset = place[:, None] * classes + label[None, :]
+        voter = tl.sum(tl.where(this, best_source, 0), axis=1)
+        voter_place = tl.sum(tl.where(this, best_place, 0), axis=1)
+        voted = voter >= 0
+        address = tl.load(labels + tl.where(voted, voter, 0)).to(tl.pointer_type(tl.float32))
+        offset = voter_place[:, None] * classes + label[None, :]
         mask = voted[:, None] & (label < classes)[None, :]
         total += weight[:, None] * tl.load(address[:, None] + offset, mask, 0.0)
     written = real[:, None] & (label < classes)[None, :]
