@@ -63,6 +63,14 @@ def memory_asked_for(error: BaseException) -> str:
     return found[1] if found else ""
 
 
+def memory_message(error: BaseException) -> str:
+    """Return one line where an error says that memory ran out, "" where it says something else."""
+    if not ran_out_of_memory(error):
+        return ""
+    size = memory_asked_for(error)
+    return f"out of memory{f' ({size} could not be had)' if size else ''}"
+
+
 def near_names(name: object, known: Iterable[str], *, count: int = 3) -> str:
     """Return words to append to "unknown name" messages: near names first, else all of them.
 

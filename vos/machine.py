@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import resource
 import sys
+from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,8 @@ from vos.version import __version__
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger("vos")
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -42,7 +47,37 @@ def resolve_device(name: str = "auto") -> torch.device:
     }
     if not available[kind]:
         raise MissingError(f"no {kind} device on this machine: use device auto or cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}: give a name like cuda or cuda:1") from None
+    if kind == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise MissingError(f"no device {name} on this machine: it has {count}, from cuda:0 on")
+    return device
+
+
+@cache
+def triton_works() -> bool:
+    """Return whether Triton can start kernels on the CUDA devices of this machine.
+
+    Beside the package it needs a C compiler and Python's headers, which slim images lack: that is
+    said once.
+    """
+    if find_spec("triton") is None:
+        return False
+    try:
+        from triton.runtime import driver
+
+        driver.active.get_current_device()
+    except Exception as error:  # whatever a compiler, or what starts it, raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        log.warning(
+            "Triton does not work here (%s): slower forms take its place. It needs a C compiler "
+            "and Python's headers, such as the packages gcc and python3-dev",
+            reason,
+        )
+        return False
+    return True
 
 
 def device_name(device: torch.device) -> str:

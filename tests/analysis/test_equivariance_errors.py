@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.backends import cudnn
 from torch.nn import functional
 
 import vos
@@ -228,3 +229,19 @@ def test_images_that_are_not_there_are_one_line(tmp_path: Path) -> None:
         load_squares([tmp_path / "none.png"], 1, 32)
     with pytest.raises(MissingError, match="no image in"):
         load_squares([tmp_path], 1, 32)
+
+
+def test_layers_are_recorded_in_full_precision() -> None:
+    seen = []
+
+    class Told(nn.Module):
+        stride, channels = 1, 3
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append((cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+            return images
+
+    before = cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    record(Told(), smooth(16), [])
+    assert seen == [(False, "highest")]
+    assert (cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before

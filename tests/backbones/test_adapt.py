@@ -216,3 +216,13 @@ def test_a_spec_of_ones_own_that_is_wrong_is_told(spec: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as told:
         vos.load(spec)
     assert "\n" not in str(told.value)
+
+
+def test_a_function_tells_where_its_network_is() -> None:
+    network = nn.Conv2d(3, 8, 8, 8)
+    for model in (network.forward, lambda images: network(images)):
+        adapted = vos.as_backbone(model)
+        adapted.check_device(torch.device("cpu"))
+        with pytest.raises(UsageError, match=r"network is on cpu, .* computed on cuda"):
+            adapted.check_device(torch.device("cuda"))
+    vos.as_backbone(network).check_device(torch.device("cuda"))  # modules are moved

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from vos.demo.limits import Limits
 from vos.demo.queue import Models, Run, RunQueue, propagate
@@ -155,3 +156,13 @@ def test_a_turn_is_waited_for(queue):
     for thread in threads:
         thread.join(20)
     assert order == ["first", "a", "b"]
+
+
+def test_memory_that_ran_out_is_told(start, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("vos.demo.queue.Models.get", full)
+    _, run = start("full")
+    assert run.finished.wait(60)
+    assert str(run.error) == "out of memory (20.00 GiB could not be had); masks so far are kept"

@@ -6,6 +6,8 @@ are imported: in a process of its own.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional
@@ -99,6 +101,13 @@ SUMS = ("sums_a", "sums_b", "log_p", "grad", "column_sum")
 KERNELS = ("_sums_of_b", "_sums_of_a", "_gradients_of_b", "_gradients_of_a")
 
 
+def types_of(kernel, constants, dtype):
+    features = "*fp32" if dtype is torch.float32 else "*fp16"
+    types = {key: features for key in kernel.arg_names if key not in constants}
+    types |= dict.fromkeys(("a_valid", "b_valid"), "*u8")
+    return types | dict.fromkeys(("n", "m", "channels"), "i32") | dict.fromkeys(SUMS, "*fp32")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_compile_for_a_gpu(compiled_for_cuda, monkeypatch, name, dtype):
@@ -108,12 +117,26 @@ def test_kernels_compile_for_a_gpu(compiled_for_cuda, monkeypatch, name, dtype):
     kernel = getattr(icon_triton, name)
     blocks = icon_triton._blocks(torch.zeros(1, 4, 128, dtype=dtype))
     constants = {key: value for key, value in blocks.items() if key.isupper()}
-    features = "*fp32" if dtype is torch.float32 else "*fp16"
-    types = {key: features for key in kernel.arg_names if key not in constants}
-    types |= dict.fromkeys(("a_valid", "b_valid"), "*u8")
-    types |= dict.fromkeys(("n", "m", "channels"), "i32") | dict.fromkeys(SUMS, "*fp32")
-    assembly = compiled_for_cuda(kernel, types, constants)
-    assert "tf32" in assembly
+    compiled = compiled_for_cuda(kernel, types_of(kernel, constants, dtype), constants)
+    assert "tf32" in compiled.asm["ptx"]
+    assert compiled.metadata.shared <= 99 * 1024
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_fit_cards_of_64_kib(compiled_for_cuda, monkeypatch, name):
+    from vos.objectives import icon_triton
+
+    card = SimpleNamespace(shared_memory_per_block_optin=64 * 1024)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    channels = icon_triton.most_channels(torch.device("cuda"))
+    features = SimpleNamespace(
+        shape=(1, 4, channels), dtype=torch.float32, device=torch.device("cuda")
+    )
+    kernel = getattr(icon_triton, name)
+    blocks = icon_triton._blocks(features)
+    constants = {key: value for key, value in blocks.items() if key.isupper()}
+    types = types_of(kernel, constants, torch.float32)
+    assert compiled_for_cuda(kernel, types, constants, 75).metadata.shared <= 64 * 1024
 
 
 @pytest.mark.gpu

@@ -9,6 +9,7 @@ import torch
 from toy_clips import blocks, drifting_features, run
 
 from vos.errors import UsageError
+from vos.machine import triton_works
 from vos.propagation import PRESETS, Propagator, preset
 from vos.propagation.engines.choose import engine_for
 
@@ -116,3 +117,28 @@ def test_small_windows_take_nothing_from_outside():
     for ours, theirs in zip(found_labels, expected_labels, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_the_engine_of_processors_is_for_processors():
+    with pytest.raises(UsageError, match="not for cuda"):
+        engine_for(torch.device("cuda"), "cpu")
+
+
+def test_a_gpu_without_a_compiler_is_served_by_tiles(monkeypatch, caplog):
+    from triton.runtime import driver
+
+    class NoCompiler:
+        def get_current_device(self):
+            raise RuntimeError("Failed to find C compiler.\nMore of it.")
+
+    monkeypatch.setattr(type(driver), "active", NoCompiler())
+    triton_works.cache_clear()
+    device = torch.device("cuda")
+    try:
+        assert engine_for(device).__name__.endswith("tiled")
+        with pytest.raises(UsageError, match="where Triton works"):
+            engine_for(device, "triton")
+    finally:
+        triton_works.cache_clear()
+    (said,) = [record.message for record in caplog.records]
+    assert "Failed to find C compiler" in said and "gcc" in said and "More of it" not in said

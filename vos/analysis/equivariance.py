@@ -12,11 +12,13 @@ what comes out of one of its layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
 
 from vos.analysis.transformations import KINDS, Transformation
 from vos.backbones import Backbone
@@ -151,7 +153,22 @@ def layer_names(network: nn.Module, levels: int) -> list[str]:
     return names
 
 
+@contextmanager
+def _in_full_precision() -> Iterator[None]:
+    """Convolve and multiply in float32: CUDA devices use tf32 else, and its rounding is no error
+    of a network."""
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32 = before[1]
+
+
 @torch.no_grad()
+@_in_full_precision()
 def record(backbone: Backbone, images: Tensor, names: Sequence[str]) -> list[Recorded]:
     """Run the network and keep what its layers and it itself give, in order of execution.
 
@@ -253,16 +270,16 @@ def _compare(
     rows = before.output.shape[-2]
     stride = (side - 1) / (rows - 1) if side % 2 else side / rows
     size = (now.output.shape[-2], now.output.shape[-1])
-    expected = _channels_moved(before, transformation).double()
+    expected = _channels_moved(before, transformation).cpu().double()  # MPS has no float64
     expected = transformation.apply(expected, stride, size)
     if expected.shape != now.output.shape:
         return Measurement(
             before.name, transformation.kind, transformation.amount, None, None, stride
         )
     frame = (side, side)
-    inside = transformation.inside(frame, size, stride, margin).to(expected.device)
-    covered = transformation.inside(frame, size, stride, 0.0).to(expected.device)
-    wrong = (expected - now.output).square().sum(dim=1)
+    inside = transformation.inside(frame, size, stride, margin)
+    covered = transformation.inside(frame, size, stride, 0.0)
+    wrong = (expected - now.output.cpu()).square().sum(dim=1)
     right = expected.square().sum(dim=1)
     return Measurement(
         before.name,

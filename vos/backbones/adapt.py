@@ -125,6 +125,22 @@ class AdaptedNetwork(Backbone):
             return _tensor_of(self.network.get_intermediate_layers(images, n=1))
         return _tensor_of(self.network(images))
 
+    def check_device(self, device: torch.device) -> None:
+        """Refuse a device that a function's network is not on: it cannot be moved there from here.
+
+        Raises:
+            UsageError: it is on another one.
+        """
+        held = next(_tensors_of(self.network), None)
+        if isinstance(self.network, nn.Module) or held is None:
+            return
+        if held.device.type != device.type:
+            raise UsageError(
+                f"the function's network is on {held.device.type}, and features are computed on "
+                f"{device.type}: move it there, choose device {held.device.type}, or give the "
+                "network itself as the model"
+            )
+
     def _measure(self) -> None:
         """Find stride and channels on one image, in evaluation mode."""
         height, width = PROBE
@@ -205,10 +221,20 @@ def _fingerprint(network: Any) -> Tensor:
     return torch.tensor(list(digest), dtype=torch.uint8)
 
 
-def _tensors_of(network: Any) -> Iterator[Tensor]:
+def _modules_of(network: Any) -> Iterator[nn.Module]:
+    """A module, or those that a function closes over or is a method of."""
     if isinstance(network, nn.Module):
-        yield from network.parameters()
-        yield from network.buffers()
+        yield network
+        return
+    cells = getattr(network, "__closure__", None) or ()
+    held = [getattr(network, "__self__", None), *(cell.cell_contents for cell in cells)]
+    yield from (each for each in held if isinstance(each, nn.Module))
+
+
+def _tensors_of(network: Any) -> Iterator[Tensor]:
+    for module in _modules_of(network):
+        yield from module.parameters()
+        yield from module.buffers()
 
 
 def _is_stride(model: nn.Module) -> bool:

@@ -20,7 +20,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from vos.errors import MissingError
-from vos.machine import processors
+from vos.machine import processors, triton_works
 
 Runtime = Callable[[torch.Tensor], torch.Tensor]
 
@@ -41,7 +41,7 @@ def require_onnx() -> None:
 def compile_available(device: torch.device) -> bool:
     """Return whether torch.compile can find what it needs: a C++ compiler, or Triton on a GPU."""
     if device.type == "cuda":
-        return importlib.util.find_spec("triton") is not None
+        return triton_works()
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
     return device.type == "cpu" and any(name and shutil.which(name) for name in names)
 

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from vos.demo.session import Direction, Session
-from vos.errors import VosError
+from vos.errors import VosError, memory_message
 from vos.propagation import preset
 from vos.segmentation import make_extractor, segment
 
@@ -202,9 +202,10 @@ class Run:
                 self._queue.rates[self._kind] = self.step.seconds / self.step.done
         except VosError as error:
             self.error = error
-        except Exception:
+        except Exception as error:
             logger.exception("propagation broke off")
-            self.error = VosError("Propagation broke off by a fault of ours; masks so far are kept")
+            reason = memory_message(error) or "Propagation broke off by a fault of ours"
+            self.error = VosError(f"{reason}; masks so far are kept")
         finally:
             self._steps.close()
             self._queue.leave(self)

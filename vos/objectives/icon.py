@@ -9,13 +9,13 @@ Source: "Feature map inverse consistency", https://github.com/uncbiag/FeatureMap
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vos.errors import UsageError
+from vos.machine import triton_works
 from vos.objectives.icon_all_ways import all_ways_dense
 from vos.objectives.icon_dense import RoundTrip, inverse_consistency_dense
 
@@ -78,10 +78,10 @@ def _implementation(a: Tensor, b: Tensor) -> Callable[..., Tensor]:
         from vos.objectives.icon_tiled import inverse_consistency_tiled
 
         return inverse_consistency_tiled
-    if a.device.type == "cuda" and a.dtype is not torch.float64 and find_spec("triton"):
-        from vos.objectives.icon_triton import MOST_CHANNELS, inverse_consistency_triton
+    if a.device.type == "cuda" and a.dtype is not torch.float64 and triton_works():
+        from vos.objectives.icon_triton import inverse_consistency_triton, most_channels
 
-        if a.shape[2] <= MOST_CHANNELS:
+        if a.shape[2] <= most_channels(a.device):
             return inverse_consistency_triton
     return inverse_consistency_dense
 

@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 from vos.objectives.icon_dense import RoundTrip, floored
 
 MOST_CHANNELS = 256  # blocks of features of more would not fit on the chip
+_ROOMY = 98 * 1024  # bytes that a block of threads may have; older cards give it 64 KiB
 
 LOWEST = tl.constexpr(-1e30)  # a score nobody has; finite, so that differences stay finite
 
@@ -93,11 +94,23 @@ class _Triton(torch.autograd.Function):
         return *grads, None, None
 
 
+def most_channels(device: torch.device) -> int:
+    """Return how many channels features may have for their blocks to fit on the chip."""
+    return MOST_CHANNELS if _is_roomy(device) else MOST_CHANNELS // 2
+
+
+def _is_roomy(device: torch.device) -> bool:
+    if device.type != "cuda":  # in the interpreter
+        return True
+    properties = torch.cuda.get_device_properties(device)
+    return getattr(properties, "shared_memory_per_block_optin", _ROOMY) >= _ROOMY
+
+
 def _blocks(features: Tensor) -> dict[str, Any]:
-    """Sizes that fit the 99 KiB a block of threads has on consumer cards."""
+    """Sizes that fit the 99 KiB a block of threads has on consumer cards, or 64 KiB."""
     channels = max(16, triton.next_power_of_2(features.shape[2]))
     if features.dtype is torch.float32:
-        size = 32 if channels <= 128 else 16
+        size = 32 if channels <= 128 and _is_roomy(features.device) else 16
         exact = torch.get_float32_matmul_precision() == "highest"
         precision = "ieee" if exact else "tf32x3"
     else:

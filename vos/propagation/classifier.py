@@ -73,7 +73,7 @@ class ObjectClassifier:
     def fit(cls, examples: Examples, ridge: float = RIDGE) -> ObjectClassifier:
         """Regress labels on features, with this weight of squared weights."""
         # Few numbers are left here: a processor solves them in double precision on any machine.
-        inputs, labels = examples.inputs.double().cpu(), examples.labels.double().cpu()
+        inputs, labels = examples.inputs.cpu().double(), examples.labels.cpu().double()
         damped = inputs + ridge * torch.eye(len(inputs), dtype=torch.float64)
         return cls(torch.linalg.solve(damped, labels).to(examples.labels))
 

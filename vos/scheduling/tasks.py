@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from vos.errors import VosError, memory_asked_for, ran_out_of_memory
+from vos.errors import VosError, memory_message
 from vos.machine import peak_memory_mb
 
 log = logging.getLogger("vos")
@@ -157,9 +157,8 @@ def as_vos_error(error: Exception) -> VosError:
     """Turn any error into one line that a person can read."""
     if isinstance(error, VosError):
         return error
-    if ran_out_of_memory(error):
-        size = memory_asked_for(error)
-        return VosError(f"out of memory{f' ({size} could not be had)' if size else ''}")
+    if message := memory_message(error):
+        return VosError(message)
     if isinstance(error, OSError) and error.strerror:
         return VosError(f"{error.filename or 'file system'}: {error.strerror}")
     lines = str(error).strip().splitlines() or ["no message"]

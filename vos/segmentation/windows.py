@@ -119,14 +119,17 @@ def resampled(features: Tensor, frame: Box, window: Box, grid: tuple[int, int]) 
     if window == frame and features.shape[1:] == grid:
         return features
     down, across = torch.meshgrid(
-        _middles(window.top, window.bottom, grid[0]) / frame.height * 2 - 1,
-        _middles(window.left, window.right, grid[1]) / frame.width * 2 - 1,
+        _on_map(_middles(window.top, window.bottom, grid[0]) / frame.height, features.shape[1]),
+        _on_map(_middles(window.left, window.right, grid[1]) / frame.width, features.shape[2]),
         indexing="ij",
     )
     places = torch.stack([across, down], 2)[None].to(features)
-    return functional.grid_sample(
-        features[None], places, padding_mode="border", align_corners=False
-    )[0]
+    return functional.grid_sample(features[None], places, align_corners=False)[0]
+
+
+def _on_map(shares: Tensor, count: int) -> Tensor:
+    """Shares of a side as -1 to 1, no farther out than the middles of its first and last token."""
+    return (shares * 2 - 1).clamp(1 / count - 1, 1 - 1 / count)
 
 
 def _middles(first: int, last: int, count: int) -> Tensor:

@@ -160,6 +160,5 @@ def _sample_torus(images: Tensor, grid: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     padded = functional.pad(images, (1, 1, 1, 1), mode="circular")
     scale = torch.tensor([width / (width + 2), height / (height + 2)], device=grid.device)
-    return functional.grid_sample(
-        padded, _wrap(grid) * scale, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    # No sample lies beyond what is padded, whatever the padding of the sampler.
+    return functional.grid_sample(padded, _wrap(grid) * scale, mode="bilinear", align_corners=False)

@@ -211,7 +211,7 @@ class ContrastiveModel(Objective):
                 for each, (_, other) in zip(anchors, self.directions, strict=True)
             ]
         everywhere = [self._gathered(view) for view in views]
-        ids = self._gathered(scenes[:, None].double())[:, 0].long()
+        ids = self._gathered(scenes)
         own = torch.arange(len(scenes), device=ids.device) + self.rank * len(scenes)
         if self.at_tokens and len(negatives):
             chosen = negatives * len(ids) // PLACES

@@ -214,7 +214,7 @@ class Trainer:
         total: dict[str, Tensor] = {}
         for part in range(parts):
             asked = time.perf_counter()
-            crops = next(batches).to(self.fabric.device, non_blocking=True)
+            crops = next(batches).to(self.fabric.device)
             self.waited += time.perf_counter() - asked
             offset = part * share
             inputs = self.model.prepare(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import UsageError, near_names
+from vos.machine import triton_works
 from vos.propagation.config import PropagationConfig
 from vos.propagation.context import Source
 
@@ -45,8 +46,8 @@ class Engine(Protocol):
 def engine_for(device: torch.device, name: str = "auto") -> Engine:
     """Return the implementation for tensors on ``device``.
 
-    ``auto`` takes compiled loops on the processor, a fused kernel on CUDA devices where Triton is
-    installed, and PyTorch by tiles elsewhere (MPS).
+    ``auto`` takes compiled loops on the processor, a fused kernel on CUDA devices where Triton
+    works, and PyTorch by tiles elsewhere (MPS).
 
     Raises:
         UsageError: there is no engine of that name, or not for this device.
@@ -55,14 +56,19 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
         raise UsageError(f"unknown engine {name!r}: {near_names(name, ENGINES)}")
     if name == "triton" and not _can_run_triton(device):
         raise UsageError(
-            f"the engine triton is for CUDA devices with Triton, not for {device.type}: "
+            f"the engine triton is for CUDA devices where Triton works, no {device.type} here: "
             "leave it out, and the best one there is taken"
+        )
+    if name == "cpu" and device.type != "cpu":
+        raise UsageError(
+            f"the engine cpu is for processors, not for {device.type}: leave it out, and the best "
+            "one there is taken"
         )
     if name == "cpu" or (name == "auto" and device.type == "cpu"):
         from vos.propagation.engines import cpu
 
         return cpu
-    if name == "triton" or (name == "auto" and device.type == "cuda" and _has_triton()):
+    if name == "triton" or (name == "auto" and device.type == "cuda" and triton_works()):
         from vos.propagation.engines import triton
 
         return triton
@@ -76,9 +82,6 @@ def engine_for(device: torch.device, name: str = "auto") -> Engine:
 
 
 def _can_run_triton(device: torch.device) -> bool:
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # slowly, on any device
-    return _has_triton() and (device.type == "cuda" or interpreted)
-
-
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    if os.environ.get("TRITON_INTERPRET") == "1":  # slowly, on any device
+        return importlib.util.find_spec("triton") is not None
+    return device.type == "cuda" and triton_works()
