@@ -14,6 +14,7 @@ from pycocotools.coco import COCO
 
 from vos.errors import VosError
 from vos.media import RleWriter, decode_rle, encode_rle, object_ids, read_rle
+from vos.media.rle import names_in_rle
 
 SIZE = (19, 31)
 
@@ -201,3 +202,41 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(VosError) as error:
             list(read_rle(path))
         assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("ids", [(0, 1), (1, 255), (7, 300, 1_000_001)])
+def test_ids_that_masks_cannot_hold_are_numbered_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ids: tuple[int, ...]
+) -> None:
+    boxes = np.zeros((len(ids), 8, 9), bool)
+    for number in range(len(ids)):
+        boxes[number, 2 * number : 2 * number + 2] = True
+    annotations = [
+        {"image_id": 1, "category_id": id, "segmentation": encode_rle(box)}
+        for id, box in zip(ids, boxes, strict=True)
+    ]
+    kinds = [{"id": id, "name": f"kind {id}"} for id in ids]
+    images = [{"id": 1, "height": 8, "width": 9}]
+    content = {"images": images, "annotations": annotations, "categories": kinds}
+    path = tmp_path / "others.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (mask,) = read_rle(path)
+    numbers = range(1, len(ids) + 1)
+    np.testing.assert_array_equal(mask, sum(n * box for n, box in zip(numbers, boxes, strict=True)))
+    assert f"it has {', '.join(map(str, ids))}" in caplog.text
+    named = zip(numbers, (f"kind {id}" for id in ids), strict=True)
+    assert names_in_rle(content) == dict(named)
+
+
+def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path: Path) -> None:
+    small = encode_rle(np.ones((4, 4), bool))
+    entry = {"image_id": 1, "category_id": 1, "segmentation": small}
+    image = {"id": 1, "height": 8, "width": 9, "file_name": "a.jpg"}
+    path = tmp_path / "others.json"
+    for content, says in (
+        ({"a": 1}, "no file of COCO or YouTube-VIS annotations: there is no 'annotations'"),
+        ({"images": [image], "annotations": [entry]}, "run lengths of 4 x 4 .* frame a.jpg of 9 x"),
+    ):
+        path.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(VosError, match=says):
+            list(read_rle(path))

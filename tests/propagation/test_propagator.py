@@ -8,6 +8,7 @@ import torch
 
 from vos.errors import UsageError
 from vos.propagation import Propagator, preset
+from vos.propagation.classifier import ObjectClassifier
 
 GRID = (12, 16)
 SIZE = (96, 128)
@@ -157,3 +158,23 @@ def test_features_of_another_size_are_refused(scene):
     propagator.annotate(0, scene, band(1, slice(0, 40)))
     with pytest.raises(UsageError, match="one size"):
         propagator.step(1, scene[:, :-1])
+
+
+def test_objects_are_learnt_once_for_all_annotations_before_a_step(monkeypatch) -> None:
+    fitted = []
+    fit = ObjectClassifier.fit.__func__
+
+    def counted(cls, *given):
+        fitted.append(given)
+        return fit(cls, *given)
+
+    monkeypatch.setattr(ObjectClassifier, "fit", classmethod(counted))
+    propagator = Propagator(preset("default"))
+    mask = np.zeros((48, 64), np.uint8)
+    mask[8:24, 16:40] = 1
+    maps = torch.randn(4, 16, 6, 8, generator=torch.Generator().manual_seed(0))
+    for index in range(3):
+        propagator.annotate(index, maps[index], mask)
+    assert not fitted
+    propagator.step(3, maps[3])
+    assert len(fitted) == 1

@@ -68,8 +68,9 @@ def test_255_is_void_beside_ids_and_an_object_alone(masks, disc, video) -> None:
     np.testing.assert_array_equal(check_marks({0: bordered}, video)[0], bordered)
     void_only = np.where(masks[0] == 2, 255, 0).astype(np.uint8)
     np.testing.assert_array_equal(check_mask(void_only, 0, video, known=(1,)), disc)
-    np.testing.assert_array_equal(check_mask(void_only, 0, video, known=(2, 7)), void_only)
-    with pytest.raises(UsageError, match="frame 3 is all background"):
+    with pytest.raises(UsageError, match="frame 0 holds 0 and 255 alone"):
+        check_mask(void_only, 0, video, known=(2, 7))
+    with pytest.raises(UsageError, match="frame 3 holds 0 and 255 alone"):
         check_marks({0: masks[0], 3: void_only}, video)
 
 

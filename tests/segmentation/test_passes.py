@@ -41,7 +41,7 @@ def test_a_mark_that_does_not_show_all_objects_is_walked_to_and_completed() -> N
         (0, [0, 1, 2], BOTH, (6, 3)),
         (3, [3, 4], BOTH, (0, 6)),
         (6, [5], BOTH, (0, 3)),
-        (6, [6], BOTH, (0, 3)),
+        (6, [6], BOTH, ()),
     ]
     assert [part.arrives for part in passes] == [3, None, None, None]
 
@@ -145,3 +145,11 @@ def test_no_frame_is_looked_at_twice_for_the_sake_of_other_passes(
     walked = list(walk(open_video(frames), marks.__getitem__, passes, carry))
     assert sorted(frame.index for frame in walked) == list(range(10))
     assert Counting.seen == 10
+
+
+def test_a_mark_that_is_carried_nowhere_needs_no_others() -> None:
+    assert walks(plan_passes({2: ONE, 3: ONE, 4: ONE}, 2, 5)) == [
+        (2, [2], ONE, ()),
+        (3, [3], ONE, ()),
+        (4, [4, 5], ONE, (2, 3)),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -180,13 +182,13 @@ class TestRefused:
     @pytest.mark.parametrize("index", [0, 3])
     def test_a_mask_without_objects(self, folder: Path, masks, index: int) -> None:
         empty = np.full_like(masks[0], 0)
-        empty[:5] = 255 if index else 0  # alone, 0 and 255 are one object
-        self.refuse(
-            UsageError,
-            f"frame {index} is all background",
-            folder,
-            {0: masks[0], index: empty},
-        )
+        message = f"frame {index} is all background"
+        self.refuse(UsageError, message, folder, {0: masks[0], index: empty})
+
+    def test_an_object_without_its_id(self, folder: Path, masks) -> None:
+        binary = np.where(masks[3] == 7, 255, 0)
+        message = "frame 3 holds 0 and 255 alone, and there are the objects 2, 7"
+        self.refuse(UsageError, message, folder, {0: masks[0], 3: binary})
 
     def test_a_mask_of_another_size(self, folder: Path, masks) -> None:
         self.refuse(UsageError, "48 x 64 pixels, its frame 96 x 64", folder, {0: masks[0][:, :48]})
@@ -223,3 +225,20 @@ def test_frames_before_a_broken_one_are_good(run, folder: Path, extractor, confi
     assert len(seen) == 6
     for frame, before in zip(seen, whole, strict=False):
         np.testing.assert_array_equal(frame.mask, before.mask)
+
+
+def test_masks_of_a_camera_do_not_wait_for_later_frames(frames, masks, monkeypatch) -> None:
+    module = importlib.import_module("vos.segmentation.segment")
+    monkeypatch.setattr(module, "_frames_at_once", lambda extractor: 8)  # as on a GPU
+    wanted = threading.Semaphore(1)
+
+    def camera():
+        for frame in frames:
+            assert wanted.acquire(timeout=20), "the mask before is still waited for"
+            yield frame
+
+    found = []
+    for mask in vos.propagate(camera(), {0: masks[0]}, model="lab,stride=4", direction="online"):
+        found.append(mask)
+        wanted.release()
+    assert len(found) == len(frames)

@@ -327,3 +327,49 @@ def test_what_is_done_after_saving_is_there_when_it_is_opened_again(session, fra
         assert again.masked_frames() == [0, 5]
     assert (session.folder / "undo").exists(), "a folder of a person's own"
     assert not list(session.folder.glob(".undo*"))
+
+
+def test_another_model_runs_where_the_session_does(frames, masks, monkeypatch) -> None:
+    from vos.segmentation import session as module
+
+    asked = []
+    make = module.make_extractor
+
+    def made(model, **how):
+        asked.append(how)
+        return make(model, **how)
+
+    monkeypatch.setattr(module, "make_extractor", made)
+    with Session(frames, model="lab", device="cpu", precision="float32") as opened:
+        opened.annotate(0, masks[0])
+        list(opened.propagate(model="lab,stride=4"))
+    expected = {"device": "cpu", "precision": "float32", "frame_count": len(frames)}
+    assert asked == [expected, expected]
+
+
+def test_an_object_without_its_id_erases_nobody(session, masks) -> None:
+    session.annotate(0, masks[0])
+    binary = np.where(masks[5] == 2, 255, 0).astype(np.uint8)
+    with pytest.raises(UsageError, match=r"frame 5 holds 0 and 255 alone, .* objects 2, 7: give"):
+        session.annotate(5, binary)
+    assert list(session.marks) == [0]
+
+
+def test_a_closed_session_says_so(frames, masks) -> None:
+    with Session(frames, model="lab", device="cpu") as session:
+        session.annotate(0, masks[0])
+        folder = session.folder
+    for use in (
+        lambda: session.mask(0),
+        lambda: session.annotate(1, masks[1]),
+        lambda: session.propagate(),
+    ):
+        with pytest.raises(UsageError, match="the session is closed"):
+            use()
+    assert not folder.exists()
+
+
+def test_masks_to_import_come_with_their_frames(session, masks) -> None:
+    for given in ("masks", [masks[0]], [(1, 2, 3)]):
+        with pytest.raises(UsageError, match="no pair of a frame index and a mask"):
+            session.import_masks(given)

@@ -15,6 +15,7 @@ absent; ``videos`` has one entry, ``categories`` one per object.
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from array import array
 from collections import defaultdict
@@ -29,7 +30,9 @@ from pycocotools import mask as coco
 
 from vos.errors import VosError
 from vos.files import atomic_path, read_json
-from vos.media.masks import object_ids
+from vos.media.masks import VOID, object_ids
+
+log = logging.getLogger("vos")
 
 YOUTUBE_VIS = ".ytvis.json"
 
@@ -266,15 +269,30 @@ def read_named_rle(path: Path, content: Any) -> Iterator[tuple[str, np.ndarray]]
     try:
         if len(content.get("videos", [0])) != 1:
             raise VosError(f"{path} holds {len(content['videos'])} videos: give a file of one")
+        numbers = _object_numbers(content)
+        if len(numbers) >= VOID:
+            raise VosError(f"{path} holds {len(numbers)} objects: {VOID - 1} is the most")
+        if any(id != number for id, number in numbers.items()):
+            log.warning(
+                "%s: its objects are numbered from 1 on, since masks hold ids of 1 to %d and "
+                "it has %s", path, VOID - 1, ", ".join(map(str, numbers)),
+            )  # fmt: skip
         frames = _coco_frames(content) if "images" in content else _youtube_vis_frames(content)
         for name, height, width, objects in frames:
             mask = np.zeros((height, width), np.uint8)
             for id, segmentation in sorted(objects, key=lambda pair: pair[0]):
-                mask[_decoded(segmentation, height, width) > 0] = id
+                covered = _decoded(segmentation, height, width) > 0
+                if covered.shape != mask.shape:
+                    raise VosError(
+                        f"{path}: run lengths of {covered.shape[1]} x {covered.shape[0]} pixels "
+                        f"for frame {name} of {width} x {height}"
+                    )
+                mask[covered] = numbers[id]
             yield PurePath(name).stem, mask
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        missing = f"there is no {error}" if isinstance(error, KeyError) else str(error)
         raise VosError(
-            f"{path} is no file of COCO or YouTube-VIS annotations: {error!r}"
+            f"{path} is no file of COCO or YouTube-VIS annotations: {missing}"
         ) from error
 
 
@@ -285,9 +303,9 @@ def names_in_rle(content: Any) -> dict[int, str]:
     """
     try:
         kinds = {kind["id"]: str(kind["name"]) for kind in content["categories"]}
-        coco = "images" in content
+        numbers = _object_numbers(content)
         return {
-            (_object_id(entry) if coco else entry["id"]): kinds[entry["category_id"]]
+            numbers[_object_id(entry, content)]: kinds[entry["category_id"]]
             for entry in content["annotations"]
             if entry.get("category_id") in kinds
         }
@@ -302,14 +320,24 @@ _Frame = tuple[str, int, int, list[tuple[int, Any]]]
 def _coco_frames(content: dict[str, Any]) -> Iterator[_Frame]:
     by_image: dict[int, list[tuple[int, Any]]] = defaultdict(list)
     for entry in content["annotations"]:
-        by_image[entry["image_id"]].append((_object_id(entry), entry["segmentation"]))
+        by_image[entry["image_id"]].append((_object_id(entry, content), entry["segmentation"]))
     images = sorted(content["images"], key=lambda image: image.get("frame_id", image["id"]))
     for image in images:
         name = str(image.get("file_name", image.get("frame_id", image["id"])))
         yield name, image["height"], image["width"], by_image[image["id"]]
 
 
-def _object_id(entry: dict[str, Any]) -> int:
+def _object_numbers(content: dict[str, Any]) -> dict[int, int]:
+    """Return the ids of masks by those of the file: the same, or 1, 2, ... where one cannot be."""
+    found = sorted({_object_id(entry, content) for entry in content["annotations"]})
+    if all(1 <= id < VOID for id in found):
+        return {id: id for id in found}
+    return {id: number for number, id in enumerate(found, start=1)}
+
+
+def _object_id(entry: dict[str, Any], content: dict[str, Any]) -> int:
+    if "images" not in content:
+        return int(entry["id"])
     names = ("instance_id", "track_id", "category_id")
     value = next(entry[name] for name in names if name in entry)
     try:

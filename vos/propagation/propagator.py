@@ -92,6 +92,7 @@ class Propagator:
         self._engine_name = engine
         self._context = Context(config)
         self._classifier: ObjectClassifier | None = None
+        self._is_learnt = False  # whether what follows is of all annotated frames
         self._annotated: Examples | None = None  # of the annotated frames
         self._found: Examples | None = None  # of frames labelled since the last annotation
         self._steps = 0  # since then
@@ -136,11 +137,7 @@ class Propagator:
         if before is not None:
             labels = self._merge(before, labels, shown)
         self._context.add_annotated(ContextFrame(index, rows, labels))
-        if self.config.keep_topology:
-            known = [frame.labels for frame in self._context.annotated]
-            self._topology = Topology.of(known, self._known_grid())
-        if self.config.classifier:
-            self._learn_annotated()
+        self._is_learnt = False
         return self._soft(labels)
 
     def step(
@@ -165,6 +162,8 @@ class Propagator:
         """
         if not self._context.annotated:
             raise UsageError("annotate a frame before propagating to others")
+        if not self._is_learnt:  # once, however many frames were annotated
+            self._learn_annotated()
         learnt = self._rows(features)
         motion = self._follow(flow, learnt)
         waves = None if motion is None else motion_waves(motion)
@@ -224,6 +223,12 @@ class Propagator:
     def _learn_annotated(self) -> None:
         """Learn the objects from all annotated frames alone, and describe these frames anew."""
         annotated = self._context.annotated
+        self._is_learnt = True
+        if self.config.keep_topology:
+            known = [frame.labels for frame in annotated]
+            self._topology = Topology.of(known, self._known_grid())
+        if not self.config.classifier:
+            return
         rows = [functional.normalize(frame.features[:, : self._channels]) for frame in annotated]
         labels = torch.cat([frame.labels for frame in annotated])
         self._annotated = Examples.of(torch.cat(rows), labels)

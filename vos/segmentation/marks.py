@@ -52,7 +52,7 @@ def check_marks(masks: Mapping[int, Mask], video: Video) -> dict[int, np.ndarray
     indices = {frame_index(index): mask for index, mask in masks.items()}
     given = {index: _ids(mask, index, video) for index, mask in indices.items()}
     known = {object_id for mask in given.values() for object_id in object_ids(mask)}
-    checked = {index: _meant(mask, known) for index, mask in given.items()}
+    checked = {index: _meant(mask, index, known) for index, mask in given.items()}
     for index, mask in checked.items():
         if not object_ids(mask):
             raise UsageError(
@@ -66,14 +66,14 @@ def check_mask(mask: Mask, index: int, video: Video, *, known: Collection[int] =
     """Return one mask as (H, W) uint8 ids, a copy; it may be all background.
 
     Args:
-        known: ids in use: 0 and 255 alone are one object unless others than 1 are known.
+        known: ids in use: 0 and 255 alone are object 1 unless others than it are known.
 
     Raises:
         UsageError, VosError: as `check_marks`.
     """
     ids = _ids(mask, frame_index(index), video)
     check_frames([index], video)
-    return _meant(ids, known)
+    return _meant(ids, index, known)
 
 
 def frame_index(index: Any) -> int:
@@ -99,11 +99,20 @@ def check_frames(indices: Collection[int], video: Video) -> None:
         raise UsageError(f"{video.path} has no frame {last}: its {count} frames are counted from 0")
 
 
-def _meant(ids: np.ndarray, known: Collection[int]) -> np.ndarray:
-    """Return a mask of 0 and 255 alone as object 1, unless 255 is void beside other ids."""
-    if ids.any() and not object_ids(ids) and set(known) <= {1}:
-        return (ids == VOID).astype(np.uint8)
-    return ids
+def _meant(ids: np.ndarray, index: int, known: Collection[int]) -> np.ndarray:
+    """Return a mask of 0 and 255 alone as object 1; nobody knows which it is where there are more.
+
+    Raises:
+        UsageError: others than 1 are known.
+    """
+    if not ids.any() or object_ids(ids):
+        return ids
+    if not set(known) <= {1}:
+        raise UsageError(
+            f"the mask of frame {index} holds 0 and {VOID} alone, and there are the objects "
+            f"{', '.join(map(str, sorted(known)))}: give the id of the one it shows"
+        )
+    return (ids == VOID).astype(np.uint8)
 
 
 def _ids(mask: Mask, index: int, video: Video) -> np.ndarray:

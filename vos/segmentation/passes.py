@@ -117,7 +117,12 @@ def plan_passes(
 
 
 def _with_anchors(shown: Mapping[int, Ids], part: Pass) -> Pass:
-    """Return ``part`` with the nearest other marks that show any of its objects."""
+    """Return ``part`` with the nearest other marks that show any of its objects.
+
+    One that gives the mask of its start alone, as where every frame is marked, needs none.
+    """
+    if part.arrives is None and part.frames[:2] == range(part.start, part.start + 1):
+        return part
 
     def distance(index: int) -> tuple[int, int]:
         near = min(abs(index - part.start), abs(index - part.last))

@@ -92,6 +92,8 @@ def propagate(
         stopwatch=stopwatch,
         observe=observe,
     )
+    if not opened.rereadable:  # a camera: each mask is wanted before the next frame
+        carry = partial(carry, frames_at_once=1)
     if direction == "online" or not opened.rereadable:
         return carry(enumerate(opened.read(min(marks)), start=min(marks)), marks)
     shown = {index: frozenset(object_ids(mask)) for index, mask in marks.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from vos.errors import UsageError, VosError
 from vos.media.background import prefetch
 from vos.media.flow import with_flow
+from vos.media.masks import object_ids
 from vos.progress import Stopwatch
 from vos.propagation import PropagationConfig, Propagator, SoftLabels, frame_size
 from vos.propagation.frame_size import resize_frame
@@ -44,6 +45,7 @@ def segment(
     observe: Observer | None = None,
     complete: Mapping[int, Collection[int]] | None = None,
     features: MutableMapping[int, Tensor] | None = None,
+    frames_at_once: int | None = None,
 ) -> Iterator[SegmentedFrame]:
     """Segment ``frames`` in the order they come; the first must be annotated.
 
@@ -61,6 +63,8 @@ def segment(
             does not show are absent. An annotation speaks for what it shows unless told here.
         features: of annotated frames by index; they are looked up here before they are computed,
             and left here, for those who walk from the same annotations again.
+        frames_at_once: that the network sees together, and that are waited for before the first
+            mask; as suits the device unless given.
 
     Raises:
         UsageError: the first frame has no annotation, or an annotation has another size.
@@ -71,7 +75,8 @@ def segment(
     propagator = Propagator(config, engine=engine)
     read = _read_ahead(frames, config)
     known = {} if features is None else features
-    described = _described(read, annotations, extractor, config, stopwatch, known)
+    batches = _batches(read, frames_at_once or _frames_at_once(extractor))
+    described = _described(batches, annotations, extractor, config, stopwatch, known)
     for index, frame, flow, feature in prefetch(described, ahead=1):
         with stopwatch("propagation"):
             size = (frame.shape[0], frame.shape[1])
@@ -87,7 +92,7 @@ def segment(
 
 
 def _described(
-    frames: Iterable[FrameWithFlow],
+    batches: Iterable[list[FrameWithFlow]],
     annotations: Mapping[int, np.ndarray],
     extractor: FeatureExtractor,
     config: PropagationConfig,
@@ -100,7 +105,7 @@ def _described(
         VosError: the frames differ in size.
     """
     size: tuple[int, int] | None = None
-    for batch in _batches(frames, _frames_at_once(extractor)):
+    for batch in batches:
         size = size or batch[0][1].shape[:2]
         for index, frame, _ in batch:
             if frame.shape[:2] != size:
@@ -135,7 +140,8 @@ def _label(
             f"the mask of frame {index} is {annotation.shape[1]} x {annotation.shape[0]} pixels, "
             f"the frame {size[1]} x {size[0]}"
         )
-    if not set(propagator.ids) <= set(objects or ()):
+    spoken = object_ids(annotation) if objects is None else objects
+    if not set(propagator.ids) <= set(spoken):  # what it does not speak for is found by a step
         propagator.step(index, feature, flow)
         flow = None
     return propagator.annotate(index, feature, annotation, objects=objects, flow=flow)

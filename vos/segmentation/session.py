@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,11 +79,10 @@ class Session:
             )
         self.frame_count = self.video.count_frames()
         self._config = as_config(preset)
-        self._extractor = None
-        if model is not None:
-            self._extractor = make_extractor(
-                model, device, precision=precision, frame_count=self.frame_count
-            )
+        self._make_extractor = partial(
+            make_extractor, device=device, precision=precision, frame_count=self.frame_count
+        )
+        self._extractor = None if model is None else self._make_extractor(model)
         self.folder, undo, self._close = _own_folder(self, folder)
         self._store = MaskStore(self.folder, self.video.size, self.frame_count)
         if (self.folder / SAVED).is_file():
@@ -142,7 +141,12 @@ class Session:
         return self._store.confidence.least_sure(frame_index(index))
 
     def mask(self, index: int) -> np.ndarray:
-        """Return (H, W) uint8 ids of a frame, all background where nothing is known."""
+        """Return (H, W) uint8 ids of a frame, all background where nothing is known.
+
+        Raises:
+            UsageError: the session is closed, and its masks went with it.
+        """
+        self._refuse_closed()
         return self._store.mask(frame_index(index))
 
     def mask_path(self, index: int) -> Path:
@@ -200,7 +204,8 @@ class Session:
         snapshot = self._history.begin(Change("import"))
         shown: dict[int, Ids] = {}
         try:
-            for index, mask in masks:
+            for pair in masks:
+                index, mask = _pair(pair)
                 given = check_mask(mask, index, self.video, known=known)
                 snapshot.keep(store, index)
                 shown[index] = frozenset(object_ids(given))
@@ -329,8 +334,9 @@ class Session:
             UsageError: no mark shows an object, or frame ``start`` does not; an unknown direction.
             VosError: the video cannot be read; masks so far are kept.
         """
+        self._refuse_closed()
         passes = self.plan(direction, start=start, first=first, last=last)
-        extractor = self._extractor if model is None else make_extractor(model)
+        extractor = self._extractor if model is None else self._make_extractor(model)
         if extractor is None:
             raise UsageError("the session was opened without a model: name one to propagate with")
         config = self._config if preset is None else as_config(preset)
@@ -371,8 +377,22 @@ class Session:
             self._save_again()
 
     def _refuse_while_propagating(self) -> None:
+        self._refuse_closed()
         if self._propagating:
             raise UsageError("a propagation is under way: finish or close it first")
+
+    def _refuse_closed(self) -> None:
+        if not self.folder.is_dir():
+            raise UsageError(
+                f"the session is closed, and its folder {self.folder} is gone: open a new one; "
+                "with `folder` its masks stay"
+            )
+
+
+def _pair(given: object) -> tuple[int, Mask]:
+    if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != 2:
+        raise UsageError(f"{given!r} is no pair of a frame index and a mask: give [(0, mask), ...]")
+    return given[0], given[1]
 
 
 def _first_shown(shown: Mapping[int, Ids]) -> list[int]:
