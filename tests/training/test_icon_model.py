@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import vos
+from vos.backbones.layers.colour import ColourDescriptor
 from vos.errors import UsageError
 from vos.objectives import RoundTrip, inverse_consistency_dense, random_walk_loss, tokens
 from vos.training import TrainConfig
@@ -79,6 +80,23 @@ def test_symmetric_is_the_mean_over_all_ways_of_the_draws(
     means = [-float(inverse_consistency_dense(way).mean()) for way in ways]
     assert len({round(mean, 4) for mean in means}) == 8
     assert loss == pytest.approx(sum(means) / 8, rel=1e-5)
+
+
+def test_colours_are_compared_beside_the_features(tiny_config: TrainConfig) -> None:
+    tiny_config.objective.colour = 0.5
+    icon = model(tiny_config, 1)
+    generator = torch.Generator().manual_seed(4)
+    crops = torch.randint(256, (2, tiny_config.batch, 3, *SIZE), generator=generator).byte()
+    images, drawn, colours = icon.prepare(crops, 0, range(tiny_config.batch))
+    with torch.no_grad():
+        loss = icon(images, drawn, colours)["loss"]
+        learnt = tokens(icon.sphere(unwarp(icon.backbone(images), drawn, SIZE))).chunk(4)
+        seen = [tokens(ColourDescriptor(4)(crop.float() / 255)) for crop in crops]
+        beside = [icon.sphere.radius * 0.5 * seen[index % 2] for index in range(4)]
+        trip = RoundTrip(*(torch.cat(pair, 2) for pair in zip(learnt, beside, strict=True)))
+        without = icon(images, drawn)["loss"]
+    assert loss == pytest.approx(-float(inverse_consistency_dense(trip).mean()), rel=1e-5)
+    assert loss < without  # noise has colours that say where one came from
 
 
 def test_more_to_tell_apart_is_harder(

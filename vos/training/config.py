@@ -120,6 +120,9 @@ class ObjectiveConfig:
     ``inverse_consistency`` and ``random_walk`` weigh that loss and the one of the contrastive
     random walk (CRW) over the same warped pairs, so that the two can be compared and combined; the
     walk has a ``temperature`` and an ``edge_dropout`` of its own.
+    ``colour`` is the weight of a descriptor of the colours before any augmentation that tokens are
+    compared by, too, as ``colour`` of a backbone is when its features are used: they learn what
+    colours do not tell.
     """
 
     name: str = "icon"
@@ -130,6 +133,7 @@ class ObjectiveConfig:
     random_walk: float = 0.0
     temperature: float = 0.05
     edge_dropout: float = 0.1
+    colour: float = 0.0
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
 
 
@@ -276,6 +280,7 @@ _AT_LEAST = {
     **dict.fromkeys(("crop.jitter", "crop.photo_jitter", "augmentation.strength"), 0),
     **dict.fromkeys(("optimiser.weight_decay", "optimiser.warm_up", "optimiser.clip"), 0),
     **dict.fromkeys(("objective.inverse_consistency", "objective.random_walk"), 0),
+    "objective.colour": 0,
     **{
         f"augmentation.photometric.{name}": 0
         for name in ("brightness", "contrast", "saturation", "hue")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vos.backbones import Backbone
 from vos.backbones.layers import PixelCentring
+from vos.backbones.layers.colour import ColourDescriptor
 from vos.errors import UsageError
 from vos.objectives import (
     RoundTrip,
@@ -41,6 +42,8 @@ class IconModel(Objective):
         on = Sphere if config.model.sphere else Scale
         self.sphere = on(config.model.radius)
         self.config = config
+        colour = config.objective.colour
+        self.describe_colour = ColourDescriptor(backbone.stride) if colour else None
         centred = any(isinstance(module, PixelCentring) for module in backbone.modules())
         if config.augmentation.mode == "center" and not centred:
             raise UsageError(
@@ -51,15 +54,20 @@ class IconModel(Objective):
     def own_parameters(self) -> Iterable[nn.Parameter]:
         return self.sphere.parameters()
 
-    def prepare(self, crops: Tensor, step: int, numbers: range) -> tuple[Tensor, Draw]:
-        return StepDraws.of(self.config, step).augment(crops, numbers)
+    def prepare(
+        self, crops: Tensor, step: int, numbers: range
+    ) -> tuple[Tensor, Draw, Tensor | None]:
+        return *StepDraws.of(self.config, step).augment(crops, numbers), self._colours(crops)
 
-    def forward(self, images: Tensor, drawn: Draw) -> dict[str, Tensor]:
+    def forward(
+        self, images: Tensor, drawn: Draw, colours: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Loss and measures of the draws of B pairs.
 
         Args:
             images: (4 B, 3, H, W) warped images: A, B, A, B, each under draws of its own.
             drawn: the 4 B draws.
+            colours: (2 B, C, h, w), what colours tell of A and of B, if they are compared, too.
 
         Returns:
             scalars ``loss`` (to be minimised), ``cycle_accuracy`` (share of tokens that return
@@ -73,12 +81,24 @@ class IconModel(Objective):
         with torch.autocast(features.device.type, enabled=False):
             features = self._back_on_the_sphere(features.float(), drawn, size)
             grid = (features.shape[-2], features.shape[-1])
+            if colours is not None:  # A, B, A, B
+                beside = self.sphere.radius * colours.repeat(DRAWS // 2, 1, 1, 1)
+                features = torch.cat([features, beside], dim=1)
             trip = self._round_trip(features, drawn, size)
             return {
                 "loss": self._loss(trip),
                 "cycle_accuracy": cycle_accuracy(trip, grid=grid, distance=1),
                 "radius": self.sphere.radius.detach(),
             }
+
+    @torch.no_grad()
+    def _colours(self, crops: Tensor) -> Tensor | None:
+        """Return the descriptor of the colours of (2, B, 3, H, W) uint8 crops, as they are."""
+        if self.describe_colour is None:
+            return None
+        return self.config.objective.colour * self.describe_colour(
+            crops.flatten(0, 1).float() / 255
+        )
 
     def _back_on_the_sphere(self, features: Tensor, drawn: Draw, size: tuple[int, int]) -> Tensor:
         """Return features of the sphere's radius where they were before the warp."""
