@@ -236,6 +236,8 @@ def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path: Path) -> None:
     for content, says in (
         ({"a": 1}, "no file of COCO or YouTube-VIS annotations: there is no 'annotations'"),
         ({"images": [image], "annotations": [entry]}, "run lengths of 4 x 4 .* frame a.jpg of 9 x"),
+        ({"images": [image], "annotations": [{"image_id": 1}]}, "there is no 'category_id'"),
+        ({"videos": [{}], "annotations": [{"id": "cat"}]}, "known by 'cat', which is no number"),
     ):
         path.write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(VosError, match=says):

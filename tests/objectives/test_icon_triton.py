@@ -108,34 +108,36 @@ def types_of(kernel, constants, dtype):
     return types | dict.fromkeys(("n", "m", "channels"), "i32") | dict.fromkeys(SUMS, "*fp32")
 
 
+@pytest.mark.parametrize("channels", [64, 128, 256])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_compile_for_a_gpu(compiled_for_cuda, monkeypatch, name, dtype):
+def test_kernels_compile_for_a_gpu(compiled_for_cuda, monkeypatch, name, dtype, channels):
     from vos.objectives import icon_triton
 
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
     kernel = getattr(icon_triton, name)
-    blocks = icon_triton._blocks(torch.zeros(1, 4, 128, dtype=dtype))
+    blocks = icon_triton._blocks(torch.zeros(1, 4, channels, dtype=dtype))
     constants = {key: value for key, value in blocks.items() if key.isupper()}
     compiled = compiled_for_cuda(kernel, types_of(kernel, constants, dtype), constants)
     assert "tf32" in compiled.asm["ptx"]
     assert compiled.metadata.shared <= 99 * 1024
 
 
+@pytest.mark.parametrize("channels", [64, 128])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_fit_cards_of_64_kib(compiled_for_cuda, monkeypatch, name):
+def test_kernels_fit_cards_of_64_kib(compiled_for_cuda, monkeypatch, name, dtype, channels):
     from vos.objectives import icon_triton
 
     card = SimpleNamespace(shared_memory_per_block_optin=64 * 1024)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
-    channels = icon_triton.most_channels(torch.device("cuda"))
-    features = SimpleNamespace(
-        shape=(1, 4, channels), dtype=torch.float32, device=torch.device("cuda")
-    )
+    device = torch.device("cuda")
+    assert channels <= icon_triton.most_channels(device) < 256
+    features = SimpleNamespace(shape=(1, 4, channels), dtype=dtype, device=device)
     kernel = getattr(icon_triton, name)
     blocks = icon_triton._blocks(features)
     constants = {key: value for key, value in blocks.items() if key.isupper()}
-    types = types_of(kernel, constants, torch.float32)
+    types = types_of(kernel, constants, dtype)
     assert compiled_for_cuda(kernel, types, constants, 75).metadata.shared <= 64 * 1024
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vos.errors import UsageError
+from vos.errors import UsageError, VosError
 from vos.runs.paths import Input, Output, check_paths
 
 
@@ -93,3 +93,16 @@ def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
 def test_a_place_below_a_file_is_refused(clip: Path) -> None:
     with pytest.raises(UsageError, match=r"clip\.mp4 is a file, not a folder"):
         check_paths([], [Output("the run lengths", clip / "deep" / "shot.json")])
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder) != tmp_path)
+    for output in (
+        Output("the overlay", tmp_path / "new" / "overlay.mp4"),
+        Output("the masks", tmp_path / "masks", folder=True),
+    ):
+        with pytest.raises(VosError, match="cannot write"):
+            check_paths([], [output])
+    there = tmp_path / "overlay.mp4"
+    there.touch()
+    check_paths([], [Output("the overlay", there)])  # a run that is done need not write it

@@ -373,3 +373,12 @@ def test_masks_to_import_come_with_their_frames(session, masks) -> None:
     for given in ("masks", [masks[0]], [(1, 2, 3)]):
         with pytest.raises(UsageError, match="no pair of a frame index and a mask"):
             session.import_masks(given)
+
+
+def test_a_closed_session_leaves_its_folder_to_be_read(frames, masks, tmp_path: Path) -> None:
+    with Session(frames, model="lab", device="cpu", folder=tmp_path / "masks") as session:
+        session.annotate(0, masks[0])
+    np.testing.assert_array_equal(session.mask(0), masks[0])
+    with pytest.raises(UsageError, match="the session is closed"):
+        session.annotate(1, masks[1])
+    assert not list((tmp_path / "masks").glob(".undo*"))

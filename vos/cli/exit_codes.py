@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from vos.errors import VosError, memory_asked_for, ran_out_of_memory
+from vos.errors import VosError, memory_message, ran_out_of_memory
 
 INTERRUPTED = 130
 
@@ -35,9 +35,8 @@ def exit_cleanly(program: str = "vos") -> Iterator[None]:
 
 
 def _memory_advice(error: Exception) -> str:
-    size = memory_asked_for(error)
     return (
-        f"out of memory{f' ({size} could not be had)' if size else ''}: take smaller frames "
+        f"{memory_message(error)}: take smaller frames "
         "(--set short_side=240), in training a smaller batch (--set batch=... or "
         "--set optimiser.accumulate=...), fewer --workers, or --device cpu; "
         "what was finished is kept"

@@ -336,10 +336,8 @@ def _object_numbers(content: dict[str, Any]) -> dict[int, int]:
 
 
 def _object_id(entry: dict[str, Any], content: dict[str, Any]) -> int:
-    if "images" not in content:
-        return int(entry["id"])
-    names = ("instance_id", "track_id", "category_id")
-    value = next(entry[name] for name in names if name in entry)
+    names = ("instance_id", "track_id", "category_id") if "images" in content else ("id",)
+    value = entry[next((name for name in names if name in entry), names[-1])]
     try:
         return int(value)
     except ValueError as error:
@@ -348,7 +346,9 @@ def _object_id(entry: dict[str, Any], content: dict[str, Any]) -> int:
 
 def _youtube_vis_frames(content: dict[str, Any]) -> Iterator[_Frame]:
     (video,) = content["videos"]
-    tracks = [(entry["id"], entry["segmentations"]) for entry in content["annotations"]]
+    tracks = [
+        (_object_id(entry, content), entry["segmentations"]) for entry in content["annotations"]
+    ]
     names = video.get("file_names") or list(map(str, range(video["length"])))
     for index in range(video["length"]):
         objects = [(id, parts[index]) for id, parts in tracks if parts[index] is not None]

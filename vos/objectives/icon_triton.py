@@ -110,14 +110,14 @@ def _blocks(features: Tensor) -> dict[str, Any]:
     """Sizes that fit the 99 KiB a block of threads has on consumer cards, or 64 KiB."""
     channels = max(16, triton.next_power_of_2(features.shape[2]))
     if features.dtype is torch.float32:
-        size = 32 if channels <= 128 and _is_roomy(features.device) else 16
+        size = 32 if channels <= 128 else 16
         exact = torch.get_float32_matmul_precision() == "highest"
         precision = "ieee" if exact else "tf32x3"
     else:
-        size = 64 if channels <= 64 else 32
+        size = 64 if channels <= 64 else 32 if channels <= 128 else 16
         precision = "tf32"
     return {
-        "BLOCK": size,
+        "BLOCK": size if _is_roomy(features.device) else max(16, size // 2),
         "CHANNELS": channels,
         "PRECISION": precision,
         "num_warps": 4,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vos.errors import UsageError
+from vos.files import check_writable
 
 
 def _everything(_: str) -> bool:
@@ -56,6 +57,7 @@ def check_paths(inputs: Iterable[Input], outputs: Iterable[Output]) -> None:
     Raises:
         UsageError: an output is an input, holds one, or lies where it would be read as one; two
             outputs are one file; a file stands where a folder is to be, or a folder where a file.
+        VosError: an output that is not there yet cannot be written.
     """
     inputs = list(inputs)
     outputs = list(outputs)
@@ -87,6 +89,8 @@ def check_paths(inputs: Iterable[Input], outputs: Iterable[Output]) -> None:
                 f"{output.path} would be both {other.what} and {output.what}: "
                 "give each a name of its own"
             )
+        if not path.exists():
+            check_writable(path)
 
 
 def _check_surroundings(output: Output, path: Path, folders: dict[Path, Input]) -> None:

@@ -88,7 +88,7 @@ class Session:
         if (self.folder / SAVED).is_file():
             self._store.load()
         self._history = History(undo)
-        self._propagating = False
+        self._propagating = self._is_closed = False
 
     def __enter__(self) -> Session:
         return self
@@ -97,7 +97,8 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Remove a temporary folder with all masks; a folder that was given stays."""
+        """Remove a temporary folder with all masks; a folder that was given stays, to be read."""
+        self._is_closed = True
         self._close()
 
     def save(self) -> None:
@@ -146,7 +147,8 @@ class Session:
         Raises:
             UsageError: the session is closed, and its masks went with it.
         """
-        self._refuse_closed()
+        if self._is_closed and not self.folder.is_dir():
+            raise UsageError("the session is closed; masks stay where it is given a folder")
         return self._store.mask(frame_index(index))
 
     def mask_path(self, index: int) -> Path:
@@ -175,7 +177,7 @@ class Session:
         Raises:
             UsageError: there is no such frame, or ``mask`` is no mask of its size.
         """
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         given = check_mask(mask, index, self.video, known=self.ids)
         shown, before = set(object_ids(given)), set(object_ids(self.mask(index)))
         erased = self.marks[index].erased if index in self.marks else frozenset()
@@ -199,7 +201,7 @@ class Session:
         Raises:
             UsageError: no masks, or one as `annotate` refuses it; then nothing is taken in.
         """
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         store, known = self._store, set(self.ids)
         snapshot = self._history.begin(Change("import"))
         shown: dict[int, Ids] = {}
@@ -230,7 +232,7 @@ class Session:
         Raises:
             UsageError: there is no such frame.
         """
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         index = frame_index(index)
         check_frames([index], self.video)
         self._history.begin(Change("clear", index)).keep(self._store, index)
@@ -239,7 +241,7 @@ class Session:
 
     def remove_object(self, object_id: int) -> None:
         """Take an object out of every mask and mark."""
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         sure = self.object_confidence.get(object_id, np.empty(0))
         looked_for = np.flatnonzero(~np.isnan(sure)).tolist()  # and maybe not found
         holding = [i for i in self.masked_frames() if (self.mask(i) == object_id).any()]
@@ -251,14 +253,14 @@ class Session:
 
     def undo(self) -> Change | None:
         """Take back the last mark, clearing, removal or propagation; return it, None if none."""
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         change = self._history.undo(self._store)
         self._save_again()
         return change
 
     def redo(self) -> Change | None:
         """Do again what was undone last; return it, or None if there is nothing."""
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         change = self._history.redo(self._store)
         self._save_again()
         return change
@@ -334,7 +336,7 @@ class Session:
             UsageError: no mark shows an object, or frame ``start`` does not; an unknown direction.
             VosError: the video cannot be read; masks so far are kept.
         """
-        self._refuse_closed()
+        self._refuse_unless_ready()
         passes = self.plan(direction, start=start, first=first, last=last)
         extractor = self._extractor if model is None else self._make_extractor(model)
         if extractor is None:
@@ -360,7 +362,7 @@ class Session:
         erased = {index: mark.erased for index, mark in self.marks.items()}
         change = Change("propagation", passes[0].start)
         snapshot: Snapshot | None = None
-        self._refuse_while_propagating()
+        self._refuse_unless_ready()
         self._propagating = True
         try:
             carried = partial(carry, observe=observe)
@@ -376,17 +378,11 @@ class Session:
             self._propagating = False
             self._save_again()
 
-    def _refuse_while_propagating(self) -> None:
-        self._refuse_closed()
+    def _refuse_unless_ready(self) -> None:
+        if self._is_closed:
+            raise UsageError("the session is closed: open a new one")
         if self._propagating:
             raise UsageError("a propagation is under way: finish or close it first")
-
-    def _refuse_closed(self) -> None:
-        if not self.folder.is_dir():
-            raise UsageError(
-                f"the session is closed, and its folder {self.folder} is gone: open a new one; "
-                "with `folder` its masks stay"
-            )
 
 
 def _pair(given: object) -> tuple[int, Mask]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vos.backbones.inference import FeatureExtractor
 from vos.errors import UsageError
-from vos.files import check_writable, read_json, write_json
+from vos.files import read_json, write_json
 from vos.media import (
     RleWriter,
     Video,
@@ -115,12 +115,9 @@ class VideoJob:
 
         Raises:
             UsageError: a composite that cannot be, or an RLE with the name of a mask.
-            MissingError, VosError: the background of a composite is not there, or no picture; a
-                folder that cannot be written.
+            MissingError, VosError: the background of a composite is not there, or no picture.
         """
         self.composites.check()
-        for file in self.files():
-            check_writable(file)
         if self.rle is not None and self.rle.suffix.lower() == ".png":
             raise UsageError(
                 f"{self.rle}: `rle_file` takes the name of a JSON file, such as masks.json"
