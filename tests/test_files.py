@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vos.errors import VosError
-from vos.files import atomic_path, check_writable, read_json, remove, write_json, write_text
+from vos.files import atomic_path, read_json, remove, write_json, write_text
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -70,10 +70,3 @@ def test_deleting_passes_over_what_is_gone_and_names_what_stays(tmp_path: Path) 
     remove([tmp_path / "a", tmp_path / "b"])
     with pytest.raises(VosError, match=r"cannot delete .*folder"):
         remove([tmp_path / "folder"])
-
-
-def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder) != tmp_path)
-    check_writable(tmp_path.parent / "new" / "video.mp4")
-    with pytest.raises(VosError, match=r"cannot write .*video.mp4: the folder .* cannot be"):
-        check_writable(tmp_path / "new" / "video.mp4")

@@ -161,15 +161,3 @@ def read_json(path: Path) -> Any:
         raise VosError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise VosError(f"{path} is not JSON: {error}") from error
-
-
-def check_writable(path: Path) -> None:
-    """See, before long work, that a file can be made in its folder or one that is made for it.
-
-    Raises:
-        VosError: it cannot.
-    """
-    above = [folder for folder in path.absolute().parents if folder.exists()]
-    folder = above[0] if above else path
-    if not os.access(folder, os.W_OK):
-        raise VosError(f"cannot write {path}: the folder {folder} cannot be written to")

@@ -96,7 +96,7 @@ def test_a_place_below_a_file_is_refused(clip: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder) != tmp_path)
+    monkeypatch.setattr("vos.runs.paths.is_writable", lambda folder: folder != tmp_path)
     for output in (
         Output("the overlay", tmp_path / "new" / "overlay.mp4"),
         Output("the masks", tmp_path / "masks", folder=True),

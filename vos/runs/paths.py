@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vos.errors import UsageError
-from vos.files import check_writable
+from vos.caches import is_writable
+from vos.errors import UsageError, VosError
 
 
 def _everything(_: str) -> bool:
@@ -90,7 +90,14 @@ def check_paths(inputs: Iterable[Input], outputs: Iterable[Output]) -> None:
                 "give each a name of its own"
             )
         if not path.exists():
-            check_writable(path)
+            _check_writable(path)
+
+
+def _check_writable(path: Path) -> None:
+    """See, before long work, that something can be made in the nearest folder that is there."""
+    folder = next((above for above in path.parents if above.exists()), path)
+    if not is_writable(folder):
+        raise VosError(f"cannot write {path}: the folder {folder} cannot be written to")
 
 
 def _check_surroundings(output: Output, path: Path, folders: dict[Path, Input]) -> None:
