@@ -54,7 +54,7 @@ def _clip(path: Path, size: tuple[int, int]) -> TestClip:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def served() -> Iterator:
     """The page, served from a thread on a free port."""
     pytest.importorskip("gradio", reason="the page needs Gradio: pip install 'gradio>=6.31,<7'")
     from vos.demo import Limits, Serving, start
@@ -62,6 +62,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     limits = Limits(megabytes=20, frames=2500, sessions=8)
     with start(Serving(limits=limits, device="cpu", models=("lab",))) as page:
         yield page
+
+
+@pytest.fixture
+def running(served) -> Iterator:
+    """The page, with all of its places free."""
+    yield served
+    served.store.end_all()
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio")
 
 
 @pytest.fixture(scope="module")
-def client(running):
+def client(served):
     patient = {"timeout": PATIENCE / 1000}
-    return gradio_client.Client(running.url, verbose=False, httpx_kwargs=patient)
+    return gradio_client.Client(served.url, verbose=False, httpx_kwargs=patient)
 
 
 def test_a_script_gets_the_masks(client, small_clip, tmp_path, running):

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from vos.demo.limits import Limits
-from vos.demo.store import SessionStore
+from vos.demo.session import Session
+from vos.demo.store import NoPlaceError, SessionStore
 from vos.errors import VosError
 
 ANNA, BERT = "a" * 64, "b" * 64
@@ -64,7 +65,19 @@ def test_files_of_all_visitors_fill_the_disk_together(tmp_path):
     store.close()
 
 
+def test_who_left_without_a_video_gives_up_the_place_at_once(tmp_path):
+    store = SessionStore(Limits(sessions=1), folder=tmp_path / "s")
+    anna = store.open(ANNA, view="anna")
+    with pytest.raises(NoPlaceError):
+        store.open(BERT)
+    store.leave("anna")
+    store.open(BERT)
+    assert not anna.folder.exists()
+    store.close()
+
+
 def test_who_left_gives_up_the_place_that_others_want(monkeypatch, tmp_path):
+    monkeypatch.setattr(Session, "has_clip", True)
     store = SessionStore(Limits(sessions=2, closed_seconds=300), folder=tmp_path / "s")
     anna, bert = store.open(ANNA, view="anna"), store.open(BERT, view="bert")
     start = time.monotonic()

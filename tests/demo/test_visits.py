@@ -115,13 +115,15 @@ def test_work_that_the_server_has_no_more_is_spoken_of(visit, clip, running):
     assert not anna.page.is_visible("#limits .gone"), "once is enough"
 
 
-def test_who_finds_no_seat_is_told(browser, running, monkeypatch):
+def test_who_finds_no_place_waits_for_one(browser, running, monkeypatch):
     none = dataclasses.replace(running.store.limits, sessions=0)
-    monkeypatch.setattr(running.store, "limits", none)
-    monkeypatch.setattr(running.store, "_longest_left", lambda: None)
     page = browser.new_page()
-    page.goto(running.url)
-    page.wait_for_selector("#problem :text('Too many people are at work here')", timeout=PATIENCE)
+    with monkeypatch.context() as full:
+        full.setattr(running.store, "limits", none)
+        page.goto(running.url)
+        page.wait_for_selector("#problem :text('Too many people')", timeout=PATIENCE)
+        assert not page.is_visible("#start")
+    page.wait_for_selector("#start", timeout=PATIENCE)
     page.close()
 
 

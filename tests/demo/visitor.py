@@ -43,7 +43,8 @@ class Visitor:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
-        self.page.wait_for_selector("#start, #work")
+        self.page.wait_for_selector("#start, #work, #problem .error")
+        assert not self.page.is_visible("#problem .error"), self.page.inner_text("#problem")
 
     def close(self) -> None:
         self.page.close()

@@ -18,6 +18,12 @@ def message(kind: Kind, text: str) -> str:
     return f'<div class="message {kind}" role="status">{escape(text)}</div>'
 
 
+NO_PLACE = (  # `page.js` waits where it sees this
+    '<div class="message info" role="status" data-no-place>Too many people are at work here. '
+    "Leave this page open: it begins by itself as soon as a place is free.</div>"
+)
+
+
 def progress_bar(step: Step) -> str:
     """A bar with rate and time left."""
     rate = step.done / max(step.seconds, 1e-9)

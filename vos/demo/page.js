@@ -56,6 +56,14 @@ new MutationObserver(() => {
   }
 }).observe(document, { childList: true, subtree: true });
 
+// Where all places are taken, the page asks again until one is free.
+const ASK_AGAIN = 10_000; // milliseconds
+let asking;
+new MutationObserver(() => {
+  if (!document.querySelector('#problem [data-no-place]')) return;
+  asking ??= setTimeout(() => location.reload(), ASK_AGAIN);
+}).observe(document, { childList: true, subtree: true });
+
 // Work that would be lost is asked about: masks by another video, strokes on their way by a reload.
 document.addEventListener('click', event => {
   if (!event.target.closest('#close')) return;

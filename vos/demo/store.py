@@ -26,6 +26,10 @@ _SILENT_SECONDS = 600.0  # a server that is alive says so at each sweep
 _RELOAD_SECONDS = 10.0  # a page that was left for longer is not being loaded anew
 
 
+class NoPlaceError(VosError):
+    """As many people are at work as the server lets in."""
+
+
 class SessionStore:
     """Sessions by token. A token is made by the page of a visitor and never leaves that tab.
 
@@ -50,14 +54,15 @@ class SessionStore:
     def open(self, token: str, view: str | None = None) -> Session:
         """Return the session of ``token``, a new one if it has none.
 
-        Where all places are taken, who left the longest ago gives up theirs.
+        Where all places are taken, somebody who left gives up theirs: at once where nothing would
+        be lost, then who left the longest ago.
 
         Args:
             view: the page view that shows the session.
 
         Raises:
             UsageError: not a token.
-            VosError: too many people are at work.
+            NoPlaceError: too many people are at work.
         """
         name = _folder_name(token)
         self.sweep()
@@ -65,7 +70,7 @@ class SessionStore:
             if name not in self._sessions and len(self._sessions) >= self.limits.sessions:
                 left = self._longest_left()
                 if left is None:
-                    raise VosError("Too many people are at work here: come back in a while")
+                    raise NoPlaceError("Too many people are at work here: come back in a while")
                 self._sessions.pop(left).close()
             if name not in self._sessions:
                 self._sessions[name] = Session(self.root / "sessions" / name, self.limits)
@@ -91,12 +96,14 @@ class SessionStore:
             raise VosError("The disk of this server is full: come back when others have left")
 
     def _longest_left(self) -> str | None:
-        """Return whose page was closed first and is not being loaded anew; None if nobody's."""
+        """Return whose page was closed first, with no work in it or not being loaded anew."""
         past = time.monotonic() - _RELOAD_SECONDS
         left = {
-            name: session.closed_at
+            name: (session.has_clip, session.closed_at)
             for name, session in self._sessions.items()
-            if session.closed_at is not None and session.closed_at < past and not session.busy
+            if session.closed_at is not None
+            and not session.busy
+            and (session.closed_at < past or not session.has_clip)
         }
         return min(left, key=lambda name: left[name], default=None)
 
@@ -139,14 +146,18 @@ class SessionStore:
         for session in ended:
             session.close()
 
-    def close(self) -> None:
-        """End all sessions and remove all files."""
-        self._ended.set()
+    def end_all(self) -> None:
+        """End all sessions and remove their files."""
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
         for session in sessions:
             session.close()
+
+    def close(self) -> None:
+        """End all sessions and remove all files."""
+        self._ended.set()
+        self.end_all()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _over(self, session: Session, now: float) -> bool:

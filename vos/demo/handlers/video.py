@@ -10,11 +10,11 @@ import gradio as gr
 from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import Layout
-from vos.demo.messages import message
+from vos.demo.messages import NO_PLACE, message
 from vos.demo.queue import Models
 from vos.demo.scene import Updates
 from vos.demo.session import Session, remove_unused
-from vos.demo.store import SessionStore
+from vos.demo.store import NoPlaceError, SessionStore
 from vos.errors import UsageError, VosError, near_names
 
 
@@ -30,7 +30,10 @@ class VideoHandlers(Handlers):
     @reports_errors
     def hello(self, ticket: str, request: gr.Request) -> Updates:
         """A page was opened, or loaded anew: find its session by the token its tab keeps."""
-        session = self.store.open(ticket, view=request.session_hash)
+        try:
+            session = self.store.open(ticket, view=request.session_hash)
+        except NoPlaceError:
+            return {self.layout.problem: gr.update(value=NO_PLACE, visible=True)}
         return {self.layout.token: ticket, **scene.whole_page(self.layout, session)}
 
     def goodbye(self, request: gr.Request) -> None:
