@@ -32,6 +32,7 @@ def changed(**values: Any) -> Callable[[], object]:
     ("call", "says"),
     [
         (lambda: vos.open_video("x" * 300), "the video is no path: File name too long"),
+        (lambda: vos.open_video(""), "the video is a path, not an empty text"),
         (lambda: vos.open_video("a\0b"), "the video is no path: embedded null"),
         (lambda: vos.propagate(VIDEO, {0: "x" * 300}), "mask of frame 0 is no path"),
         (lambda: vos.propagate(VIDEO, {0: torch.from_numpy(MASK).to_sparse()}), "is no array"),

@@ -121,10 +121,12 @@ def as_path(value: Any, what: str) -> Path:
     """Return the path that a caller gave for ``what``.
 
     Raises:
-        UsageError: it is no path: of another type, with a null character, or too long.
+        UsageError: it is no path: of another type, empty, with a null character, or too long.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise UsageError(f"{what} is a path, not of type {type(value).__name__}")
+    if value == "":
+        raise UsageError(f"{what} is a path, not an empty text")
     path = Path(value)
     try:
         path.lstat()

@@ -110,6 +110,13 @@ def test_what_the_disk_does_is_one_line_too(vos_command, monkeypatch: pytest.Mon
     assert (ended.code, ended.complaint) == (1, "vos: frame.jpg: Input/output error")
 
 
+@pytest.mark.parametrize("arguments", [("",), ("propagate", "clip.mp4", "--out=")])
+def test_an_empty_argument_is_not_the_present_folder(vos_command, arguments) -> None:
+    ended = vos_command(*arguments)
+    assert ended.code == 2
+    assert "an empty argument" in ended.complaint and "not set?" in ended.complaint
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(130)])
 def test_interruption_has_its_code(
     vos_command, monkeypatch: pytest.MonkeyPatch, stop: BaseException

@@ -114,6 +114,11 @@ class TestMask:
         assert ended.code == 3
         assert "there is no mask nowhere.png" in ended.complaint
 
+    def test_a_folder(self, vos_propagate, clip: Path) -> None:
+        ended = vos_propagate(mask=clip)
+        assert ended.code == 2
+        assert "is a folder: give --mask each of the files in it" in ended.complaint
+
     def test_of_other_proportions(self, vos_propagate, mask: Path) -> None:
         Image.open(mask).resize((48, 40)).save(mask)
         ended = vos_propagate()

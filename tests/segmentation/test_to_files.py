@@ -271,6 +271,21 @@ def test_an_overlay_of_someone_else_is_never_replaced(run, tmp_path: Path) -> No
         run(composites=Composites({"overlay": tmp_path / "out" / "shown.mp4"}))
 
 
+def test_what_is_said_of_a_mask_is_said_once(run, mask_file: Path, masks, caplog) -> None:
+    write_mask(mask_file, masks[0].repeat(2, axis=0).repeat(2, axis=1))
+    run()
+    assert sum("it is resized to its frame" in line for line in caplog.messages) == 1
+
+
+def test_an_overlay_that_is_not_made_anew_is_named(run, tmp_path: Path, caplog) -> None:
+    one, two = (Composites({"overlay": tmp_path / name}) for name in ("one.mp4", "two.mp4"))
+    run(composites=one)
+    run(composites=one, overwrite=True)
+    assert not caplog.messages
+    run(composites=two, overwrite=True)
+    assert caplog.messages == [f"{tmp_path / 'one.mp4'}: of the run before, and not made anew"]
+
+
 @pytest.mark.parametrize(
     ("how", "match"),
     [
@@ -322,6 +337,8 @@ def test_mask_options() -> None:
     assert parse_mask_options(["c:/d.png"]) == [MaskFile(Path("c:/d.png"))]
     with pytest.raises(UsageError, match="no mask given"):
         parse_mask_options([])
+    with pytest.raises(UsageError, match="the name of a mask is empty"):
+        parse_mask_options([""])
 
 
 class TestNamesOfFrames:

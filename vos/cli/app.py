@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from vos.cli import (
 )
 from vos.cli.exit_codes import exit_cleanly
 from vos.cli.option_names import name_options
+from vos.errors import UsageError
 from vos.version import __version__
 
 
@@ -76,4 +78,17 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
             stream.reconfigure(errors="backslashreplace")
     with exit_cleanly():
+        _refuse_empty(sys.argv[1:])
         app(prog_name="vos")
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse an argument of no characters, which would be the present folder where it is a path.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for before, argument in zip(["vos", *arguments], arguments, strict=False):
+        if argument == "" or re.fullmatch(r"--[\w-]+=", argument):
+            place = f"after {before}" if argument == "" else argument
+            raise UsageError(f"an empty argument ({place}): is a variable of the shell not set?")

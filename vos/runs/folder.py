@@ -108,6 +108,7 @@ class RunFolder(OwnedFiles):
         if difference or overwrite:
             run._check_anew(outputs)
             run._clear()
+            run._tell_of_old(outputs)
             run._begin()
         else:
             mend_record(run.record)
@@ -232,6 +233,13 @@ class RunFolder(OwnedFiles):
                 min(path.name for path in left),
                 f", and {len(left) - 1} more" if len(left) > 1 else "",
             )
+
+    def _tell_of_old(self, outputs: Iterable[Path]) -> None:
+        """Say which files elsewhere, such as an overlay, stay as the run before made them."""
+        wanted = {self._name(path) for path in outputs}
+        old = [self._path(name) for name in self._files if name not in wanted]
+        if wanted and (left := [str(path) for path in old if path.exists()]):
+            log.warning("%s: of the run before, and not made anew", ", ".join(sorted(left)))
 
     def _parts_inside(self) -> Iterator[RunFolder]:
         """Yield the runs that are a part of this one, in its place and with records of its own."""

@@ -78,10 +78,12 @@ def parse_mask_options(options: Sequence[str]) -> list[MaskFile]:
     """Return ``["first.png", "40:later.png", "shot_0103:last.png"]`` as mask files.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or one without a name.
     """
     masks = []
     for option in options:
+        if not option:
+            raise UsageError("the name of a mask is empty: `mask` takes FILE, or FRAME:FILE")
         masks.append(MaskFile(Path(option)) if Path(option).exists() else _said(option))
     if not masks:
         raise UsageError("no mask given: `mask=FILE` for the first frame, `mask=12:FILE` for 12")
@@ -99,13 +101,15 @@ def open_with_masks(video: Path, masks: Sequence[MaskFile], *, fill_boxes: bool 
 
     Raises:
         MissingError: the video or a mask is not there.
-        UsageError: a frame that is not there, two masks for one frame, or annotations that are no
-            masks for certain.
+        UsageError: a mask that is a folder, a frame that is not there, two masks for one frame, or
+            annotations that are no masks for certain.
         VosError: the video or a mask cannot be read.
     """
     for mask in masks:
         if not mask.path.exists():
             raise MissingError(f"there is no mask {mask.path}: `mask` takes FILE, or FRAME:FILE")
+        if mask.path.is_dir():
+            raise UsageError(f"{mask.path} is a folder: give `mask` each of the files in it")
     opened = open_video(video, leave_out=[mask.path for mask in masks])
     read: dict[int, np.ndarray] = {}
     files: dict[Path, None] = {}

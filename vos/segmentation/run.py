@@ -67,18 +67,25 @@ def propagate_to_files(
         MissingError: the video, a mask or the weights are not there.
         VosError: the video breaks; the masks of the frames before stay.
     """
+    chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
+    opened, read, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
+
+    def with_prompted() -> tuple[Video, dict[int, np.ndarray]]:
+        if not prompts:
+            return opened, read
+        found = prompted_masks(opened, prompts, chosen.extractor(device, 1), read)
+        return opened, {**read, **found}
+
     job = VideoJob(
-        partial(_open, video, tuple(masks), fill_boxes=fill_boxes),
+        with_prompted,
         out,
         composites=composites or Composites(),
         rle=rle_file,
+        names=names,
         confidence=True,
         overwrite=overwrite,
     )
     job.check()
-    chosen = Model.choose(model, seed=seed, precision=precision).resolved(device)
-    opened, read, files, names = open_with_masks(video, masks, fill_boxes=fill_boxes)
-    job = replace(job, names=names)
     check_paths(
         [
             video_input(video, opened),
@@ -93,10 +100,6 @@ def propagate_to_files(
             *job.outputs(),
         ],
     )
-    if prompts:
-        found = prompted_masks(opened, prompts, chosen.extractor(device, 1), read)
-        opening = partial(_open, video, tuple(masks), found, fill_boxes=fill_boxes)
-        job = replace(job, open=opening)
     with progress(total=opened.frame_count, description="segmenting") as bar:
         result = segment_to_files(
             job,
@@ -206,16 +209,6 @@ def _masks(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
 
 
-def _open(
-    video: Path,
-    masks: Sequence[MaskFile],
-    prompted: Mapping[int, np.ndarray] | None = None,
-    *,
-    fill_boxes: bool = False,
-) -> tuple[Video, dict[int, np.ndarray]]:
-    given = open_with_masks(video, masks, fill_boxes=fill_boxes)
-    return given.video, {**given.masks, **(prompted or {})}
-
-
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:
-    return _open(video, find_masks(masks, video))
+    given = open_with_masks(video, find_masks(masks, video))
+    return given.video, given.masks
