@@ -14,6 +14,7 @@ from typing import Any
 
 from vos.errors import UsageError
 from vos.files import remove
+from vos.runs.at_work import be_alone
 from vos.runs.ownership import OwnedFiles, is_below
 from vos.runs.record import (
     RECORD,
@@ -85,12 +86,14 @@ class RunFolder(OwnedFiles):
             reconcile: gives, of recorded and wanted settings, the recorded ones as they count now.
 
         Raises:
-            UsageError: there is another run or something else, or a record that is older than
-                this version or damaged.
+            UsageError: there is another run or something else, a record that is older than this
+                version or damaged, or another process that is at work there.
             VosError: the record cannot be read or written.
         """
         outputs = list(outputs)
         run = cls(place, record or place / RECORD, settings, can_start_anew=overwrite is not None)
+        if not run.record.parent.name.endswith(PARTS):  # a part has one worker at a time
+            be_alone(run, place, run.record)
         found = run._read()
         if found is None:
             if overwrite:

@@ -38,6 +38,7 @@ class Run:
 
     def __init__(self, folder: Path, config: TrainConfig, *, overwrite: bool = False) -> None:
         self.folder = folder
+        self.record: RunFolder | None = None  # of the process that writes into the folder
         self.config_path = folder / "config.yaml"
         self.state_path = folder / "state.pt"
         self.metrics_path = folder / "metrics.jsonl"
@@ -52,7 +53,7 @@ class Run:
 
     def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
         """Make the folder; with ``overwrite`` remove what an earlier run left in it."""
-        record = RunFolder.open(
+        record = self.record = RunFolder.open(
             self.folder, _settings(config), overwrite=overwrite, reconcile=_reconcile
         )
         if config.evaluation.every:  # a run of its own, of which starting anew is rid too
