@@ -43,11 +43,23 @@ class Visitor:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
-        self.page.wait_for_selector("#start, #work, #problem .error")
+        self.waits_for("#start, #work, #problem .error")
         assert not self.page.is_visible("#problem .error"), self.page.inner_text("#problem")
 
     def close(self) -> None:
         self.page.close()
+
+    def waits_for(self, selector: str) -> None:
+        """Wait until something is seen; where it never is, say what is."""
+        from playwright.sync_api import TimeoutError as TooLate
+
+        try:
+            self.page.wait_for_selector(selector)
+        except TooLate as error:
+            seen = self.page.inner_text("body")
+            raise AssertionError(
+                f"{selector} is not seen, but:\n{seen}\n{self.errors}\n{self.requests[-5:]}"
+            ) from error
 
     def upload(self, path: Path) -> None:
         self.page.set_input_files("#upload input[type=file]", path)
@@ -120,7 +132,7 @@ class Visitor:
         self.page.wait_for_selector(f"#frame :text('Frame {frame} of')")
 
     def says(self, text: str) -> None:
-        self.page.wait_for_selector(f":is(#status, #problem) :text('{text}')")
+        self.waits_for(f":is(#status, #problem) :text('{text}')")
 
     def upload_mask(self, path: Path, *, marked: bool = True) -> None:
         if not self.page.is_visible("#mask-file"):
@@ -141,6 +153,7 @@ class Visitor:
         page = self.page
         page.click("#format input")
         page.click(f"[role=option]:has-text('{label}')")
+        assert label in page.input_value("#format input")
         page.click("#prepare")
         ending = next(each.ending for each in FORMATS.values() if label in each.label)
         self.says(f"-{ending} is ready")  # not what was made before it

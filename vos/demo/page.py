@@ -166,7 +166,7 @@ def _wire(
     on(layout.format.input, results.choose_format, layout.format)
     on(layout.background.upload, results.take_background, token, layout.background)
     on(layout.stop.click, propagation.stop, token, queue=False)
-    on(layout.prepare.click, _with_progress(results), token, layout.format,
+    on(layout.prepare.click, _with_progress(results), token, layout.format, **latest,
        show_progress="full", show_progress_on=layout.file)  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from vos.demo.session import Direction, Session
 from vos.errors import VosError, memory_message
-from vos.propagation import preset
+from vos.propagation import PropagationConfig, preset
 from vos.segmentation import make_extractor, segment
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _MODELS_KEPT = 3
-Work = tuple[str, str, tuple[int, int]]  # model, preset, size of the frame
+Work = tuple[str, PropagationConfig, tuple[int, int]]  # model, protocol, size of the frame
 _FRAMES_TOLD = 12  # of a run whose rate counts: the first frames have fewer to look at
 _PATIENCE = 0.2  # seconds after which a run that waits looks whether to give up
 
@@ -88,7 +89,7 @@ class RunQueue:
     Two propagations at once would only take time off each other.
 
     Attributes:
-        rates: seconds per frame, by model, preset and size of the frame, as far as known.
+        rates: seconds per frame, by model, protocol and size of the frame, as far as known.
     """
 
     def __init__(self) -> None:
@@ -175,7 +176,7 @@ class Run:
         self.finished = threading.Event()
         self._session = session
         self._queue = queue
-        self._kind = (model, preset, session.clip.size)
+        self._kind = partial(kind_of_work, session, models, model, preset)
         self._steps = propagate(session, models, direction, model=model, preset=preset)
 
     @property
@@ -199,7 +200,7 @@ class Run:
                 self.step = step
                 self._session.touched = time.monotonic()
             if self.step is not None and self.step.done >= _FRAMES_TOLD:
-                self._queue.rates[self._kind] = self.step.seconds / self.step.done
+                self._queue.rates[self._kind()] = self.step.seconds / self.step.done
         except VosError as error:
             self.error = error
         except Exception as error:
@@ -211,6 +212,16 @@ class Run:
             self._queue.leave(self)
             self._session.busy = False
             self.finished.set()
+
+
+def kind_of_work(session: Session, models: Models, model: str, preset: str) -> Work:
+    """Return what decides how long a frame takes; of a preset, what suits the marked objects.
+
+    Raises:
+        VosError: the model cannot be loaded.
+    """
+    clip = session.clip
+    return model, clip.work.suited(preset, models.get(model).stride), clip.size
 
 
 def propagate(

@@ -341,11 +341,18 @@ class Session:
         extractor = self._extractor if model is None else self._make_extractor(model)
         if extractor is None:
             raise UsageError("the session was opened without a model: name one to propagate with")
-        config = self._config if preset is None else as_config(preset)
-        first_shown = _first_shown({index: mark.shown for index, mark in self.marks.items()})
-        config = suited(config, map(self._store.marked_mask, first_shown), extractor.stride)
+        config = self.suited(self._config if preset is None else preset, extractor.stride)
         carry = partial(segment, extractor=extractor, config=config, engine=engine)
         return self._propagate(passes, carry, start)
+
+    def suited(self, preset: str | PropagationConfig, stride: int) -> PropagationConfig:
+        """Return the protocol for the objects that are marked: the finer one where one is small.
+
+        Args:
+            stride: pixels per token.
+        """
+        first_shown = _first_shown({index: mark.shown for index, mark in self.marks.items()})
+        return suited(as_config(preset), map(self._store.marked_mask, first_shown), stride)
 
     def _propagate(
         self, passes: list[Pass], carry: Callable[..., Iterator[SegmentedFrame]], start: int | None

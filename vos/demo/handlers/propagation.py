@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import gradio as gr
 import numpy as np
@@ -13,14 +14,17 @@ from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import Layout
 from vos.demo.messages import duration, message, progress_bar, waiting
-from vos.demo.queue import Models, Run, RunQueue
+from vos.demo.queue import Models, Run, RunQueue, kind_of_work
 from vos.demo.scene import Updates
 from vos.demo.session import Direction, Session
 from vos.demo.store import SessionStore
 from vos.errors import VosError
 from vos.machine import device_name
-from vos.propagation import preset
+from vos.propagation import PropagationConfig, preset
 from vos.segmentation import segment
+
+if TYPE_CHECKING:
+    from vos.backbones.inference import FeatureExtractor
 
 _PREVIEW_SECONDS = 0.5
 _TIMED_FRAMES, _TIMED_SECONDS = 12, 6.0
@@ -153,20 +157,22 @@ class CostHandlers(Handlers):
             f"About {seconds:.2g} s per frame on this machine, {device}: "
             f"{count} frames in {duration(seconds * count)}."
         )
+        if preset(preset_name).small_object and not session.clip.marks:
+            text += " A small object is looked at more finely, which takes about 3 times as long."
         return {cost: f'<p class="hint">{text}</p>'}
 
     def _seconds_per_frame(self, session: Session, model: str, preset_name: str) -> float:
-        key = (model, preset_name, session.clip.size)
-        if key in self._queue.rates:
-            return self._queue.rates[key]
+        kind = kind_of_work(session, self.models, model, preset_name)
+        if kind in self._queue.rates:
+            return self._queue.rates[kind]
         alone = not self._queue
-        seconds = _measure(session, self.models, model, preset_name)
+        seconds = _measure(session, self.models.get(model), kind[1])
         if alone and not self._queue:  # beside a run, everything takes longer
-            self._queue.rates[key] = seconds
+            self._queue.rates[kind] = seconds
         return seconds
 
 
-def _measure(session: Session, models: Models, model: str, preset_name: str) -> float:
+def _measure(session: Session, extractor: FeatureExtractor, config: PropagationConfig) -> float:
     """On the first frames, with a made-up object; later ones take longer, so the last count."""
     clip = session.clip
     mask = np.zeros(clip.size, np.uint8)
@@ -174,7 +180,7 @@ def _measure(session: Session, models: Models, model: str, preset_name: str) -> 
     mask[height // 4 : height // 2, width // 4 : width // 2] = 1
     times = [time.monotonic()]
     frames = enumerate(islice(clip.video.read(), _TIMED_FRAMES))
-    for _ in segment(frames, {0: mask}, models.get(model), preset(preset_name)):
+    for _ in segment(frames, {0: mask}, extractor, config):
         times.append(time.monotonic())
         if len(times) > 3 and times[-1] - times[0] > _TIMED_SECONDS:
             break
