@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vos.demo.limits import Limits
-from vos.demo.queue import Models, Run, RunQueue, kind_of_work, propagate
+from vos.demo.queue import Models, Run, RunQueue, propagate, work_of
 from vos.demo.session import Session
 from vos.errors import UsageError
 from vos.propagation import preset
@@ -120,22 +120,22 @@ def test_what_a_run_took_is_known_to_the_next(start, queue, models, monkeypatch)
     monkeypatch.setattr("vos.demo.queue._FRAMES_TOLD", 10)
     session, run = start("anna")
     assert run.finished.wait(300)
-    rate = queue.rates[kind_of_work(session, models, "lab", "default")]
+    rate = queue.rates[work_of(session, models, "lab", "default")]
     assert rate == run.step.seconds / 10
 
 
 def test_what_small_objects_take_is_known_apart(session, models):
     usual = preset("default")
-    assert kind_of_work(session, models, "lab", "default") == ("lab", usual, (46, 80))
+    assert work_of(session, models, "lab", "default") == ("lab", usual, (46, 80))
     half = np.zeros((46, 80), np.uint8)
     half[:, :40] = 1
     session.annotate(0, half)
-    assert kind_of_work(session, models, "lab", "default")[1] == usual
+    assert work_of(session, models, "lab", "default").config == usual
     speck = np.zeros((46, 80), np.uint8)
     speck[5:7, 5:7] = 5
     session.annotate(3, speck)
-    assert kind_of_work(session, models, "lab", "default")[1] == usual.finer()
-    assert kind_of_work(session, models, "lab", "fast")[1] == preset("fast")
+    assert work_of(session, models, "lab", "default").config == usual.finer()
+    assert work_of(session, models, "lab", "fast").config == preset("fast")
 
 
 def test_what_went_wrong_is_told_and_the_next_one_works(start):

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,9 +27,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _MODELS_KEPT = 3
-Work = tuple[str, PropagationConfig, tuple[int, int]]  # model, protocol, size of the frame
 _FRAMES_TOLD = 12  # of a run whose rate counts: the first frames have fewer to look at
 _PATIENCE = 0.2  # seconds after which a run that waits looks whether to give up
+
+
+class Work(NamedTuple):
+    """What decides how long a frame takes: the model, the protocol and the size of the frame."""
+
+    model: str
+    config: PropagationConfig
+    size: tuple[int, int]
 
 
 class Models:
@@ -89,7 +96,7 @@ class RunQueue:
     Two propagations at once would only take time off each other.
 
     Attributes:
-        rates: seconds per frame, by model, protocol and size of the frame, as far as known.
+        rates: seconds per frame, as far as known.
     """
 
     def __init__(self) -> None:
@@ -176,7 +183,7 @@ class Run:
         self.finished = threading.Event()
         self._session = session
         self._queue = queue
-        self._kind = partial(kind_of_work, session, models, model, preset)
+        self._work_done = partial(work_of, session, models, model, preset)
         self._steps = propagate(session, models, direction, model=model, preset=preset)
 
     @property
@@ -200,7 +207,7 @@ class Run:
                 self.step = step
                 self._session.touched = time.monotonic()
             if self.step is not None and self.step.done >= _FRAMES_TOLD:
-                self._queue.rates[self._kind()] = self.step.seconds / self.step.done
+                self._queue.rates[self._work_done()] = self.step.seconds / self.step.done
         except VosError as error:
             self.error = error
         except Exception as error:
@@ -214,14 +221,14 @@ class Run:
             self.finished.set()
 
 
-def kind_of_work(session: Session, models: Models, model: str, preset: str) -> Work:
-    """Return what decides how long a frame takes; of a preset, what suits the marked objects.
+def work_of(session: Session, models: Models, model: str, preset: str) -> Work:
+    """Return the work on a session; of a preset, what suits the marked objects.
 
     Raises:
         VosError: the model cannot be loaded.
     """
     clip = session.clip
-    return model, clip.work.suited(preset, models.get(model).stride), clip.size
+    return Work(model, clip.work.suited(preset, models.get(model).stride), clip.size)
 
 
 def propagate(

@@ -25,7 +25,7 @@ def be_alone(owner: object, place: Path, record: Path) -> None:
     Raises:
         UsageError: another process is.
     """
-    name = hashlib.sha256(os.fsencode(record.absolute())).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(record.resolve())).hexdigest()[:32]
     note = cache_folder("runs") / f"{name}.at-work"
     own = psutil.Process()
     with suppress(OSError):

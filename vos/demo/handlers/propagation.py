@@ -14,7 +14,7 @@ from vos.demo import scene
 from vos.demo.handlers.base import Handlers, reports_errors
 from vos.demo.layout import Layout
 from vos.demo.messages import duration, message, progress_bar, waiting
-from vos.demo.queue import Models, Run, RunQueue, kind_of_work
+from vos.demo.queue import Models, Run, RunQueue, work_of
 from vos.demo.scene import Updates
 from vos.demo.session import Direction, Session
 from vos.demo.store import SessionStore
@@ -162,13 +162,13 @@ class CostHandlers(Handlers):
         return {cost: f'<p class="hint">{text}</p>'}
 
     def _seconds_per_frame(self, session: Session, model: str, preset_name: str) -> float:
-        kind = kind_of_work(session, self.models, model, preset_name)
-        if kind in self._queue.rates:
-            return self._queue.rates[kind]
+        work = work_of(session, self.models, model, preset_name)
+        if work in self._queue.rates:
+            return self._queue.rates[work]
         alone = not self._queue
-        seconds = _measure(session, self.models.get(model), kind[1])
+        seconds = _measure(session, self.models.get(model), work.config)
         if alone and not self._queue:  # beside a run, everything takes longer
-            self._queue.rates[kind] = seconds
+            self._queue.rates[work] = seconds
         return seconds
 
 
