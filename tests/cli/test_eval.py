@@ -16,7 +16,7 @@ import pytest
 import vos
 from vos.datasets import open_dataset
 from vos.evaluation import evaluate as evaluation_module
-from vos.media import read_palette_mask
+from vos.media import read_palette_mask, write_mask
 from vos.segmentation import to_files as to_files_module
 
 CHEAP = ("--model", "lab,stride=4", "--set", "radius=6", "--device", "cpu")
@@ -196,6 +196,15 @@ class TestGoingOn:
         assert named in ended.complaint and "--overwrite" in ended.complaint
         assert figures(tmp_path / "out") == before
         assert vos_eval(*changed, "--no-report", "--overwrite").code == 0
+
+    def test_another_first_mask_is_refused(self, vos_eval, davis: Path) -> None:
+        assert vos_eval("--no-report").code == 0
+        first = davis / "Annotations" / "480p" / "bee" / "00000.png"
+        write_mask(first, np.where(read_palette_mask(first) == 2, 2, 0).astype(np.uint8))
+        ended = vos_eval("--no-report")
+        assert ended.code == 2
+        assert "bee holds a run with another mask" in ended.err.splitlines()[-1]
+        assert vos_eval("--no-report", "--overwrite").code == 0
 
     def test_other_random_weights_are_refused(self, vos_eval) -> None:
         random = ("--model", "resnet18,layer=2", "--no-report", "--sequences", "ant")

@@ -94,6 +94,37 @@ def test_one_bad_video_stops_no_other_and_is_tried_again(
     assert json.loads(propagate("out", "--preset", "crw", "--overwrite").out)["begun"] == 3
 
 
+def test_another_mask_or_video_of_the_same_name_is_noticed(
+    propagate, clips: list[Path], tmp_path: Path
+) -> None:
+    assert propagate("out").code == 0
+    before = (tmp_path / "out" / "clip 0" / "3.png").read_bytes()
+    write_mask(tmp_path / "given" / "clip 0.png", np.full((64, 96), 3, np.uint8))
+    (clips[1] / "2.jpg").write_bytes((clips[1] / "3.jpg").read_bytes())
+    ended = propagate("out")
+    assert ended.code != 0
+    said = ended.err.splitlines()[-1]
+    assert "clip 0 holds a run with another mask" in said
+    assert "clip 1 holds a run with another video content" in said and "2 of 2 videos" in said
+    assert (tmp_path / "out" / "clip 0" / "3.png").read_bytes() == before
+    assert json.loads(propagate("out", "--overwrite").out)["begun"] == 3
+    assert (tmp_path / "out" / "clip 0" / "3.png").read_bytes() != before
+
+
+def test_features_of_another_video_of_the_same_name_are_no_finished_ones(
+    vos_command, clips: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "all.zarr"
+    command = ("export", *clips, "--out", out, *CHEAP)
+    assert vos_command(*command).code == 0
+    (clips[1] / "2.jpg").write_bytes((clips[1] / "3.jpg").read_bytes())
+    ended = vos_command(*command)
+    assert ended.code == 2
+    assert "clip 1 holds a run with another video content" in ended.err.splitlines()[-1]
+    shutil.rmtree(clips[1])
+    assert vos_command(*command).code == 3
+
+
 def test_export_of_a_list(vos_command, clips, tmp_path: Path) -> None:
     names, out = tmp_path / "list.txt", tmp_path / "all.zarr"
     names.write_text("# clips\n\n" + "".join(f"{path}\n" for path in clips))

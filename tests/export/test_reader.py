@@ -35,6 +35,13 @@ def test_random_access(features: Features, store: Path) -> None:
     for key in (0, 7, -1, np.int64(3), slice(2, 5), slice(None), slice(8, 2, -3), slice(4, 4)):
         np.testing.assert_array_equal(features[key], everything[key])
     np.testing.assert_array_equal(features[[5, 0, 5]], everything[[5, 0, 5]])
+    choice = np.isin(np.arange(9), (2, 7))
+    np.testing.assert_array_equal(features[choice], everything[choice])
+    np.testing.assert_array_equal(features[choice.tolist()], everything[choice])
+    with pytest.raises(IndexError, match="9 values, not 4"):
+        features[choice[:4]]
+    with pytest.raises(IndexError, match="by frame alone"):
+        features[2, 0]
     assert features[[]].shape == (0, 128, 16, 21)
     for outside in (9, -10):
         with pytest.raises(IndexError, match="9 frames"):

@@ -154,6 +154,16 @@ def test_another_setting_is_refused_and_overwrite_starts_anew(
     assert len(vos.open_features(out)) == 5
 
 
+def test_a_video_that_was_replaced_is_another_one(export: Any, clip: Path, tmp_path: Path) -> None:
+    out, video = tmp_path / "clip.zarr", tmp_path / "video"
+    shutil.copytree(clip, video)
+    export(out, video)
+    assert export(out, video)["computed"] == 0
+    shutil.copy(video / "00007.png", video / "00002.png")
+    with pytest.raises(UsageError, match="another video content"):
+        export(out, video)
+
+
 def test_overwrite_never_deletes_what_is_not_ours(export: Any, clip: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.zarr"
     zarr.create_array(theirs, shape=(3,), dtype="i4")[:] = 1
@@ -228,7 +238,10 @@ def test_video_that_breaks_midway_keeps_its_finished_shards(
         run_export(plan, out)
     assert len(list((out / "features" / "c").iterdir())) == 4
     bad.write_bytes(whole)
-    assert export(out, broken)["computed"] == 5
+    with pytest.raises(UsageError, match="another video content"):
+        export(out, broken)  # who knows which of its frames are others
+    assert len(list((out / "features" / "c").iterdir())) == 4
+    assert export(out, broken, overwrite=True)["computed"] == 9
     np.testing.assert_allclose(
         vos.open_features(out)[4],
         features_of(clip, [4], settings.model)[0],

@@ -50,6 +50,10 @@ def test_who_comes_second_is_refused_until_the_first_is_done(other, tmp_path, ov
     said = rf"process {other.pid} is at work in .*out: wait until it is done"
     with pytest.raises(UsageError, match=said):
         RunFolder.open(tmp_path / "out", SETTINGS, overwrite=overwrite)
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for by_another_name in (tmp_path / "link", tmp_path / "none" / ".." / "out"):
+        with pytest.raises(UsageError, match=rf"process {other.pid} is at work"):
+            RunFolder.open(by_another_name, SETTINGS, overwrite=overwrite)
     RunFolder.open(tmp_path / "elsewhere", SETTINGS)
     other.kill()
     other.wait()

@@ -169,6 +169,18 @@ def test_names_of_models_and_presets_are_taken(folder: Path, masks) -> None:
     assert next(stream).ids == (2, 7)
 
 
+@pytest.mark.parametrize(
+    ("given", "direction"), [((30,), "forward"), ((0, 30), "online"), ((0, 10), "online")]
+)
+def test_a_generator_that_ends_before_a_mask_says_so(frames, masks, given, direction) -> None:
+    marks = dict.fromkeys(given, masks[0])
+    stream = vos.propagate(
+        (frame for frame in frames), marks, model="lab", device="cpu", direction=direction
+    )
+    with pytest.raises(UsageError, match=f"ended before frame {max(given)}"):
+        list(stream)
+
+
 class TestRefused:
     """By the call itself, before any frame is asked for."""
 

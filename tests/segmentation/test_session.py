@@ -363,10 +363,35 @@ def test_a_closed_session_says_so(frames, masks) -> None:
         lambda: session.mask(0),
         lambda: session.annotate(1, masks[1]),
         lambda: session.propagate(),
+        lambda: session.save(),
     ):
         with pytest.raises(UsageError, match="the session is closed"):
             use()
     assert not folder.exists()
+
+
+def test_a_session_that_is_closed_meanwhile_ends_its_propagation(frames, masks) -> None:
+    session = Session(frames, model="lab", device="cpu")
+    session.annotate(0, masks[0])
+    stream = session.propagate()
+    next(stream)
+    session.close()
+    with pytest.raises(UsageError, match="the session is closed"):
+        next(stream)
+    assert not session.folder.exists()
+
+
+def test_frames_that_are_not_there_are_named(session, masks) -> None:
+    session.annotate(3, masks[3])
+    for asked in (
+        lambda: session.propagate(last=99),
+        lambda: session.propagate(first=99),
+        lambda: session.least_sure_object(99),
+    ):
+        with pytest.raises(UsageError, match="no frame 99"):
+            asked()
+    with pytest.raises(UsageError, match="no marked frame from 5 to 8 shows an object"):
+        session.propagate(first=5, last=8)
 
 
 def test_masks_to_import_come_with_their_frames(session, masks) -> None:

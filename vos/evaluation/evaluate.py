@@ -27,6 +27,7 @@ from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, check_names, part_record, run_job
 from vos.runs.model import Model, spec_of
 from vos.runs.paths import Input, Output, check_paths
+from vos.runs.source import stamp
 from vos.scheduling import Executor, LocalExecutor, Task
 from vos.segmentation.run import is_written
 from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, run_settings
@@ -230,6 +231,7 @@ def _segment(
             run.place.absolute() / dataset.masks_folder / sequence.name,
             record=part_record(run, sequence.name).absolute(),
             overwrite=overwrite,
+            stamp=stamp([*sequence.frame_paths, *sequence.mask_paths]),
         )
         run.part(jobs[sequence.name].out, part_record(run, sequence.name))
     frames = sum(map(len, dataset.sequences))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from vos.runs.folder import RunFolder, record_beside
 from vos.runs.job import named, part_record, run_job
 from vos.runs.model import Model, check_shared
 from vos.runs.paths import Output, check_paths
-from vos.runs.source import video_input
+from vos.runs.source import files_of, stamp, video_input
 from vos.scheduling import Advance, Executor, Task
 from vos.version import __version__
 
@@ -28,12 +28,14 @@ FEW = 20  # videos, of which frames are counted; with more, a warm-up of the bac
 
 
 class VideoJob(NamedTuple):
-    """One video, the group of its features, its record, and whether to start it anew."""
+    """One video, the group of its features, its record, whether to start it anew, and the stamp of
+    its files; see `vos.runs.source.stamp`."""
 
     video: Path
     target: Path
     record: Path
     overwrite: bool
+    stamp: str
 
 
 class Exporter:
@@ -44,12 +46,12 @@ class Exporter:
         self.settings = settings
 
     def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
-        """Return source, path, shape, frames, computed, bytes."""
+        """Return source, path, shape, frames, computed, bytes, stamp of the job."""
         stream = self.settings.stream(open_video(job.video), self.model)
         folder = RunFolder.open(
             job.target, stream.settings(), record=job.record, overwrite=job.overwrite
         )
-        return export_stream(open_store(job.target, stream, folder))
+        return {**export_stream(open_store(job.target, stream, folder)), "stamp": job.stamp}
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,15 @@ def export_many(
     zarr_store.start_collection(out, folder)
     jobs = {}
     for name, path in paths.items():
-        jobs[name] = VideoJob(path, out / name, part_record(folder, name), overwrite)
+        record = part_record(folder, name)
+        jobs[name] = VideoJob(path, out / name, record, overwrite, stamp(files_of(path)))
         folder.part(jobs[name].target, jobs[name].record)
     summary = run_job(
         [Task(name, job) for name, job in jobs.items()],
         OpenExporter(folder.record, settings, model, _frames(paths.values())),
         executor,
         folder,
-        is_done=lambda name: (out / name / zarr_store.ARRAY / "zarr.json").is_file(),
+        is_done=lambda name: _is_written(jobs[name], folder.items[name]),
         description="exporting",
         unit="video",
     )
@@ -134,6 +137,12 @@ def export_many(
         "out": str(out),
         "manifest": str(folder.record),
     }
+
+
+def _is_written(job: VideoJob, known: Mapping[str, Any]) -> bool:
+    """Tell whether the features of a video that was done are there, and its files are the same."""
+    there = (job.target / zarr_store.ARRAY / "zarr.json").is_file()
+    return there and known.get("stamp") == job.stamp
 
 
 def _frames(videos: Iterable[Path]) -> int:

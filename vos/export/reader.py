@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,21 +67,24 @@ class Features:
         return self.shape[0]
 
     def __getitem__(self, t: int | slice | Sequence[int]) -> np.ndarray:
-        """Feature maps by number: (C, h, w) of one, (n, C, h, w) of a slice or a list.
+        """Feature maps by number: (C, h, w) of one, (n, C, h, w) of a slice, a list or a choice.
 
         Only the frames asked for are read. Numbers count the exported frames, negative ones from
-        the end; ``frame_indices`` tells which frames of the source they are.
+        the end; ``frame_indices`` tells which frames of the source they are. A choice is an array
+        of a bool per frame.
 
         Raises:
-            IndexError: there is no such frame.
+            IndexError: there is no such frame, or an index of more than frames.
         """
+        if isinstance(t, tuple):
+            raise IndexError("features are indexed by frame alone: features[frame][channel, ...]")
         if isinstance(t, slice):
             numbers = range(*t.indices(len(self)))
             if numbers.step == 1:
                 return np.asarray(self._array[numbers.start : max(numbers.start, numbers.stop)])
             return self[list(numbers)]
         if isinstance(t, Sequence | np.ndarray):
-            maps = [self[int(number)] for number in t]
+            maps = [self[int(number)] for number in _chosen(t, len(self))]
             return np.stack(maps) if maps else np.empty((0, *self.shape[1:]), self.dtype)
         number = int(t) + len(self) if t < 0 else int(t)
         if not 0 <= number < len(self):
@@ -173,6 +176,16 @@ class _SafetensorsArray:
         if frames.start >= frames.stop:
             return np.empty((0, *self.shape[1:]), np.float32)
         return self._slice[frames]
+
+
+def _chosen(frames: Sequence[int] | np.ndarray, count: int) -> Iterable[int]:
+    """Return numbers as they are, those that are true of a bool per frame."""
+    choice = np.asarray(frames)
+    if choice.dtype != bool:
+        return frames
+    if choice.shape != (count,):
+        raise IndexError(f"a choice of frames has {count} values, not {choice.size}")
+    return np.flatnonzero(choice).tolist()
 
 
 def _open_store(path: Path) -> Features:

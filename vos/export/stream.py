@@ -17,6 +17,7 @@ from vos.export.model import ExportModel
 from vos.media import Video
 from vos.media.background import prefetch
 from vos.propagation.frame_size import resize_frame
+from vos.runs.source import fingerprint
 from vos.version import __version__
 
 PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
@@ -106,6 +107,7 @@ class FeatureStream:
         return {
             "command": "export",
             **self.description(),
+            "video content": fingerprint(self.video),
             "shape": list(self.shape),
         }
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from vos.errors import VosError
 from vos.media import Video
-from vos.media.listing import is_image
+from vos.media.listing import is_image, list_frames
 from vos.media.video_folder import FrameFolder
 from vos.runs.paths import Input
 
@@ -22,11 +25,24 @@ def fingerprint(video: Video) -> str:
 
     Other files of the folder do not count.
     """
+    return stamp(frame_files(video))
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a video that is not opened; none where it could not be."""
+    with suppress(VosError):
+        return list_frames(path) if path.is_dir() else [path]
+    return []
+
+
+def stamp(files: Iterable[Path]) -> str:
+    """Return a digest that changes when one of the files is replaced, comes or goes."""
     digest = hashlib.sha256()
-    for file in frame_files(video):
-        status = file.stat()
-        digest.update(os.fsencode(file.name))
-        digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
+    for file in files:
+        with suppress(OSError):
+            status = file.stat()
+            digest.update(os.fsencode(file.name))
+            digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:12]
 
 

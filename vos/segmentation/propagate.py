@@ -95,7 +95,8 @@ def propagate(
     if not opened.rereadable:  # a camera: each mask is wanted before the next frame
         carry = partial(carry, frames_at_once=1)
     if direction == "online" or not opened.rereadable:
-        return carry(enumerate(opened.read(min(marks)), start=min(marks)), marks)
+        frames = carry(enumerate(opened.read(min(marks)), start=min(marks)), marks)
+        return frames if opened.rereadable else _with_all_masks(frames, opened, max(marks))
     shown = {index: frozenset(object_ids(mask)) for index, mask in marks.items()}
     return walk(opened, marks.__getitem__, passes_in(direction, shown), carry)
 
@@ -133,6 +134,20 @@ def _check_read_once(video: Video, marks: Mapping[int, Any], direction: Directio
         raise UsageError(
             f"the video {video.name} is read once, forwards: frames between two masks cannot use "
             f"the later one; give direction='online', {list_of}"
+        )
+
+
+def _with_all_masks(
+    frames: Iterator[SegmentedFrame], video: Video, last: int
+) -> Iterator[SegmentedFrame]:
+    """Yield the frames of a video whose end is known when it comes, and see that ``last`` came."""
+    index = -1
+    for frame in frames:
+        index = frame.index
+        yield frame
+    if index < last:
+        raise UsageError(
+            f"the video {video.name} ended before frame {last}, for which a mask was given"
         )
 
 

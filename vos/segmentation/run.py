@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vos.errors import MissingError
+from vos.errors import MissingError, VosError
 from vos.media import Video
 from vos.progress import progress
 from vos.propagation import PropagationConfig
@@ -18,7 +19,7 @@ from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, named, part_record, run_job
 from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
-from vos.runs.source import video_input
+from vos.runs.source import files_of, stamp, video_input
 from vos.scheduling import Executor, Task
 from vos.segmentation.composites import Composites
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
@@ -156,6 +157,7 @@ def propagate_many(
             rle=rles.absolute() / f"{name}.json" if rles else None,
             confidence=True,
             overwrite=overwrite,
+            stamp=stamp([*files_of(path), *_masks_of(path, masks)]),
         )
         for name, path in paths.items()
     }
@@ -196,17 +198,27 @@ def propagate_many(
 def is_written(job: VideoJob, known: Mapping[str, Any]) -> bool:
     """Tell whether the results of a job that was done are still there, and are what is wanted.
 
+    Where a file that it reads was replaced, the job itself says what is another one.
+
     Args:
         known: what `segment_to_files` returned.
     """
     made = known.get("composites", {})
-    same = all(made.get(kind) == how for kind, how in job.composites.made().items())
+    same = known.get("stamp") == job.stamp
+    same = same and all(made.get(kind) == how for kind, how in job.composites.made().items())
     there = all(path.is_file() for path in job.files())
     return same and there and job.out.is_dir() and len(_masks(job.out)) >= known["frames"]
 
 
 def _masks(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
+
+
+def _masks_of(video: Path, masks: Path) -> list[Path]:
+    """Return the files of the masks of a video; none where there are none, which the job says."""
+    with suppress(VosError):
+        return [mask.path for mask in find_masks(masks, video)]
+    return []
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:

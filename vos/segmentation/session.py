@@ -105,7 +105,11 @@ class Session:
         """Write what is known of the masks beside them: the folder can be opened again.
 
         From then on every change is written, too.
+
+        Raises:
+            UsageError: the session is closed, and its masks went with it.
         """
+        self._refuse_if_gone()
         self._store.save()
 
     def _save_again(self) -> None:
@@ -138,8 +142,14 @@ class Session:
         return self._store.confidence.objects
 
     def least_sure_object(self, index: int) -> int | None:
-        """Return the id of the object that is least sure on a frame; None where none is known."""
-        return self._store.confidence.least_sure(frame_index(index))
+        """Return the id of the object that is least sure on a frame; None where none is known.
+
+        Raises:
+            UsageError: there is no such frame.
+        """
+        index = frame_index(index)
+        check_frames([index], self.video)
+        return self._store.confidence.least_sure(index)
 
     def mask(self, index: int) -> np.ndarray:
         """Return (H, W) uint8 ids of a frame, all background where nothing is known.
@@ -147,8 +157,7 @@ class Session:
         Raises:
             UsageError: the session is closed, and its masks went with it.
         """
-        if self._is_closed and not self.folder.is_dir():
-            raise UsageError("the session is closed; masks stay where it is given a folder")
+        self._refuse_if_gone()
         return self._store.mask(frame_index(index))
 
     def mask_path(self, index: int) -> Path:
@@ -287,6 +296,7 @@ class Session:
         """
         first = frame_index(first)
         end = self.frame_count - 1 if last is None else frame_index(last)
+        check_frames([first, end], self.video)
         if direction not in ("both", "forward", "backward"):
             raise UsageError(
                 f"no direction {direction!r}: "
@@ -297,7 +307,7 @@ class Session:
         if start is None:
             passes = passes_in(direction, shown, erased=erased, first=first, last=end)
             if not passes:
-                raise UsageError("no frame shows an object: annotate one first")
+                raise UsageError(_nothing_to_carry(shown, first, end))
             return passes
         if direction == "both":
             raise UsageError("start is for one direction: forward or backward")
@@ -333,7 +343,8 @@ class Session:
             model, preset: those of the session unless given.
 
         Raises:
-            UsageError: no mark shows an object, or frame ``start`` does not; an unknown direction.
+            UsageError: no mark in that part shows an object, or frame ``start`` does not; a frame
+                that is not there; an unknown direction; the session was closed meanwhile.
             VosError: the video cannot be read; masks so far are kept.
         """
         self._refuse_unless_ready()
@@ -381,9 +392,15 @@ class Session:
                     snapshot.keep(store, index)
                     store.write_mask(index, frame.mask, found)
                 yield frame
+                if self._is_closed:
+                    raise UsageError("the session is closed: open a new one")
         finally:
             self._propagating = False
             self._save_again()
+
+    def _refuse_if_gone(self) -> None:
+        if self._is_closed and not self.folder.is_dir():
+            raise UsageError("the session is closed; masks stay where it is given a folder")
 
     def _refuse_unless_ready(self) -> None:
         if self._is_closed:
@@ -396,6 +413,15 @@ def _pair(given: object) -> tuple[int, Mask]:
     if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != 2:
         raise UsageError(f"{given!r} is no pair of a frame index and a mask: give [(0, mask), ...]")
     return given[0], given[1]
+
+
+def _nothing_to_carry(shown: Mapping[int, Ids], first: int, last: int) -> str:
+    if not any(shown.values()):
+        return "no frame shows an object: annotate one first"
+    return (
+        f"no marked frame from {first} to {last} shows an object: annotate one of them, or give "
+        "start, a frame that has a mask, and a direction"
+    )
 
 
 def _first_shown(shown: Mapping[int, Ids]) -> list[int]:

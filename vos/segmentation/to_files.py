@@ -99,6 +99,8 @@ class VideoJob:
         confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
             RLE.
         overwrite: start anew.
+        stamp: of the files that are read, by which one that was replaced is noticed; see
+            `vos.runs.source.stamp`. "" where nobody asks later.
     """
 
     open: Callable[[], tuple[Video, dict[int, np.ndarray]]]
@@ -109,6 +111,7 @@ class VideoJob:
     names: Mapping[int, str] = field(default_factory=dict)
     confidence: bool = False
     overwrite: bool = False
+    stamp: str = ""
 
     def check(self) -> None:
         """Check, before the work, that composites and RLE can be written.
@@ -156,8 +159,8 @@ def segment_to_files(
 
     Returns:
         frames, computed (frames of this call), ids, precision of the network, seconds by stage,
-        what decided each composite, and confidence, if it was asked for: by id, the lowest one and
-        its frame.
+        stamp of the job, what decided each composite, and confidence, if it was asked for: by id,
+        the lowest one and its frame.
 
     Raises:
         UsageError: a mask that does not fit the video, an output that cannot be, or a folder that
@@ -208,6 +211,7 @@ def segment_to_files(
         "ids": done["ids"],
         "precision": done["precision"],
         "seconds": dict(stopwatch.seconds),
+        "stamp": job.stamp,
         **({"composites": job.composites.made()} if job.composites.files else {}),
         **({"confidence": lowest} if lowest else {}),
     }
