@@ -27,7 +27,6 @@ from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, check_names, part_record, run_job
 from vos.runs.model import Model, spec_of
 from vos.runs.paths import Input, Output, check_paths
-from vos.runs.source import stamp
 from vos.scheduling import Executor, LocalExecutor, Task
 from vos.segmentation.run import is_written
 from vos.segmentation.to_files import OpenSegmenter, VideoJob, from_first_mask, run_settings
@@ -231,7 +230,7 @@ def _segment(
             run.place.absolute() / dataset.masks_folder / sequence.name,
             record=part_record(run, sequence.name).absolute(),
             overwrite=overwrite,
-            stamp=stamp([*sequence.frame_paths, *sequence.mask_paths]),
+            reads=partial(_files, _absolute(sequence)),
         )
         run.part(jobs[sequence.name].out, part_record(run, sequence.name))
     frames = sum(map(len, dataset.sequences))
@@ -248,6 +247,10 @@ def _segment(
 
 def _open(sequence: Sequence) -> tuple[Video, dict[int, np.ndarray]]:
     return sequence.video, sequence.first_masks()
+
+
+def _files(sequence: Sequence) -> tuple[Path, ...]:
+    return (*sequence.frame_paths, *sequence.mask_paths)
 
 
 def _absolute(sequence: Sequence) -> Sequence:

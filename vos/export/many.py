@@ -28,14 +28,18 @@ FEW = 20  # videos, of which frames are counted; with more, a warm-up of the bac
 
 
 class VideoJob(NamedTuple):
-    """One video, the group of its features, its record, whether to start it anew, and the stamp of
-    its files; see `vos.runs.source.stamp`."""
+    """One video, the group of its features, its record, and whether to start it anew."""
 
     video: Path
     target: Path
     record: Path
     overwrite: bool
-    stamp: str
+
+    def stamp(self) -> str:
+        """Return a digest that changes when a file of the video is replaced; "" without any."""
+        with suppress(VosError):
+            return stamp(files_of(self.video))
+        return ""
 
 
 class Exporter:
@@ -47,11 +51,12 @@ class Exporter:
 
     def __call__(self, job: VideoJob, advance: Advance) -> dict[str, Any]:
         """Return source, path, shape, frames, computed, bytes, stamp of the job."""
+        read = job.stamp()
         stream = self.settings.stream(open_video(job.video), self.model)
         folder = RunFolder.open(
             job.target, stream.settings(), record=job.record, overwrite=job.overwrite
         )
-        return {**export_stream(open_store(job.target, stream, folder)), "stamp": job.stamp}
+        return {**export_stream(open_store(job.target, stream, folder)), "stamp": read}
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,7 @@ def export_many(
     zarr_store.start_collection(out, folder)
     jobs = {}
     for name, path in paths.items():
-        record = part_record(folder, name)
-        jobs[name] = VideoJob(path, out / name, record, overwrite, stamp(files_of(path)))
+        jobs[name] = VideoJob(path, out / name, part_record(folder, name), overwrite)
         folder.part(jobs[name].target, jobs[name].record)
     summary = run_job(
         [Task(name, job) for name, job in jobs.items()],
@@ -142,7 +146,7 @@ def export_many(
 def _is_written(job: VideoJob, known: Mapping[str, Any]) -> bool:
     """Tell whether the features of a video that was done are there, and its files are the same."""
     there = (job.target / zarr_store.ARRAY / "zarr.json").is_file()
-    return there and known.get("stamp") == job.stamp
+    return there and known.get("stamp") == job.stamp()
 
 
 def _frames(videos: Iterable[Path]) -> int:

@@ -19,7 +19,7 @@ from vos.runs.folder import RECORD, RunFolder
 from vos.runs.job import Summary, named, part_record, run_job
 from vos.runs.model import Model
 from vos.runs.paths import Input, Output, check_paths
-from vos.runs.source import files_of, stamp, video_input
+from vos.runs.source import files_of, video_input
 from vos.scheduling import Executor, Task
 from vos.segmentation.composites import Composites
 from vos.segmentation.given_masks import MaskFile, find_masks, open_with_masks
@@ -157,7 +157,7 @@ def propagate_many(
             rle=rles.absolute() / f"{name}.json" if rles else None,
             confidence=True,
             overwrite=overwrite,
-            stamp=stamp([*files_of(path), *_masks_of(path, masks)]),
+            reads=partial(_files, path, masks),
         )
         for name, path in paths.items()
     }
@@ -204,7 +204,7 @@ def is_written(job: VideoJob, known: Mapping[str, Any]) -> bool:
         known: what `segment_to_files` returned.
     """
     made = known.get("composites", {})
-    same = known.get("stamp") == job.stamp
+    same = known.get("stamp") == job.stamp()
     same = same and all(made.get(kind) == how for kind, how in job.composites.made().items())
     there = all(path.is_file() for path in job.files())
     return same and there and job.out.is_dir() and len(_masks(job.out)) >= known["frames"]
@@ -214,10 +214,10 @@ def _masks(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if not path.name.startswith(".")]
 
 
-def _masks_of(video: Path, masks: Path) -> list[Path]:
-    """Return the files of the masks of a video; none where there are none, which the job says."""
+def _files(video: Path, masks: Path) -> list[Path]:
+    """Return the files of a video and its masks; none where they fail, as the job itself says."""
     with suppress(VosError):
-        return [mask.path for mask in find_masks(masks, video)]
+        return [*files_of(video), *(mask.path for mask in find_masks(masks, video))]
     return []
 
 

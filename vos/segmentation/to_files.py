@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from vos.propagation.frame_size import suited
 from vos.runs.folder import RunFolder
 from vos.runs.model import Model, check_shared
 from vos.runs.paths import Output
-from vos.runs.source import fingerprint
+from vos.runs.source import fingerprint, stamp
 from vos.scheduling import Advance
 from vos.segmentation.composites import Composites
 from vos.segmentation.marks import check_marks
@@ -99,8 +99,8 @@ class VideoJob:
         confidence: ask how sure each mask is, write it to ``<out>/confidence.json`` and into the
             RLE.
         overwrite: start anew.
-        stamp: of the files that are read, by which one that was replaced is noticed; see
-            `vos.runs.source.stamp`. "" where nobody asks later.
+        reads: lists the files that are read, so that one that was replaced is noticed; can be
+            pickled. None of them where nobody asks later.
     """
 
     open: Callable[[], tuple[Video, dict[int, np.ndarray]]]
@@ -111,7 +111,11 @@ class VideoJob:
     names: Mapping[int, str] = field(default_factory=dict)
     confidence: bool = False
     overwrite: bool = False
-    stamp: str = ""
+    reads: Callable[[], Iterable[Path]] = tuple
+
+    def stamp(self) -> str:
+        """Return a digest that changes when a file that is read is replaced."""
+        return stamp(self.reads())
 
     def check(self) -> None:
         """Check, before the work, that composites and RLE can be written.
@@ -169,6 +173,7 @@ def segment_to_files(
         VosError: the video breaks; the masks of the frames before stay.
     """
     job.check()
+    read = job.stamp()
     video, masks = job.open()
     masks = check_marks(masks, video)
     folder = RunFolder.open(
@@ -211,7 +216,7 @@ def segment_to_files(
         "ids": done["ids"],
         "precision": done["precision"],
         "seconds": dict(stopwatch.seconds),
-        "stamp": job.stamp,
+        "stamp": read,
         **({"composites": job.composites.made()} if job.composites.files else {}),
         **({"confidence": lowest} if lowest else {}),
     }
