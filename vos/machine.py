@@ -136,6 +136,24 @@ def describe() -> dict[str, Any]:
     }
 
 
+def is_running(process: int, began: float) -> bool:
+    """Return whether a process is at work: one of this number, which began at this time.
+
+    Args:
+        began: seconds since 1970, as `psutil.Process.create_time` tells it.
+    """
+    import psutil
+
+    try:
+        known = psutil.Process(process)
+        ended = known.status() == psutil.STATUS_ZOMBIE
+        return not ended and abs(known.create_time() - began) < 1
+    except psutil.AccessDenied:  # it is there
+        return True
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
 def _processor_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123

@@ -78,8 +78,8 @@ class FeatureExtractor:
         frame_count: frames that are going to come, where known.
 
     Raises:
-        UsageError: unknown runtime or precision, or ones that do not go together.
-        UsageError: a function as the backbone whose network is on another device.
+        UsageError: unknown runtime or precision, or ones that do not go together; a function as
+            the backbone whose network is on another device.
         MissingError: the device is not there, or ``onnx`` without its extra.
 
     Example:

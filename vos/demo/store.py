@@ -18,6 +18,7 @@ import psutil
 from vos.demo.limits import Limits
 from vos.demo.session import Session
 from vos.errors import UsageError, VosError
+from vos.machine import is_running
 
 _PREFIX = "vos-demo-"
 _OWNER = "server"  # file of the server's process, when that began, and the name of the folder
@@ -180,19 +181,12 @@ def _own_folder(place: Path) -> Path:
             process, started, name = (old / _OWNER).read_text().split()
             silent = time.time() - (old / _OWNER).stat().st_mtime > _SILENT_SECONDS
             # A copy that somebody made bears another name.
-            if name == old.name and silent and not _runs(int(process), float(started)):
+            if name == old.name and silent and not is_running(int(process), float(started)):
                 shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     own = psutil.Process()
     (folder / _OWNER).write_text(f"{own.pid} {own.create_time()} {folder.name}")
     return folder
-
-
-def _runs(process: int, started: float) -> bool:
-    try:
-        return abs(psutil.Process(process).create_time() - started) < 1
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _folder_name(token: str) -> str:

@@ -224,13 +224,13 @@ def _segment(
 ) -> Summary:
     """Write the masks of every sequence that is not done yet."""
     jobs = {}
-    for sequence in dataset:
+    for sequence in map(_absolute, dataset):
         jobs[sequence.name] = VideoJob(
-            partial(_open, _absolute(sequence)),
+            partial(_open, sequence),
             run.place.absolute() / dataset.masks_folder / sequence.name,
             record=part_record(run, sequence.name).absolute(),
             overwrite=overwrite,
-            reads=partial(_files, _absolute(sequence)),
+            reads=partial(_files, sequence),
         )
         run.part(jobs[sequence.name].out, part_record(run, sequence.name))
     frames = sum(map(len, dataset.sequences))
@@ -250,6 +250,7 @@ def _open(sequence: Sequence) -> tuple[Video, dict[int, np.ndarray]]:
 
 
 def _files(sequence: Sequence) -> tuple[Path, ...]:
+    """Return every file of a sequence, there or not."""
     return (*sequence.frame_paths, *sequence.mask_paths)
 
 

@@ -36,10 +36,8 @@ class VideoJob(NamedTuple):
     overwrite: bool
 
     def stamp(self) -> str:
-        """Return a digest that changes when a file of the video is replaced; "" without any."""
-        with suppress(VosError):
-            return stamp(files_of(self.video))
-        return ""
+        """Return a digest that changes when a file of the video is replaced."""
+        return stamp(files_of(self.video))
 
 
 class Exporter:

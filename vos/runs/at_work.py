@@ -17,6 +17,7 @@ import psutil
 
 from vos.caches import cache_folder
 from vos.errors import UsageError
+from vos.machine import is_running
 
 
 def be_alone(owner: object, place: Path, record: Path) -> None:
@@ -48,13 +49,10 @@ def _at_work(note: Path) -> int | None:
         return None
     try:
         process, began, machine = note.read_text(encoding="utf-8").split(maxsplit=2)
-        known = psutil.Process(int(process))
-        same = abs(known.create_time() - float(began)) < 1 and machine == platform.node()
-        running = same and known.status() != psutil.STATUS_ZOMBIE
-    except (ValueError, psutil.Error):
-        running = False
-    if running:
-        return known.pid
+        if machine == platform.node() and is_running(int(process), float(began)):
+            return int(process)
+    except ValueError:  # damaged
+        pass
     note.unlink(missing_ok=True)
     return None
 

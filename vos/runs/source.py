@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from vos.errors import VosError
 from vos.media import Video
 from vos.media.listing import is_image, list_frames
 from vos.media.video_folder import FrameFolder
@@ -28,12 +29,10 @@ def fingerprint(video: Video) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files of a video that is not opened.
-
-    Raises:
-        VosError: a folder without frames, or one that cannot be read.
-    """
-    return list_frames(path) if path.is_dir() else [path]
+    """Return the files of a video that is not opened; none where opening it would fail."""
+    with suppress(VosError):
+        return list_frames(path) if path.is_dir() else [path]
+    return []
 
 
 def stamp(files: Iterable[Path]) -> str:

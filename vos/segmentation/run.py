@@ -215,10 +215,11 @@ def _masks(folder: Path) -> list[Path]:
 
 
 def _files(video: Path, masks: Path) -> list[Path]:
-    """Return the files of a video and its masks; none where they fail, as the job itself says."""
+    """Return the files of a video and of its masks, where there are some: else the job says so."""
+    files = files_of(video)
     with suppress(VosError):
-        return [*files_of(video), *(mask.path for mask in find_masks(masks, video))]
-    return []
+        files += [mask.path for mask in find_masks(masks, video)]
+    return files
 
 
 def _open_found(video: Path, masks: Path) -> tuple[Video, dict[int, np.ndarray]]:

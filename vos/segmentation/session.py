@@ -361,6 +361,9 @@ class Session:
 
         Args:
             stride: pixels per token.
+
+        Raises:
+            UsageError: there is no such preset.
         """
         first_shown = _first_shown({index: mark.shown for index, mark in self.marks.items()})
         return suited(as_config(preset), map(self._store.marked_mask, first_shown), stride)
